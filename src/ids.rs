@@ -1,0 +1,239 @@
+//! Names and ids. Ids are 16 bytes on the wire and in the log, hyphenated UUID text in JSON.
+//!
+//! Holds: newtypes, no logic. Knows: nothing else of maitred.
+//! Start reading at: [`ConversationId`].
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use smol_str::SmolStr;
+use uuid::Uuid;
+
+/// The namespace under which ids are derived from names (UUID version 5, RFC 9562 §5.5):
+/// `uuid5(uuid5(NAMESPACE, workspace), name)`.
+pub const NAMESPACE: Uuid = Uuid::from_bytes(*b"maitred/ids/v1\0\0");
+
+/// Longest name of a workspace, group or channel, in bytes.
+pub const NAME_MAX: usize = 64;
+
+/// A name or an id that is not one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Not 1 to 64 characters of `a-z 0-9 _ - .`.
+    #[error("{0:?} is not a name: 1 to 64 of a-z, 0-9, '_', '-' and '.'")]
+    Name(String),
+    /// Not a UUID.
+    #[error("{0:?} is not an id: a UUID like 01890a5d-ac96-774b-bcce-b302099a8057 is expected")]
+    Id(String),
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name([u8; 16]);
+
+        impl $name {
+            /// The id with these sixteen bytes.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(bytes)
+            }
+
+            /// The sixteen bytes.
+            #[must_use]
+            pub const fn bytes(&self) -> &[u8; 16] {
+                &self.0
+            }
+
+            /// The id that a name has in a workspace; see [`NAMESPACE`].
+            #[must_use]
+            pub fn derive(workspace: &WorkspaceId, name: &str) -> Self {
+                let space = Uuid::new_v5(&NAMESPACE, workspace.as_str().as_bytes());
+                Self(*Uuid::new_v5(&space, name.as_bytes()).as_bytes())
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(*uuid.as_bytes())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                Uuid::from_bytes(self.0).hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Uuid::try_parse(text)
+                    .map(Self::from)
+                    .map_err(|_| Invalid::Id(text.chars().take(NAME_MAX).collect()))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    self.0.serialize(serializer)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    let text = SmolStr::deserialize(deserializer)?;
+                    text.parse().map_err(de::Error::custom)
+                } else {
+                    <[u8; 16]>::deserialize(deserializer).map(Self)
+                }
+            }
+        }
+    };
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(SmolStr);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                let fits = !text.is_empty()
+                    && text.len() <= NAME_MAX
+                    && text.bytes().all(|byte| {
+                        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte)
+                    });
+                if fits {
+                    Ok(Self(SmolStr::new(text)))
+                } else {
+                    Err(Invalid::Name(text.chars().take(NAME_MAX).collect()))
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                self.0.serialize(serializer)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = SmolStr::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+id! {
+    /// One piece of work, from opening to close. A UUID version 7 made by whoever opens it; also the idempotency key of
+    /// the opening (design §6, S6).
+    ConversationId
+}
+id! {
+    /// A person who serves. `[[agent]]` entries of the configuration derive it from their name.
+    AgentId
+}
+id! {
+    /// Somebody who asks for help; chosen by the frontend, which may derive it from its own user id.
+    VisitorId
+}
+id! {
+    /// A program that speaks the protocol, kept over its reconnects: the scope of its command keys.
+    ClientId
+}
+name! {
+    /// One customer account: the unit of isolation, ordering and placement.
+    WorkspaceId
+}
+name! {
+    /// Agents who may serve the same conversations, with their waiting line. The configuration's key for it.
+    GroupId
+}
+name! {
+    /// Where a conversation takes place, such as `web`: a visitor has at most one open conversation on each.
+    Channel
+}
+
+impl ConversationId {
+    /// The time that a UUID version 7 carries, in milliseconds since 1970; `None` for any other version.
+    #[must_use]
+    pub fn made_at_ms(&self) -> Option<u64> {
+        let version = self.0[6] >> 4;
+        let variant = self.0[8] >> 6;
+        (version == 7 && variant == 0b10).then(|| {
+            self.0[..6].iter().fold(0, |time, byte| (time << 8) | u64::from(*byte))
+        })
+    }
+}
+
+impl GroupId {
+    /// The implicit group of every workspace that all agents belong to (design §3.1).
+    #[must_use]
+    pub fn everyone() -> Self {
+        Self(SmolStr::new_static("everyone"))
+    }
+
+    /// Whether this is [`GroupId::everyone`].
+    #[must_use]
+    pub fn is_everyone(&self) -> bool {
+        self.0 == "everyone"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_version_7_ids_carry_a_time() {
+        let stamped: ConversationId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id");
+        assert_eq!(stamped.made_at_ms(), Some(0x0189_0a5d_ac96));
+        let random: ConversationId = "01890a5d-ac96-474b-bcce-b302099a8057".parse().expect("an id");
+        assert_eq!(random.made_at_ms(), None);
+    }
+
+    #[test]
+    fn names_are_short_and_plain() {
+        assert!("sales-fr.2".parse::<GroupId>().is_ok());
+        for bad in ["", "Sales", "a b", "é", &"x".repeat(65)] {
+            assert!(bad.parse::<GroupId>().is_err(), "{bad:?} was taken for a name");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! maitred, the maître d' of live chat: a routing daemon that stands behind a chat frontend and decides, for every
+//! conversation, who answers it.
+
+pub mod clock;
+pub mod ids;

@@ -1,0 +1,2 @@
+//! The `maitred` binary.
+fn main() {}
