@@ -2,4 +2,6 @@
 //! conversation, who answers it.
 
 pub mod clock;
+pub mod codec;
 pub mod ids;
+pub mod protocol;
