@@ -2,6 +2,8 @@
 //! conversation, who answers it.
 
 pub mod clock;
+pub mod codec;
 pub mod ids;
 pub mod journal;
+pub mod protocol;
 pub mod routing;
