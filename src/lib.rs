@@ -2,4 +2,5 @@
 //! conversation, who answers it.
 
 pub mod clock;
+pub mod config;
 pub mod ids;
