@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod codec;
+pub mod config;
 pub mod ids;
 pub mod journal;
 pub mod protocol;
