@@ -6,5 +6,6 @@ pub mod codec;
 pub mod config;
 pub mod ids;
 pub mod journal;
+pub mod metrics;
 pub mod protocol;
 pub mod routing;
