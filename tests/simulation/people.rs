@@ -98,6 +98,8 @@ pub(crate) struct People {
     reacted: BTreeSet<(AgentId, ConversationId, u32)>,
     answers: Vec<(Answer, u32)>,
     pub(crate) watching: u64,
+    /// Whether staff is connected on it.
+    pub(crate) watches: bool,
     watched: BTreeMap<ConversationId, (u64, String)>,
     /// Conversations that were asked for.
     pub(crate) opened: u64,
@@ -132,6 +134,7 @@ impl People {
             reacted: BTreeSet::new(),
             answers: plan.answers.clone(),
             watching: 1,
+            watches: true,
             watched: BTreeMap::new(),
             opened: 0,
         }
@@ -176,8 +179,9 @@ impl Sim {
     pub(crate) fn people_begin(&mut self) {
         for (agent, profile) in self.plan.agents.clone() {
             self.people_ask(By::Admin, Act::Put(agent, profile));
-            self.people_ask(By::Agent(agent), Act::Presence(agent, Presence::Online));
-            self.agent_connects(agent);
+            let soon = self.now + Duration::from_millis(200);
+            self.people.at(soon, Todo::Ask(By::Agent(agent), Act::Presence(agent, Presence::Online)));
+            self.people.at(soon, Todo::AgentBack(agent));
         }
         self.people.at(self.now + Duration::from_secs(1), Todo::Deed);
     }
@@ -292,7 +296,7 @@ impl Sim {
                 }
             }
             Effect::Watched { watching, conversation, seq, text } => {
-                if watching == self.people.watching {
+                if self.people.watches && watching == self.people.watching {
                     let seen = self.people.watched.entry(conversation).or_default();
                     self.oracle.next_in_line("staff", conversation, seen.0, seq);
                     *seen = (seq, text);
@@ -359,6 +363,10 @@ impl Sim {
     // === Connections ===
 
     pub(crate) fn agent_connects(&mut self, agent: AgentId) {
+        if !self.world.agents.contains_key(&agent) {
+            // There is no such agent, or not any more: their token is refused.
+            return self.people.at(self.now + Duration::from_secs(2), Todo::AgentBack(agent));
+        }
         *self.people.sessions.entry(agent).or_default() += 1;
         self.people.changed.insert(agent, self.now);
         self.post(Tell::Agent(agent, agent::Command::SessionOpened));
@@ -414,6 +422,7 @@ impl Sim {
 
     fn watch_again(&mut self) {
         self.people.watching += 1;
+        self.people.watches = true;
         let watching = self.people.watching;
         let all: Vec<ConversationId> = self.world.conversations.keys().copied().collect();
         for conversation in all {
@@ -456,7 +465,7 @@ impl Sim {
 
     /// After a crash everybody comes back, sooner or later or not at all, and asks again what was not answered.
     pub(crate) fn people_lost_their_connections(&mut self) {
-        self.people.watching += 1;
+        self.people.watches = false;
         self.people.at(self.now + Duration::from_millis(100), Todo::Watch);
         for number in 0..self.people.visitors.len() {
             let was_there = std::mem::take(&mut self.people.visitors[number].connected);

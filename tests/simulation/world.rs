@@ -101,6 +101,10 @@ pub(crate) struct Sim {
     pub(crate) crashes: u32,
     pub(crate) panics: u32,
     pub(crate) handled: u64,
+    /// Whether each command is printed.
+    pub(crate) traced: bool,
+    /// How many commands were handled when all was last looked over.
+    looked_over: u64,
 }
 
 impl Sim {
@@ -136,6 +140,8 @@ impl Sim {
             crashes: 0,
             panics: 0,
             handled: 0,
+            traced: std::env::var_os("SIM_TRACE").is_some(),
+            looked_over: 0,
             plan,
         };
         sim.start();
@@ -159,7 +165,8 @@ impl Sim {
             }
             None => self.go_on_to_the_next(),
         }
-        if self.mail.is_empty() {
+        if self.mail.is_empty() && self.looked_over != self.handled {
+            self.looked_over = self.handled;
             self.oracle.when_quiet(self.now, &self.world, &self.people);
         }
     }
@@ -253,6 +260,9 @@ impl Sim {
     }
 
     fn dispatch(&mut self, tell: Tell) {
+        if self.traced {
+            println!("{} {tell:?}", self.now);
+        }
         let mut cx = Context { now: self.now, policy: &self.plan.policy, generations: &self.generations };
         match tell {
             Tell::Workspace(command) => {
@@ -400,7 +410,9 @@ impl Sim {
         for event in &record.events {
             seq += 1;
             let watching = self.people.watching;
-            effects.push(Effect::Watched { watching, conversation: id, seq, text: format!("{event:?}") });
+            if self.people.watches {
+                effects.push(Effect::Watched { watching, conversation: id, seq, text: format!("{event:?}") });
+            }
             let shown = event.visitor_sees() || self.bug == Some(Bug::NoteShown);
             number += u64::from(event.visitor_sees());
             let visitor = conversation.visitor().filter(|_| shown);
