@@ -380,6 +380,11 @@ impl Agent {
         }
     }
 
+    /// Whether a conversation holds a slot; one that only rests after it does not count.
+    fn holds_for(&self, conversation: ConversationId) -> bool {
+        self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }))
+    }
+
     fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
         if self.taken() < self.cap(cx) {
             return None;
@@ -575,8 +580,7 @@ impl Agent {
         decision: Box<super::Decision>,
         out: &mut Out<Event>,
     ) {
-        let why_not =
-            if self.slots.contains_key(&conversation) { Some(WhyNot::HoldsIt) } else { self.why_not(cx) };
+        let why_not = if self.holds_for(conversation) { Some(WhyNot::HoldsIt) } else { self.why_not(cx) };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {
             let standing = self.standing(cx);
@@ -597,8 +601,7 @@ impl Agent {
         purpose: Purpose,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let holds =
-            self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }));
+        let holds = self.holds_for(conversation);
         let Some(ticket) = purpose.ticket() else { return Ok(()) };
         let why_not = match purpose {
             Purpose::Handover { .. } => self.why_not(cx),
