@@ -580,9 +580,16 @@ impl Agent {
         decision: Box<super::Decision>,
         out: &mut Out<Event>,
     ) {
-        let why_not = if self.holds_for(conversation) { Some(WhyNot::HoldsIt) } else { self.why_not(cx) };
+        let held = self.slots.remove(&conversation);
+        let why_not = match held.map(|slot| slot.kind) {
+            Some(SlotKind::Reserved | SlotKind::Owned) => Some(WhyNot::HoldsIt),
+            // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
+            // what it is now, and a release of the older grant does not name it.
+            Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => self.why_not(cx),
+        };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {
+            self.slots.extend(held.map(|slot| (conversation, slot)));
             let standing = self.standing(cx);
             let refused = group::Command::ProposalRefused { conversation, agent: self.id, why_not, standing };
             out.tell_group(&group, refused);
