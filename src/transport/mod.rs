@@ -3,4 +3,5 @@
 //! Knows: quinn, rustls, frames. Never: what a frame means.
 //! Start reading at: `endpoint::Endpoint`, then `connection`.
 
+pub mod admission;
 pub mod tls;
