@@ -2,5 +2,7 @@
 //! conversation, who answers it.
 
 pub mod clock;
+pub mod codec;
 pub mod ids;
+pub mod protocol;
 pub mod transport;

@@ -15,9 +15,11 @@ use tokio::sync::Notify;
 
 use super::counters::Counters;
 use crate::protocol::{
-    EncodeError, Encoding, NO_REQUEST, Notice, RefusalCode, Reply,
-    notice::{GoAway, GoAwayReason},
+    EncodeError, Encoding, Notice, RefusalCode, Reply,
+    bounded::Text,
+    notice::GoAway,
     reply::Refused,
+    words::GoAwayReason,
 };
 
 /// A burst made in one go may reach this multiple of the byte bound before the writer had its turn: that is the
@@ -104,21 +106,23 @@ struct State {
     /// Bytes the writer took and has not got rid of. Above zero for longer than an instant: the peer is slow.
     writing: usize,
     in_flight: usize,
+    /// The reader waits for an answer or for room.
+    reader_waits: bool,
     phase: Phase,
 }
 
 #[derive(Debug)]
 enum Phase {
     Open,
-    /// Closes with these words when the last request in flight is answered.
-    Leaving(GoAway),
+    /// Closes with these words, if any, when the last request in flight is answered.
+    Leaving(Option<GoAway>),
     /// The last frame is in the buffer.
     Closing(Farewell),
     Closed,
 }
 
 /// How a connection ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Farewell {
     /// After a GoAway with this reason.
     Told(GoAwayReason),
@@ -128,7 +132,7 @@ pub(super) enum Farewell {
 
 impl Outbox {
     pub(super) fn new(encoding: Encoding, common: Arc<Common>) -> Self {
-        let state = State { pending: Vec::new(), frames: 0, writing: 0, in_flight: 0, phase: Phase::Open };
+        let state = State { pending: Vec::new(), frames: 0, writing: 0, in_flight: 0, reader_waits: false, phase: Phase::Open };
         Self { encoding, common, state: Mutex::new(state), filled: Notify::new(), eased: Notify::new() }
     }
 
@@ -174,34 +178,26 @@ impl Outbox {
         }
         self.reply(&mut state, request, reply);
         if state.in_flight == 0
-            && let Phase::Leaving(words) = &state.phase
+            && let Phase::Leaving(words) = state.phase
         {
-            let words = words.clone();
             self.say_goodbye(&mut state, words);
         }
-        drop(state);
-        // A permit costs nothing while the reader does not wait.
-        self.eased.notify_one();
     }
 
     /// Sends a reply to a request that was never counted as in flight.
     pub fn push_aside(&self, request: u32, reply: &Reply) {
-        let mut state = self.lock();
-        self.reply(&mut state, request, reply);
-        drop(state);
-        self.eased.notify_one();
+        self.reply(&mut self.lock(), request, reply);
     }
 
     /// Sends a notice.
     pub fn push_notice(&self, notice: &Notice, class: Class) {
-        let mut state = self.lock();
-        self.append(&mut state, class, |encoding, buffer| notice.encode(encoding, buffer));
+        // A notice that cannot be written is counted and logged; its recipient did not ask for it.
+        let _ = self.append(&mut self.lock(), class, |encoding, buffer| notice.encode(encoding, buffer));
     }
 
     /// Sends one whole frame, already encoded in [`Outbox::encoding`], so that many recipients share one encoding.
     pub fn push_encoded(&self, frame: &[u8], class: Class) {
-        let mut state = self.lock();
-        self.append(&mut state, class, |_, buffer| {
+        let _ = self.append(&mut self.lock(), class, |_, buffer| {
             buffer.extend_from_slice(frame);
             Ok(())
         });
@@ -211,7 +207,7 @@ impl Outbox {
     pub fn close(&self, reason: GoAwayReason, retry_after: Option<Duration>) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open | Phase::Leaving(_)) {
-            self.say_goodbye(&mut state, words(reason, retry_after));
+            self.say_goodbye(&mut state, Some(words(reason, retry_after)));
         }
     }
 
@@ -219,12 +215,7 @@ impl Outbox {
     pub fn leave(&self, reason: GoAwayReason, retry_after: Option<Duration>) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open) {
-            let words = words(reason, retry_after);
-            if state.in_flight == 0 {
-                self.say_goodbye(&mut state, words);
-            } else {
-                state.phase = Phase::Leaving(words);
-            }
+            self.depart(&mut state, Some(words(reason, retry_after)));
         }
     }
 
@@ -235,6 +226,14 @@ impl Outbox {
         (state.pending.len() + state.writing, state.in_flight)
     }
 
+    fn depart(&self, state: &mut State, words: Option<GoAway>) {
+        if state.in_flight == 0 {
+            self.say_goodbye(state, words);
+        } else {
+            state.phase = Phase::Leaving(words);
+        }
+    }
+
     fn reply(&self, state: &mut State, request: u32, reply: &Reply) {
         let sent = self.append(state, Class::Essential, |encoding, buffer| reply.encode(encoding, request, buffer));
         if let Err(error) = sent {
@@ -243,11 +242,12 @@ impl Outbox {
                 EncodeError::TooLarge => RefusalCode::TooLarge,
                 EncodeError::OutOfRange(_) | EncodeError::Failed(_) => RefusalCode::Failed,
             };
-            let refused = Reply::Refused(Refused::new(code, &error.to_string()));
+            let refused = refused(code, &error.to_string());
             let _ = self.append(state, Class::Essential, |encoding, buffer| {
                 refused.encode(encoding, request, buffer)
             });
         }
+        self.ease(state);
     }
 
     /// Lets `encode` write into the buffer, unless the connection is ending or the bytes do not fit.
@@ -298,16 +298,21 @@ impl Outbox {
         state.pending = Vec::new();
         state.frames = 0;
         self.common.counters.slow_consumers.one();
-        self.say_goodbye(state, words(GoAwayReason::SlowConsumer, None));
+        self.say_goodbye(state, Some(words(GoAwayReason::SlowConsumer, None)));
     }
 
-    fn say_goodbye(&self, state: &mut State, words: GoAway) {
-        let farewell = Farewell::Told(words.reason);
-        if let Err(error) = Notice::GoAway(words).encode(self.encoding, &mut state.pending) {
-            tracing::error!(%error, "a GoAway could not be encoded");
-        }
-        state.frames += 1;
-        self.common.counters.go_aways.one();
+    fn say_goodbye(&self, state: &mut State, words: Option<GoAway>) {
+        let farewell = match words {
+            Some(words) => {
+                if let Err(error) = Notice::GoAway(words).encode(self.encoding, &mut state.pending) {
+                    tracing::error!(%error, "a GoAway could not be encoded");
+                }
+                state.frames += 1;
+                self.common.counters.go_aways.one();
+                Farewell::Told(words.reason)
+            }
+            None => Farewell::Silent,
+        };
         self.finish(state, Phase::Closing(farewell));
     }
 
@@ -315,7 +320,13 @@ impl Outbox {
         self.common.in_flight.fetch_sub(std::mem::take(&mut state.in_flight), Ordering::Relaxed);
         state.phase = phase;
         self.filled.notify_one();
-        self.eased.notify_one();
+        self.ease(state);
+    }
+
+    fn ease(&self, state: &mut State) {
+        if std::mem::take(&mut state.reader_waits) {
+            self.eased.notify_one();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -336,8 +347,8 @@ impl Outbox {
         std::mem::swap(&mut state.pending, batch);
         state.writing = batch.len();
         let frames = std::mem::take(&mut state.frames);
-        let farewell = match &state.phase {
-            Phase::Closing(farewell) => Some(farewell.clone()),
+        let farewell = match state.phase {
+            Phase::Closing(farewell) => Some(farewell),
             Phase::Closed => Some(Farewell::Silent),
             Phase::Open | Phase::Leaving(_) => None,
         };
@@ -355,19 +366,27 @@ impl Outbox {
         }
         let mut state = self.lock();
         state.writing = 0;
-        drop(state);
-        self.eased.notify_one();
+        self.ease(&mut state);
     }
 
-    /// Resolves once something was answered, written or closed since the last call.
+    /// The reader is about to cause an answer that it will wait for with [`Outbox::eased`].
+    pub(super) fn expect_answer(&self) {
+        self.lock().reader_waits = true;
+    }
+
+    /// Whether the peer takes so little that nothing more should be read from it for now. If so, [`Outbox::eased`]
+    /// says when to ask again.
+    pub(super) fn is_crowded(&self) -> bool {
+        let mut state = self.lock();
+        let unsent = state.writing + state.pending.len();
+        let crowded = state.writing > 0 && unsent > self.common.bounds.outbox_bytes / 2;
+        state.reader_waits |= crowded;
+        crowded
+    }
+
+    /// Resolves after the next answer, write or close. Waking too often is possible.
     pub(super) async fn eased(&self) {
         self.eased.notified().await;
-    }
-
-    /// Whether the peer takes so little that nothing more should be read from it for now.
-    pub(super) fn is_crowded(&self) -> bool {
-        let state = self.lock();
-        state.writing > 0 && state.writing + state.pending.len() > self.common.bounds.outbox_bytes / 2
     }
 
     /// Whether frames that arrive are still to be handled.
@@ -378,8 +397,8 @@ impl Outbox {
     /// The client has nothing more to say: close when everything in flight is answered.
     pub(super) fn hang_up(&self) {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Open | Phase::Leaving(_)) {
-            self.finish(&mut state, Phase::Closing(Farewell::Silent));
+        if matches!(state.phase, Phase::Open) {
+            self.depart(&mut state, None);
         }
     }
 
@@ -393,7 +412,12 @@ impl Outbox {
     }
 }
 
+/// A refusal with a sentence for people.
+pub(super) fn refused(code: RefusalCode, message: &str) -> Reply {
+    Reply::Refused(Refused { code, message: Text::clip(message), retry_after_ms: None })
+}
+
 fn words(reason: GoAwayReason, retry_after: Option<Duration>) -> GoAway {
-    let retry_after_ms = retry_after.map(|wait| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX));
-    GoAway { reason, retry_after_ms }
+    let wait = retry_after.unwrap_or_default().as_millis();
+    GoAway { reason, retry_after_ms: u64::try_from(wait).unwrap_or(u64::from(u32::MAX)) }
 }

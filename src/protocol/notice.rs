@@ -1,0 +1,369 @@
+//! What the daemon tells unasked, and the entries of a conversation's history in both its forms.
+//!
+//! Holds: [`Notice`] and a struct per kind; [`StaffEntry`], [`VisitorEntry`]. Knows: the shared words. Never: in a type
+//! that a visitor may get, a field that could carry a note, a `seq`, an offer or a decision. Start reading at: [`Notice`].
+
+use super::{
+    bounded::{List, Text, Variables},
+    wire::{messages, wire},
+    words::{
+        Actor, AgentRow, AssignCause, CloseReason, ConversationRow, FallbackReason, GoAwayReason, GroupRow, OfferKind,
+        OfferOutcome, QueueCause,
+    },
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, Channel, ConversationId, GroupId, VisitorId},
+};
+
+/// The most items in one `AgentItems`.
+pub const ITEMS_PAGE: usize = 64;
+
+messages! {
+    /// What the daemon tells unasked.
+    pub enum Notice numbered by nobody {
+        0xc001 OfferMade,
+        0xc002 OfferEnded,
+        0xc003 StaffEvent,
+        0xc004 VisitorEvent,
+        0xc005 Typing,
+        0xc006 QueuePosition,
+        0xc007 AgentChanged,
+        0xc008 GroupChanged,
+        0xc009 AgentItems,
+        0xc00a GoAway,
+    }
+}
+
+wire! { lenient;
+    /// Will you take this? To every session of the agent. Answered with Accept or Decline.
+    pub struct OfferMade {
+        /// Whom it asks.
+        agent: AgentId,
+        /// What.
+        conversation: ConversationId,
+        /// Its number in the conversation, for Accept and Decline.
+        offer: u32,
+        /// What is asked.
+        kind: OfferKind,
+        /// Whose queue it comes from.
+        group: Option<GroupId>,
+        /// Until when; absent for a pull queue.
+        deadline: Option<Timestamp>,
+        /// How long there is from now, in milliseconds: for clients whose clock differs.
+        accept_within_ms: Option<u64>,
+        /// Who waits.
+        visitor: VisitorId,
+        /// Since when.
+        waiting_since: Timestamp,
+        /// What is known about the visitor.
+        variables: Variables,
+        /// Whether to make a sound.
+        sound: bool,
+    }
+
+    /// The offer is over: take it off the screen. To every session of the agent.
+    pub struct OfferEnded: Copy {
+        /// Whom it asked.
+        agent: AgentId,
+        /// What.
+        conversation: ConversationId,
+        /// Its number in the conversation.
+        offer: u32,
+        /// How it ended.
+        outcome: OfferOutcome,
+    }
+
+    /// An event of a conversation, as staff see it. To those who take part and to subscribers.
+    pub struct StaffEvent {
+        /// Of which.
+        conversation: ConversationId,
+        /// On a frontend: the attached agent whom it is for. Absent for a subscription of the connection itself.
+        agent: Option<AgentId>,
+        /// What happened.
+        entry: StaffEntry,
+    }
+
+    /// An event of a conversation, as its visitor sees it.
+    pub struct VisitorEvent {
+        /// Of which.
+        conversation: ConversationId,
+        /// Whom it is for.
+        visitor: VisitorId,
+        /// What happened.
+        entry: VisitorEntry,
+    }
+
+    /// Somebody is typing, or no longer. Not recorded, not numbered; may be dropped.
+    pub struct Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom it is for.
+        audience: Audience,
+        /// Who types.
+        by: Typist,
+        /// Typing, or no longer.
+        typing: bool,
+    }
+
+    /// The place in the queue has changed. Not numbered; may be dropped.
+    pub struct QueuePosition: Copy {
+        /// Whose.
+        conversation: ConversationId,
+        /// Whom it is for.
+        visitor: VisitorId,
+        /// From 1.
+        position: u32,
+        /// How many wait in all.
+        waiting: u32,
+    }
+
+    /// An agent's row has changed. A gap in its `version` means: subscribe again.
+    pub struct AgentChanged {
+        /// As it is now.
+        row: AgentRow,
+    }
+
+    /// A group's row has changed. A gap in its `version` means: subscribe again.
+    pub struct GroupChanged {
+        /// As it is now.
+        row: GroupRow,
+    }
+
+    /// A page of what an agent has on their screen: after Attach, after an agent's Welcome, after Subscribe.
+    pub struct AgentItems {
+        /// Whose.
+        agent: AgentId,
+        /// The version of the agent's row that this belongs to.
+        version: u64,
+        /// Pending offers and conversations that they take part in.
+        items: List<AgentItem, ITEMS_PAGE>,
+        /// Whether more of this snapshot follow.
+        more: bool,
+    }
+
+    /// The daemon will end the connection. Requests already sent are still answered if there is time.
+    pub struct GoAway: Copy {
+        /// Why.
+        reason: GoAwayReason,
+        /// How long to wait before connecting again, in milliseconds.
+        retry_after_ms: u64,
+    }
+
+    /// Whom a notice is for, on a connection that speaks for several.
+    pub enum Audience: Copy + Hash {
+        /// A visitor.
+        Visitor(visitor: VisitorId),
+        /// An agent.
+        Agent(agent: AgentId),
+    }
+
+    /// Who types. Agents by the name that visitors see.
+    pub enum Typist {
+        /// The visitor.
+        Visitor,
+        /// An agent.
+        Agent {
+            /// The name that visitors see; 64 bytes.
+            name: Text<64>,
+        },
+        /// The frontend's bot.
+        Bot,
+    }
+
+    /// One thing on an agent's screen.
+    pub enum AgentItem {
+        /// To be answered.
+        Offer(offer: OfferMade),
+        /// Owned or helped with.
+        Conversation(row: ConversationRow),
+    }
+
+    /// An event of a conversation, as staff see it.
+    pub struct StaffEntry {
+        /// Its number in the conversation: 1, 2, 3 …
+        seq: u64,
+        /// Its number among those that the visitor may see, if it is one.
+        visitor_seq: Option<u64>,
+        /// When.
+        at: Timestamp,
+        /// Who did it.
+        by: Actor,
+        /// What happened.
+        event: StaffChange,
+    }
+
+    /// What happened, as staff see it.
+    pub enum StaffChange {
+        /// It was opened.
+        Opened {
+            /// Whose it is.
+            visitor: VisitorId,
+            /// Where it takes place.
+            channel: Channel,
+            /// Class, 0 first to 9 last.
+            priority: u8,
+        },
+        /// It entered a queue: a stay began.
+        Queued {
+            /// The conversation's how-manieth, from 1.
+            stay: u32,
+            /// Whose queue.
+            group: GroupId,
+            /// What brought it there.
+            cause: QueueCause,
+        },
+        /// It was offered to an agent.
+        Offered {
+            /// Whom.
+            agent: AgentId,
+            /// Until when.
+            deadline: Timestamp,
+        },
+        /// It was announced to several.
+        Announced {
+            /// Whom; the first 256.
+            agents: List<AgentId, 256>,
+            /// Until when; absent for a pull queue.
+            deadline: Option<Timestamp>,
+        },
+        /// An offer, or one agent's share of an announcement, is over.
+        OfferEnded {
+            /// Whose.
+            agent: AgentId,
+            /// How it ended.
+            outcome: OfferOutcome,
+        },
+        /// An agent owns it now.
+        Assigned {
+            /// Who.
+            agent: AgentId,
+            /// How they came to it.
+            cause: AssignCause,
+        },
+        /// An agent takes part, without owning it.
+        Joined {
+            /// Who.
+            agent: AgentId,
+        },
+        /// An agent no longer takes part.
+        Left {
+            /// Who.
+            agent: AgentId,
+        },
+        /// The owner asks another agent to take it over.
+        HandoverStarted {
+            /// The owner.
+            from: AgentId,
+            /// The other.
+            to: AgentId,
+            /// Until when.
+            deadline: Timestamp,
+        },
+        /// The other answered, or did not.
+        HandoverEnded {
+            /// The other.
+            to: AgentId,
+            /// How it ended.
+            outcome: OfferOutcome,
+        },
+        /// An agent is asked to help.
+        Invited {
+            /// Who.
+            agent: AgentId,
+            /// Until when.
+            deadline: Timestamp,
+        },
+        /// Nobody could.
+        FellBack {
+            /// Why.
+            reason: FallbackReason,
+            /// What the visitor was told; 8 KiB.
+            message: Option<Text<8192>>,
+        },
+        /// Somebody wrote.
+        Said {
+            /// What; 8 KiB.
+            body: Text<8192>,
+        },
+        /// Somebody wrote a private note.
+        Noted {
+            /// What; 8 KiB.
+            body: Text<8192>,
+        },
+        /// It is over.
+        Closed {
+            /// Why.
+            reason: CloseReason,
+        },
+        /// It was opened again.
+        Reopened,
+        /// It failed too often and stands aside.
+        Quarantined,
+        /// It takes part again.
+        Released,
+    }
+
+    /// An event of a conversation, as its visitor sees it.
+    pub struct VisitorEntry {
+        /// Its number among those that the visitor may see: 1, 2, 3 …
+        visitor_seq: u64,
+        /// When.
+        at: Timestamp,
+        /// What happened.
+        change: VisitorChange,
+    }
+
+    /// What happened, as the visitor sees it.
+    pub enum VisitorChange {
+        /// It was opened.
+        Opened,
+        /// It waits.
+        Queued {
+            /// What people call the group; 64 bytes.
+            group_label: Text<64>,
+        },
+        /// An agent is there.
+        AgentJoined {
+            /// The name that visitors see; 64 bytes.
+            name: Text<64>,
+        },
+        /// An agent has gone.
+        AgentLeft {
+            /// The name that visitors see; 64 bytes.
+            name: Text<64>,
+        },
+        /// Somebody wrote.
+        Said {
+            /// Who.
+            from: VisitorSide,
+            /// What; 8 KiB.
+            body: Text<8192>,
+        },
+        /// Nobody could; this is what to show.
+        Fallback {
+            /// The configured message; 8 KiB.
+            message: Text<8192>,
+        },
+        /// It is over.
+        Closed {
+            /// Whether the visitor closed it.
+            by_me: bool,
+        },
+        /// It was opened again.
+        Reopened,
+    }
+
+    /// Who wrote, as the visitor sees it.
+    pub enum VisitorSide {
+        /// The visitor.
+        Me,
+        /// An agent.
+        Agent {
+            /// The name that visitors see; 64 bytes.
+            name: Text<64>,
+        },
+        /// The frontend's bot.
+        Bot,
+    }
+}

@@ -1,0 +1,384 @@
+//! What the daemon answers: one reply to each request, with its number.
+//!
+//! Holds: [`Reply`] and a struct per kind. Knows: the shared words, the entries of histories. Never: anything that is
+//! not durable yet; the output gate sees to that. Start reading at: [`Reply`].
+
+use super::{
+    bounded::{List, Text, Variables},
+    notice::{StaffEntry, VisitorEntry},
+    refusal::RefusalCode,
+    wire::{messages, wire},
+    words::{
+        AgentRow, ConversationRow, FallbackReason, GroupRow, HISTORY_PAGE, PAGE, QueueCause, Role, Status, Strategy,
+    },
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, ConversationId, GroupId, VisitorId, WorkspaceId},
+};
+
+messages! {
+    /// What the daemon answers.
+    pub enum Reply numbered by caller {
+        0x8000 Refused,
+        0x8001 Welcome,
+        0x8002 Pong,
+        0x8003 Done,
+        0x8010 Opened,
+        0x8011 Recorded,
+        0x8030 Subscribed,
+        0x8032 StaffHistory,
+        0x8033 VisitorHistory,
+        0x8040 ConversationPage,
+        0x8041 ConversationDetail,
+        0x8042 GroupPage,
+        0x8043 GroupDetail,
+        0x8044 AgentPage,
+        0x8045 AgentDetail,
+        0x8046 Explanation,
+        0x8047 PositionReply,
+        0x8050 Minted,
+        0x8051 TokenPage,
+    }
+}
+
+wire! { lenient;
+    /// No. Nothing was changed, unless the code says otherwise.
+    pub struct Refused {
+        /// Which no: stable, to be acted on by programs.
+        code: RefusalCode,
+        /// What to do about it, in a sentence for people; 512 bytes.
+        message: Text<512>,
+        /// How long to wait before trying again, in milliseconds; absent if waiting does not help.
+        retry_after_ms: Option<u64>,
+    }
+
+    /// Who the daemon takes the client for. Answers Hello and Renew.
+    pub struct Welcome {
+        /// This connection's number, for the operator; it stands in the daemon's log.
+        connection: u64,
+        /// What the token allows.
+        role: Role,
+        /// The token's workspace; absent only on the Unix socket when Hello named none.
+        workspace: Option<WorkspaceId>,
+        /// Whose token it is, if an agent's.
+        agent: Option<AgentId>,
+        /// Whose token it is, if a visitor's.
+        visitor: Option<VisitorId>,
+        /// The daemon's time.
+        now: Timestamp,
+        /// The highest kind of request that the daemon knows.
+        highest_kind: u16,
+        /// The daemon's version; 64 bytes.
+        version: Text<64>,
+        /// When the token's time is over.
+        expires: Option<Timestamp>,
+        /// What the client has to keep to.
+        limits: Limits,
+    }
+
+    /// What a connection has to keep to.
+    pub struct Limits: Copy {
+        /// Requests sent and not yet answered.
+        in_flight: u32,
+        /// Bytes in the body of a message or note.
+        message_body: u32,
+        /// Bytes in the body of a frame.
+        frame: u32,
+    }
+
+    /// The daemon is there.
+    pub struct Pong {
+        /// The daemon's time.
+        now: Timestamp,
+    }
+
+    /// It is done, durably where it matters.
+    pub struct Done {}
+
+    /// The conversation is open.
+    pub struct Opened {
+        /// The one that is open now: the asked-for one, or the one that was open already.
+        conversation: ConversationId,
+        /// Whether it was open already.
+        existing: bool,
+        /// Where it is in its life.
+        status: Status,
+        /// Number of the visitor's newest event.
+        visitor_seq: u64,
+    }
+
+    /// It is done and recorded.
+    pub struct Recorded {
+        /// In which conversation.
+        conversation: ConversationId,
+        /// The event's number, for staff; absent for visitors, or if nothing changed.
+        seq: Option<u64>,
+        /// The event's number among those that the visitor may see, if it is one.
+        visitor_seq: Option<u64>,
+    }
+
+    /// What follows the known number comes now, as notices.
+    pub struct Subscribed {
+        /// A conversation's newest number, in the numbering of the one who asked; a group's or agent's version.
+        version: u64,
+        /// The number that the first notice will have, if the asked-for ones are not kept any more: read History first.
+        next: Option<u64>,
+    }
+
+    /// A page of a conversation's events, as staff see them.
+    pub struct StaffHistory {
+        /// In order of `seq`.
+        events: List<StaffEntry, HISTORY_PAGE>,
+        /// What to ask with as `after` for the next page; absent at the end.
+        next: Option<u64>,
+    }
+
+    /// A page of a conversation's events, as its visitor sees them.
+    pub struct VisitorHistory {
+        /// In order of `visitor_seq`.
+        events: List<VisitorEntry, HISTORY_PAGE>,
+        /// What to ask with as `after` for the next page; absent at the end.
+        next: Option<u64>,
+    }
+
+    /// A page of conversations.
+    pub struct ConversationPage {
+        /// In the order of the view.
+        rows: List<ConversationRow, PAGE>,
+        /// For the next page; absent at the end.
+        cursor: Option<Text<128>>,
+    }
+
+    /// One conversation.
+    pub struct ConversationDetail {
+        /// As in lists.
+        row: ConversationRow,
+        /// The agents who take part, the owner included.
+        participants: List<AgentId, 32>,
+        /// What is known about the visitor.
+        variables: Variables,
+        /// Its present visit to a queue; absent unless waiting or offered.
+        stay: Option<StayView>,
+        /// What it waits for, in words; 512 bytes.
+        waits_because: Option<Text<512>>,
+        /// Whether it stands aside after repeated failures.
+        quarantined: bool,
+    }
+
+    /// One visit of a conversation to a group's queue.
+    pub struct StayView {
+        /// The conversation's how-manieth, from 1.
+        number: u32,
+        /// Whose queue.
+        group: GroupId,
+        /// What brought it there.
+        cause: QueueCause,
+        /// Since when.
+        since: Timestamp,
+        /// When it ends at the latest; absent for `max_wait = "none"`.
+        until: Option<Timestamp>,
+        /// Offers made so far.
+        offers: u32,
+        /// Who has it on their screen now.
+        pending: List<PendingOffer, 64>,
+        /// Who missed or declined it, and is not asked again in this stay.
+        tried: List<AgentId, 64>,
+    }
+
+    /// An offer that is not answered yet.
+    pub struct PendingOffer: Copy {
+        /// Its number in the conversation.
+        offer: u32,
+        /// Whom it asks.
+        agent: AgentId,
+        /// Until when; absent for announcements of a pull queue.
+        deadline: Option<Timestamp>,
+    }
+
+    /// A page of groups.
+    pub struct GroupPage {
+        /// In order of their names.
+        rows: List<GroupRow, PAGE>,
+        /// For the next page; absent at the end.
+        cursor: Option<Text<128>>,
+    }
+
+    /// One group.
+    pub struct GroupDetail {
+        /// As in lists.
+        row: GroupRow,
+        /// Whether it is switched on.
+        enabled: bool,
+        /// Whether it stands aside after repeated failures.
+        quarantined: bool,
+        /// Agents who belong to it.
+        members: u32,
+        /// How long an agent has to answer an offer, in milliseconds.
+        accept_timeout_ms: u64,
+        /// How long a stay lasts, in milliseconds; absent for no limit.
+        max_wait_ms: Option<u64>,
+        /// Offers in a stay; absent for every eligible member once.
+        max_offers: Option<u32>,
+        /// Where it sends whom it can't serve, in order.
+        overflow: List<GroupId, 4>,
+        /// The head of its line, first first.
+        line: List<WaitingView, 50>,
+    }
+
+    /// A place in a line.
+    pub struct WaitingView: Copy {
+        /// Which.
+        conversation: ConversationId,
+        /// Class, 0 first to 9 last.
+        priority: u8,
+        /// Since when.
+        since: Timestamp,
+    }
+
+    /// A page of agents.
+    pub struct AgentPage {
+        /// In order of their ids.
+        rows: List<AgentRow, PAGE>,
+        /// For the next page; absent at the end.
+        cursor: Option<Text<128>>,
+    }
+
+    /// One agent.
+    pub struct AgentDetail {
+        /// As in lists.
+        row: AgentRow,
+        /// Where to write to them; 254 bytes.
+        email: Option<Text<254>>,
+        /// Whether they may have conversations at all.
+        live_chat: bool,
+        /// Whether the configuration file alone manages them.
+        managed_by_config: bool,
+        /// How many connections are sessions of theirs.
+        sessions: u32,
+        /// Offers missed in a row.
+        missed: u32,
+        /// When they last got a conversation.
+        last_assigned_at: Option<Timestamp>,
+        /// What holds their slots, and where they help.
+        holds: List<HeldItem, 200>,
+    }
+
+    /// A conversation in an agent's hands.
+    pub struct HeldItem: Copy {
+        /// Which.
+        conversation: ConversationId,
+        /// How.
+        held: Held,
+        /// Since when.
+        since: Timestamp,
+    }
+
+    /// How an agent holds a conversation.
+    pub enum Held: Copy + Hash {
+        /// A pending offer reserves a slot.
+        Reserved,
+        /// They own it.
+        Owned,
+        /// It is closed, and its slot not free yet.
+        Wrapup,
+        /// They help; no slot unless the workspace says so.
+        Participant,
+    }
+
+    /// Why a conversation was routed as it was.
+    pub struct Explanation {
+        /// Which.
+        conversation: ConversationId,
+        /// The newest decisions, oldest first.
+        decisions: List<DecisionView, 32>,
+        /// What it waits for, in words; 512 bytes. Absent unless waiting or offered.
+        waits_because: Option<Text<512>>,
+        /// Why the agent that was asked about would not get it now; `eligible` if they would. 256 bytes.
+        agent_reason: Option<Text<256>>,
+    }
+
+    /// One decision: who was chosen and why not the others.
+    pub struct DecisionView {
+        /// When.
+        at: Timestamp,
+        /// The stay that it belongs to.
+        stay: u32,
+        /// Whose queue.
+        group: GroupId,
+        /// How the group chose.
+        strategy: Strategy,
+        /// Whom; several for an announcement (the first 16), nobody for a fallback.
+        chosen: List<AgentId, 16>,
+        /// Who would have been next, in order.
+        next: List<AgentId, 16>,
+        /// Agents that the conversation itself names and that could not be chosen, each with the first reason.
+        excluded: List<Exclusion, 16>,
+        /// How many of the rest could not be chosen, by reason.
+        others: List<ReasonCount, 32>,
+        /// Why nobody could, if it ended so.
+        fallback: Option<FallbackReason>,
+    }
+
+    /// An agent who could not be chosen.
+    pub struct Exclusion {
+        /// Who.
+        agent: AgentId,
+        /// Why not, as a word such as `at_capacity` or `declined`; 64 bytes.
+        reason: Text<64>,
+    }
+
+    /// How many could not be chosen for one reason.
+    pub struct ReasonCount {
+        /// Why not, as a word; 64 bytes.
+        reason: Text<64>,
+        /// How many.
+        count: u32,
+    }
+
+    /// A place in the queue.
+    pub struct PositionReply {
+        /// From 1; absent if it does not wait.
+        position: Option<u32>,
+        /// How many are ahead.
+        ahead: u32,
+        /// Since when it waits.
+        waiting_since: Option<Timestamp>,
+    }
+
+    /// A new token.
+    pub struct Minted {
+        /// The secret, shown only here; 256 bytes.
+        token: Text<256>,
+        /// Its name, for RevokeToken; 64 bytes.
+        token_id: Text<64>,
+        /// When its time is over; absent for never.
+        expires: Option<Timestamp>,
+    }
+
+    /// A page of tokens.
+    pub struct TokenPage {
+        /// Newest first.
+        rows: List<TokenRow, PAGE>,
+        /// For the next page; absent at the end.
+        cursor: Option<Text<128>>,
+    }
+
+    /// What is known about a token.
+    pub struct TokenRow {
+        /// Its name; 64 bytes.
+        token_id: Text<64>,
+        /// What it allows.
+        role: Role,
+        /// Whose, if a visitor's.
+        visitor: Option<VisitorId>,
+        /// Whose, if an agent's.
+        agent: Option<AgentId>,
+        /// When it was made.
+        created_at: Timestamp,
+        /// When its time is over; absent for never.
+        expires: Option<Timestamp>,
+        /// Connections that use it now.
+        sessions: u32,
+    }
+}

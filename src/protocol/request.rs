@@ -1,0 +1,443 @@
+//! What a client asks. Each request is answered by exactly one reply with its number, in whatever order.
+//!
+//! Holds: [`Request`] and a struct per kind. Knows: the shared words. Never: who may ask what; `transport` decides.
+//! Start reading at: [`Request`].
+
+use super::{
+    bounded::{Text, Variables},
+    wire::{messages, wire},
+    words::{Destination, Feed, Presence, Role, Speaker, Target, View},
+};
+use crate::{
+    ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
+    protocol::bounded::List,
+};
+
+/// Bytes in the body of what somebody writes, 8 KiB.
+pub const MESSAGE_MAX: usize = 8_192;
+
+messages! {
+    /// What a client asks.
+    pub enum Request numbered by caller {
+        0x0001 Hello -> Welcome;
+            Unauthenticated, TokenExpired, UnsupportedVersion, HelloRequired, Starting, Draining,
+        0x0002 Ping -> Pong,
+        0x0003 Renew -> Welcome; Unauthenticated, TokenExpired, Forbidden,
+        0x0004 Attach -> Done; NotFound, Forbidden, NoSeat,
+        0x0005 Detach -> Done; NotFound,
+        0x0006 Announce -> Done; Forbidden,
+        0x0010 Open -> Opened;
+            KeyExpired, KeyReused, GroupDisabled, NobodyOnline, QueueFull, ChannelNotSupported, GroupUnavailable,
+        0x0011 Say -> Recorded; ConversationClosed, NotOpen, HandedOff, KeyExpired, KeyReused, AtCapacity,
+        0x0012 Note -> Recorded; NotOpen, KeyExpired, KeyReused,
+        0x0013 Typing -> Done; NotOpen, ConversationClosed,
+        0x0014 Accept -> Recorded;
+            OfferEnded, OfferTimedOut, AlreadyTaken, AtCapacity, ConversationClosed, KeyExpired, KeyReused,
+        0x0015 Decline -> Recorded; OfferEnded, OfferTimedOut, KeyExpired, KeyReused,
+        0x0016 Take -> Recorded; AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, KeyExpired, KeyReused,
+        0x0017 Assign -> Recorded;
+            AtCapacity, NotEligible, GroupDisabled, NobodyOnline, QueueFull, ConversationClosed, KeyExpired, KeyReused,
+        0x0018 Transfer -> Recorded;
+            AtCapacity, NotEligible, GroupDisabled, NobodyOnline, QueueFull, OnlyAgentOnline, WrongState, KeyExpired,
+            KeyReused,
+        0x0019 Invite -> Recorded; NotEligible, AtCapacity, WrongState, KeyExpired, KeyReused,
+        0x001a Leave -> Recorded; WrongState, KeyExpired, KeyReused,
+        0x001b Close -> Recorded; WrongState, KeyExpired, KeyReused,
+        0x001c Reopen -> Recorded; WrongState, AtCapacity, KeyExpired, KeyReused,
+        0x0020 SetPresence -> Done; KeyExpired, KeyReused,
+        0x0021 PutAgent -> Done; ManagedByConfig, NoSeat, Invalid, KeyExpired, KeyReused,
+        0x0022 RemoveAgent -> Done; ManagedByConfig, KeyExpired, KeyReused,
+        0x0030 Subscribe -> Subscribed; NotFound,
+        0x0031 Unsubscribe -> Done,
+        0x0032 History -> StaffHistory | VisitorHistory; NotFound,
+        0x0040 ListConversations -> ConversationPage; Invalid,
+        0x0041 ShowConversation -> ConversationDetail; NotFound,
+        0x0042 ListGroups -> GroupPage; Invalid,
+        0x0043 ShowGroup -> GroupDetail; NotFound,
+        0x0044 ListAgents -> AgentPage; Invalid,
+        0x0045 ShowAgent -> AgentDetail; NotFound,
+        0x0046 Explain -> Explanation; NotFound,
+        0x0047 Position -> PositionReply; NotFound,
+        0x0050 MintToken -> Minted; Forbidden, Invalid,
+        0x0051 ListTokens -> TokenPage; Forbidden, Invalid,
+        0x0052 RevokeToken -> Done; NotFound, Forbidden,
+        0x0060 Reload -> Done; Forbidden, Invalid,
+        0x0061 Drain -> Done; Forbidden,
+        0x0062 ReleaseQuarantine -> Done; Forbidden, NotFound, WrongState,
+    }
+}
+
+wire! { strict;
+    /// Says who is there. The first request of every connection, and only the first; its body may take 2 KiB. Until
+    /// the Welcome has come nothing else is read. Workspace and role come from the token alone.
+    pub struct Hello {
+        /// The secret, as it was shown when it was minted; 256 bytes. Empty on the Unix socket.
+        token: Text<256>,
+        /// This program, kept over its reconnects: command keys count per client.
+        client: ClientId,
+        /// The highest kind of notice that the client knows; it is sent nothing above.
+        highest_kind: u16,
+        /// Name and version of the client, for the operator; 64 bytes.
+        software: Text<64>,
+        /// Unix socket only: the workspace to be the admin of. Absent on QUIC.
+        workspace: Option<WorkspaceId>,
+    }
+
+    /// Asks whether the daemon is there, and for its time.
+    pub struct Ping {}
+
+    /// Gives a new token of the same workspace, role and person to a connection, before the old one expires.
+    pub struct Renew {
+        /// The new secret; 256 bytes.
+        token: Text<256>,
+    }
+
+    /// A frontend: from now on this connection is a session of the agent. `AgentItems` follow.
+    pub struct Attach {
+        /// Who.
+        agent: AgentId,
+    }
+
+    /// A frontend: this connection is no session of the agent any more. Detaching twice is no fault.
+    pub struct Detach {
+        /// Who.
+        agent: AgentId,
+    }
+
+    /// Says that a visitor is there, or has gone. Volatile: to be said again after a reconnect. A visitor announces
+    /// only themselves; a frontend's visitor is present until it says otherwise or its last connection ends.
+    pub struct Announce {
+        /// Who.
+        visitor: VisitorId,
+        /// There, or gone.
+        present: bool,
+    }
+
+    /// Opens a conversation and routes it. The conversation's id is the key: the same id again gives the same answer.
+    /// A visitor who has one open on this channel gets that one, with `existing`.
+    pub struct Open {
+        /// A UUID version 7 made by the client, at most 24 h old.
+        conversation: ConversationId,
+        /// The visitor, or the frontend for one of its visitors.
+        speaker: Speaker,
+        /// Where it takes place.
+        channel: Channel,
+        /// Whom it asks for.
+        target: Target,
+        /// An agent to be asked first, if eligible.
+        preferred: Option<AgentId>,
+        /// Class, 0 first to 9 last; 5 is usual. Visitors may only use 5.
+        priority: u8,
+        /// What is known about the visitor: 64 of them, 8 KiB of names and values together.
+        variables: Variables,
+        /// The visitor's first message, 8 KiB.
+        message: Option<Text<8192>>,
+    }
+
+    /// Writes a message that both sides see.
+    pub struct Say {
+        /// The client's command counter.
+        key: u64,
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// What; 1 byte to 8 KiB.
+        body: Text<8192>,
+    }
+
+    /// Writes a private note, for staff only.
+    pub struct Note {
+        /// The client's command counter.
+        key: u64,
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// What; 1 byte to 8 KiB.
+        body: Text<8192>,
+    }
+
+    /// Says that somebody is typing, or no longer. Volatile, and forgotten after a few seconds.
+    pub struct Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// Typing, or no longer.
+        typing: bool,
+    }
+
+    /// Takes an offer, an announced conversation, a handover or an invitation.
+    pub struct Accept {
+        /// The client's command counter.
+        key: u64,
+        /// What.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// The offer's number, from `OfferMade`.
+        offer: u32,
+    }
+
+    /// Says no to an offer. It goes on to the next at once.
+    pub struct Decline {
+        /// The client's command counter.
+        key: u64,
+        /// What.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// The offer's number, from `OfferMade`.
+        offer: u32,
+    }
+
+    /// Takes a conversation from a queue, from `missed` or from the bot.
+    pub struct Take {
+        /// The client's command counter.
+        key: u64,
+        /// What.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+    }
+
+    /// Gives a conversation to an agent or a group without asking them. The assigner need not take part.
+    pub struct Assign {
+        /// The client's command counter.
+        key: u64,
+        /// What.
+        conversation: ConversationId,
+        /// Who assigns.
+        speaker: Speaker,
+        /// To whom.
+        to: Destination,
+        /// Past the agent's cap. Supervisors only, and audited.
+        force: bool,
+    }
+
+    /// Moves a conversation: to an agent as a handover, whom it asks first; to a group at once, at the end of its line.
+    pub struct Transfer {
+        /// The client's command counter.
+        key: u64,
+        /// What.
+        conversation: ConversationId,
+        /// Who transfers.
+        speaker: Speaker,
+        /// To whom.
+        to: Destination,
+        /// Whether the transferring agent leaves when it has arrived. To a group they always do.
+        leave: bool,
+    }
+
+    /// Asks an agent to help. The owner stays the owner.
+    pub struct Invite {
+        /// The client's command counter.
+        key: u64,
+        /// Where.
+        conversation: ConversationId,
+        /// Who invites.
+        speaker: Speaker,
+        /// Whom.
+        agent: AgentId,
+    }
+
+    /// Leaves a conversation that one takes part in without owning it.
+    pub struct Leave {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+    }
+
+    /// Ends a conversation. Its slot is free at once, save for wrap-up.
+    pub struct Close {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+    }
+
+    /// Opens a closed conversation again: to its last owner if eligible, else it is routed.
+    pub struct Reopen {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+    }
+
+    /// Says what an agent intends. Connecting and disconnecting never change it.
+    pub struct SetPresence {
+        /// The client's command counter.
+        key: u64,
+        /// Whose. Agents set their own, supervisors anybody's.
+        agent: AgentId,
+        /// What.
+        presence: Presence,
+    }
+
+    /// Creates an agent or replaces what is known about them.
+    pub struct PutAgent {
+        /// The client's command counter.
+        key: u64,
+        /// Whom; a new id creates.
+        agent: AgentId,
+        /// The name that visitors see; 64 bytes.
+        name: Text<64>,
+        /// Where to write to them; 254 bytes.
+        email: Option<Text<254>>,
+        /// The groups that they belong to, besides `everyone`.
+        groups: List<GroupId, 64>,
+        /// The most conversations at once; absent for the workspace's.
+        cap: Option<u16>,
+        /// Whether they may have conversations at all; takes a seat.
+        live_chat: bool,
+    }
+
+    /// Removes an agent. They finish what they have.
+    pub struct RemoveAgent {
+        /// The client's command counter.
+        key: u64,
+        /// Whom.
+        agent: AgentId,
+    }
+
+    /// Asks to be told about something, until Unsubscribe or the end of the connection. What came after the known
+    /// number comes first, then news, without a gap. Subscribing again starts anew.
+    pub struct Subscribe {
+        /// About what.
+        feed: Feed,
+    }
+
+    /// Asks not to be told any more. `after` does not matter. Unsubscribing twice is no fault.
+    pub struct Unsubscribe {
+        /// About what.
+        feed: Feed,
+    }
+
+    /// Reads events of a conversation: all of them for staff, the visitor's part for visitors.
+    pub struct History {
+        /// Which.
+        conversation: ConversationId,
+        /// Who reads; decides the form.
+        speaker: Speaker,
+        /// The last number already known; 0 from the beginning.
+        after: u64,
+        /// The most events wanted, 1 to 200; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Lists conversations, a page at a time.
+    pub struct ListConversations {
+        /// Which kind.
+        view: View,
+        /// Only those of this group.
+        group: Option<GroupId>,
+        /// Only those owned by this agent.
+        agent: Option<AgentId>,
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Shows one conversation: its row, who takes part, and why it waits.
+    pub struct ShowConversation {
+        /// Which.
+        conversation: ConversationId,
+    }
+
+    /// Lists the groups of the workspace.
+    pub struct ListGroups {
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Shows one group: its row, its limits and the head of its line.
+    pub struct ShowGroup {
+        /// Which.
+        group: GroupId,
+    }
+
+    /// Lists agents.
+    pub struct ListAgents {
+        /// Only members of this group.
+        group: Option<GroupId>,
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Shows one agent: their row and what they hold.
+    pub struct ShowAgent {
+        /// Whom.
+        agent: AgentId,
+    }
+
+    /// Asks why a conversation was routed as it was, and why a certain agent would not get it now.
+    pub struct Explain {
+        /// Which.
+        conversation: ConversationId,
+        /// Why not this one?
+        agent: Option<AgentId>,
+    }
+
+    /// Asks how many are ahead in the queue.
+    pub struct Position {
+        /// Which.
+        conversation: ConversationId,
+        /// Who asks.
+        speaker: Speaker,
+    }
+
+    /// Makes a token, which is shown once. A frontend mints short-lived ones for its visitors and agents.
+    pub struct MintToken {
+        /// What it allows.
+        role: Role,
+        /// For a visitor's token: whose.
+        visitor: Option<VisitorId>,
+        /// For an agent's token: whose.
+        agent: Option<AgentId>,
+        /// How long it lasts, in seconds; absent for the configured time. A frontend's last at most that long.
+        ttl_seconds: Option<u32>,
+    }
+
+    /// Lists tokens, without their secrets.
+    pub struct ListTokens {
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Makes a token worthless and closes its sessions at once.
+    pub struct RevokeToken {
+        /// Which, from `Minted` or `TokenPage`; 64 bytes.
+        token_id: Text<64>,
+    }
+
+    /// Reads the configuration again: all of it holds, or nothing changes and the refusal says why.
+    pub struct Reload {}
+
+    /// Starts the daemon's way down: nothing new is taken, connections are told to go.
+    pub struct Drain {}
+
+    /// Lets something that stood aside after repeated failures take part again. Exactly one of them is given.
+    pub struct ReleaseQuarantine {
+        /// This conversation.
+        conversation: Option<ConversationId>,
+        /// This agent.
+        agent: Option<AgentId>,
+        /// This group.
+        group: Option<GroupId>,
+    }
+}

@@ -1,0 +1,389 @@
+//! The words that messages are made of: who, where, in which state, and the rows of lists.
+//!
+//! Holds: enums and rows that several messages share. Knows: ids, time. Never: the routing's own types; `transport`
+//! translates. Start reading at: [`Speaker`].
+
+use super::{
+    bounded::{List, Text},
+    wire::wire,
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, Channel, ConversationId, GroupId, VisitorId},
+};
+
+/// The most rows on a page of a list.
+pub const PAGE: usize = 100;
+
+/// The most events on a page of a history.
+pub const HISTORY_PAGE: usize = 200;
+
+wire! { strict;
+    /// For whom a command is given. A connection of an agent or a visitor says `me`; a frontend names the visitor or
+    /// attached agent that it speaks for, and passes under that one's column of the rights.
+    pub enum Speaker: Copy + Hash {
+        /// The one whom the token names.
+        Me,
+        /// A frontend's visitor.
+        Visitor(visitor: VisitorId),
+        /// An agent attached to this frontend.
+        Agent(agent: AgentId),
+        /// The frontend's bot, while it has the hand.
+        Bot,
+    }
+
+    /// What a token allows; see the table of rights.
+    pub enum Role: Copy + Hash {
+        /// One visitor.
+        Visitor,
+        /// One agent.
+        Agent,
+        /// Reads and moves everything in the workspace.
+        Supervisor,
+        /// A chat backend: speaks for its visitors and attached agents.
+        Frontend,
+        /// Agents, tokens, reload, drain.
+        Admin,
+    }
+
+    /// Whom a new conversation asks for.
+    pub enum Target: Hash {
+        /// Whoever the workspace's rules choose.
+        Default,
+        /// A group.
+        Group(group: GroupId),
+        /// One agent; what happens if they can't is the workspace's rule.
+        Agent(agent: AgentId),
+        /// Any agent of the workspace ("not sure").
+        Everyone,
+    }
+
+    /// Where a conversation is moved to.
+    pub enum Destination: Hash {
+        /// An agent.
+        Agent(agent: AgentId),
+        /// A group's queue.
+        Group(group: GroupId),
+    }
+
+    /// One thing known about a visitor.
+    pub struct Variable: Hash {
+        /// Its name, such as `page` or `first_name`; 64 bytes.
+        name: Text<64>,
+        /// Its value; 1 KiB.
+        value: Text<1024>,
+    }
+
+    /// What an agent intends. Whether they are connected and respond are separate facts.
+    pub enum Presence: Copy + Hash {
+        /// Wants conversations.
+        Online,
+        /// Works, but takes nothing new.
+        Away,
+        /// Does not work.
+        Offline,
+    }
+
+    /// What to be told about, from a snapshot or a number on.
+    pub enum Feed: Hash {
+        /// A conversation's events: for staff by `seq`, for visitors by `visitor_seq`.
+        Conversation {
+            /// Which.
+            conversation: ConversationId,
+            /// The last number already known; 0 for all.
+            after: u64,
+        },
+        /// A group's row: `GroupChanged`.
+        Group(group: GroupId),
+        /// An agent's row and items: `AgentChanged`, `AgentItems`.
+        Agent(agent: AgentId),
+    }
+
+    /// Which conversations to list.
+    pub enum View: Copy + Hash {
+        /// All that are not closed.
+        All,
+        /// In a queue, offered to nobody.
+        Waiting,
+        /// Offered or announced.
+        Offered,
+        /// Owned by an agent.
+        Active,
+        /// The fallback message went out; any eligible agent can take it.
+        Missed,
+        /// Closed, newest first.
+        Closed,
+        /// Standing aside after repeated failures.
+        Quarantined,
+    }
+}
+
+wire! { lenient;
+    /// Where a conversation is in its life.
+    pub enum Status: Copy + Hash {
+        /// The frontend's bot has the hand.
+        Bot,
+        /// In a queue.
+        Waiting,
+        /// Offered or announced.
+        Offered,
+        /// Owned by an agent.
+        Active,
+        /// Nobody could; the fallback message went out.
+        Missed,
+        /// Over. It can be reopened.
+        Closed,
+    }
+
+    /// How a group chooses.
+    pub enum Strategy: Copy + Hash {
+        /// In order, one after another.
+        RoundRobin,
+        /// Who has the fewest.
+        LeastActive,
+        /// Who has waited longest for something to do.
+        LongestIdle,
+        /// All at once; the first to accept gets it.
+        Broadcast,
+        /// Agents take from the queue.
+        Pull,
+        /// Given without asking.
+        Assign,
+    }
+
+    /// Why nobody could.
+    pub enum FallbackReason: Copy + Hash {
+        /// No rule of the workspace fits.
+        NoRule,
+        /// No member of the group is online.
+        NobodyOnline,
+        /// All are at their cap.
+        AllAtCapacity,
+        /// As many offers as allowed were made, or nobody is left untried.
+        OffersExhausted,
+        /// `max_wait` is over.
+        WaitedTooLong,
+        /// Outside the group's hours.
+        ClosedHours,
+        /// The line is as long as it may be.
+        QueueFull,
+        /// The workspace's engagements are used up.
+        QuotaExhausted,
+        /// The group stands aside after repeated failures.
+        GroupUnavailable,
+        /// A reload removed the group.
+        GroupRemoved,
+        /// The conversation stands aside after repeated failures.
+        Quarantined,
+    }
+
+    /// Who did something, as staff see it.
+    pub enum Actor: Copy + Hash {
+        /// A visitor.
+        Visitor(visitor: VisitorId),
+        /// An agent.
+        Agent(agent: AgentId),
+        /// A supervisor.
+        Supervisor,
+        /// The frontend, as itself.
+        Frontend,
+        /// The frontend's bot.
+        Bot,
+        /// An administrator.
+        Admin,
+        /// The daemon: a deadline or a rule.
+        System,
+    }
+
+    /// What is asked of an agent.
+    pub enum OfferKind: Copy + Hash {
+        /// Will you take this? To one agent, a slot is reserved.
+        Offer,
+        /// Who takes this? To several at once, no slot is reserved.
+        Announcement,
+        /// Will you take this over from its owner?
+        Handover,
+        /// Will you help? The owner stays.
+        Invitation,
+    }
+
+    /// How an offer ended.
+    pub enum OfferOutcome: Copy + Hash {
+        /// The agent said yes.
+        Accepted,
+        /// The agent said no.
+        Declined,
+        /// The deadline passed: a miss.
+        TimedOut,
+        /// Taken back, which is nobody's miss.
+        Rescinded(reason: RescindReason),
+    }
+
+    /// Why an offer was taken back.
+    pub enum RescindReason: Copy + Hash {
+        /// The agent accepted it in another of their sessions.
+        AcceptedElsewhere,
+        /// Somebody else was first.
+        AlreadyTaken,
+        /// The agent's last session ended and did not come back in time.
+        AgentGone,
+        /// The visitor left.
+        VisitorGone,
+        /// The conversation was closed.
+        Closed,
+        /// The conversation was moved.
+        Moved,
+        /// The stay was over.
+        WaitedTooLong,
+        /// The agent or the group was removed, or stands aside.
+        Removed,
+    }
+
+    /// What brought a conversation into a queue.
+    pub enum QueueCause: Copy + Hash {
+        /// It was opened.
+        Opened,
+        /// Another group could not serve it.
+        Overflow,
+        /// An agent transferred it.
+        Transfer,
+        /// Somebody assigned it to the group.
+        Assigned,
+        /// The visitor wrote again after the fallback.
+        Message,
+        /// The bot handed it over, or it came back from there.
+        Returned,
+        /// Its owner is gone.
+        Requeued,
+        /// A handover failed and its old owner has left.
+        Handover,
+    }
+
+    /// How an agent came to own a conversation.
+    pub enum AssignCause: Copy + Hash {
+        /// They accepted an offer.
+        Accepted,
+        /// They took it.
+        Taken,
+        /// Somebody assigned it to them.
+        Assigned,
+        /// The group's strategy gives without asking.
+        Strategy,
+        /// They accepted a handover.
+        Handover,
+        /// A supervisor forced it past the cap.
+        Forced,
+    }
+
+    /// Why a conversation is over.
+    pub enum CloseReason: Copy + Hash {
+        /// An agent closed it.
+        ByAgent,
+        /// The visitor closed it.
+        ByVisitor,
+        /// A supervisor closed it.
+        BySupervisor,
+        /// The visitor left before anybody came.
+        Abandoned,
+        /// Nobody wrote for as long as the group allows.
+        Idle,
+        /// It was missed, and nobody took it in time.
+        MissedExpired,
+    }
+
+    /// Why the daemon ends a connection.
+    pub enum GoAwayReason: Copy + Hash {
+        /// The daemon is going down for good.
+        Draining,
+        /// The daemon will be back.
+        Restarting,
+        /// The client reads more slowly than it is told things.
+        SlowConsumer,
+        /// The token was revoked.
+        TokenRevoked,
+        /// The token's time is over.
+        TokenExpired,
+        /// What the client sent can't be followed.
+        ProtocolError,
+        /// Nothing came for too long.
+        IdleTimeout,
+        /// There are too many connections.
+        Overloaded,
+    }
+
+    /// One line of a list of conversations.
+    pub struct ConversationRow {
+        /// Which.
+        conversation: ConversationId,
+        /// Whose.
+        visitor: VisitorId,
+        /// Where it takes place.
+        channel: Channel,
+        /// Where it is in its life.
+        status: Status,
+        /// The group that it waits in or was served by.
+        group: Option<GroupId>,
+        /// The agent who owns it.
+        owner: Option<AgentId>,
+        /// Class, 0 first to 9 last.
+        priority: u8,
+        /// When it was opened.
+        opened_at: Timestamp,
+        /// When this stay began; absent unless waiting or offered.
+        waiting_since: Option<Timestamp>,
+        /// Number of its newest event, for staff.
+        seq: u64,
+    }
+
+    /// One line of a list of groups.
+    pub struct GroupRow {
+        /// Which.
+        group: GroupId,
+        /// What people call it; 64 bytes.
+        label: Text<64>,
+        /// How it chooses.
+        strategy: Strategy,
+        /// Conversations waiting.
+        waiting: u32,
+        /// Conversations offered or announced.
+        offered: u32,
+        /// Conversations owned by an agent.
+        active: u32,
+        /// Conversations in `missed`.
+        missed: u32,
+        /// Since when the longest waiting has waited.
+        oldest_waiting_since: Option<Timestamp>,
+        /// Members who are online and connected.
+        agents_online: u32,
+        /// Slots free among them.
+        slots_free: u32,
+        /// Grows by 1 with each `GroupChanged`; a gap means: subscribe again.
+        version: u64,
+    }
+
+    /// One line of a list of agents.
+    pub struct AgentRow {
+        /// Which.
+        agent: AgentId,
+        /// The name that visitors see; 64 bytes.
+        name: Text<64>,
+        /// What they intend.
+        presence: Presence,
+        /// Whether they have a session.
+        live: bool,
+        /// In a word, whether they would be offered something and why not: `available`, `at_capacity`, `away` …
+        state: Text<64>,
+        /// The most conversations at once.
+        cap: u16,
+        /// Slots in use: owned conversations and wrap-up.
+        taken: u16,
+        /// Slots held for pending offers.
+        reserved: u16,
+        /// The groups that they belong to, besides `everyone`.
+        groups: List<GroupId, 64>,
+        /// Whether they stand aside after repeated failures.
+        quarantined: bool,
+        /// Grows by 1 with each `AgentChanged`; a gap means: subscribe again.
+        version: u64,
+    }
+}
