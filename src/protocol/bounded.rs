@@ -38,7 +38,9 @@ pub enum OverLimit {
         max: usize,
     },
     /// Variables whose names and values are too long together.
-    #[error("names and values of the variables take more than {max} bytes together: send fewer or shorter ones")]
+    #[error(
+        "names and values of the variables take more than {max} bytes together: send fewer or shorter ones"
+    )]
     Variables {
         /// The limit in bytes.
         max: usize,

@@ -63,7 +63,9 @@ pub struct Frame<'a> {
 
 /// Bytes after which a stream can't be followed any more; the connection has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a frame announces a body of {length} bytes, and {limit} are allowed here: split it, or say Hello first")]
+#[error(
+    "a frame announces a body of {length} bytes, and {limit} are allowed here: split it, or say Hello first"
+)]
 pub struct FrameError {
     /// The length that the header announced.
     pub length: usize,

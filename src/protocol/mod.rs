@@ -19,7 +19,9 @@ pub use notice::Notice;
 pub use refusal::RefusalCode;
 pub use reply::Reply;
 pub use request::Request;
-pub use wire::{Catalogue, DecodeError, EncodeError, Field, Message, OutOfRange, Shape, Variant, Wire, weight};
+pub use wire::{
+    Catalogue, DecodeError, EncodeError, Field, Message, OutOfRange, Shape, Variant, Wire, weight,
+};
 
 /// ALPN name of the bincode encoding.
 pub const ALPN_BINCODE: &[u8] = b"maitred/1";

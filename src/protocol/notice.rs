@@ -7,8 +7,8 @@ use super::{
     bounded::{List, Text, Variables},
     wire::{messages, wire},
     words::{
-        Actor, AgentRow, AssignCause, CloseReason, ConversationRow, FallbackReason, GoAwayReason, GroupRow, OfferKind,
-        OfferOutcome, QueueCause,
+        Actor, AgentRow, AssignCause, CloseReason, ConversationRow, FallbackReason, GoAwayReason, GroupRow,
+        OfferKind, OfferOutcome, QueueCause,
     },
 };
 use crate::{

@@ -9,7 +9,8 @@ use super::{
     refusal::RefusalCode,
     wire::{messages, wire},
     words::{
-        AgentRow, ConversationRow, FallbackReason, GroupRow, HISTORY_PAGE, PAGE, QueueCause, Role, Status, Strategy,
+        AgentRow, ConversationRow, FallbackReason, GroupRow, HISTORY_PAGE, PAGE, QueueCause, Role, Status,
+        Strategy,
     },
 };
 use crate::{

@@ -145,7 +145,8 @@ impl Admission {
     /// An open gate with full buckets.
     #[must_use]
     pub fn new(limits: Limits, now: Instant) -> Self {
-        let (strangers, known) = (Bucket::full(limits.arrivals, now), Bucket::full(limits.arrivals_known, now));
+        let (strangers, known) =
+            (Bucket::full(limits.arrivals, now), Bucket::full(limits.arrivals_known, now));
         let crowd = Network::new(&limits, now);
         Self(Arc::new(Mutex::new(Gate {
             limits,

@@ -15,10 +15,7 @@ use tokio::sync::Notify;
 
 use super::counters::Counters;
 use crate::protocol::{
-    EncodeError, Encoding, Notice, RefusalCode, Reply,
-    bounded::Text,
-    notice::GoAway,
-    reply::Refused,
+    EncodeError, Encoding, Notice, RefusalCode, Reply, bounded::Text, notice::GoAway, reply::Refused,
     words::GoAwayReason,
 };
 
@@ -95,6 +92,8 @@ pub struct Outbox {
     filled: Notify,
     /// Wakes the reader, when it waits for the answer to a Hello or for a slow peer.
     eased: Notify,
+    /// Wakes the writer out of a write that takes too long, once the connection is to end.
+    ending: Notify,
 }
 
 #[derive(Debug)]
@@ -111,7 +110,7 @@ struct State {
     phase: Phase,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Phase {
     Open,
     /// Closes with these words, if any, when the last request in flight is answered.
@@ -132,8 +131,22 @@ pub(super) enum Farewell {
 
 impl Outbox {
     pub(super) fn new(encoding: Encoding, common: Arc<Common>) -> Self {
-        let state = State { pending: Vec::new(), frames: 0, writing: 0, in_flight: 0, reader_waits: false, phase: Phase::Open };
-        Self { encoding, common, state: Mutex::new(state), filled: Notify::new(), eased: Notify::new() }
+        let state = State {
+            pending: Vec::new(),
+            frames: 0,
+            writing: 0,
+            in_flight: 0,
+            reader_waits: false,
+            phase: Phase::Open,
+        };
+        Self {
+            encoding,
+            common,
+            state: Mutex::new(state),
+            filled: Notify::new(),
+            eased: Notify::new(),
+            ending: Notify::new(),
+        }
     }
 
     /// How this connection's messages are written.
@@ -157,7 +170,8 @@ impl Outbox {
         let mut state = self.lock();
         let overload = if state.in_flight >= self.common.bounds.in_flight {
             Overload::Connection
-        } else if self.common.in_flight.fetch_add(1, Ordering::Relaxed) >= self.common.bounds.in_flight_total {
+        } else if self.common.in_flight.fetch_add(1, Ordering::Relaxed) >= self.common.bounds.in_flight_total
+        {
             self.common.in_flight.fetch_sub(1, Ordering::Relaxed);
             Overload::Total
         } else {
@@ -235,7 +249,8 @@ impl Outbox {
     }
 
     fn reply(&self, state: &mut State, request: u32, reply: &Reply) {
-        let sent = self.append(state, Class::Essential, |encoding, buffer| reply.encode(encoding, request, buffer));
+        let sent =
+            self.append(state, Class::Essential, |encoding, buffer| reply.encode(encoding, request, buffer));
         if let Err(error) = sent {
             // The asker must not wait for ever for an answer that cannot be written.
             let code = match error {
@@ -320,6 +335,7 @@ impl Outbox {
         self.common.in_flight.fetch_sub(std::mem::take(&mut state.in_flight), Ordering::Relaxed);
         state.phase = phase;
         self.filled.notify_one();
+        self.ending.notify_one();
         self.ease(state);
     }
 
@@ -339,6 +355,11 @@ impl Outbox {
     /// Resolves when the writer has something to do. Wakes without reason are possible.
     pub(super) async fn filled(&self) {
         self.filled.notified().await;
+    }
+
+    /// Resolves once the connection is to end.
+    pub(super) async fn ending(&self) {
+        self.ending.notified().await;
     }
 
     /// Swaps the pending bytes into `batch`, which must be empty. `Some` says that nothing follows them.
@@ -399,6 +420,23 @@ impl Outbox {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open) {
             self.depart(&mut state, None);
+        }
+    }
+
+    /// The peer took nothing of the last batch for too long.
+    pub(super) fn stalled(&self) -> Farewell {
+        self.common.counters.slow_consumers.one();
+        self.end();
+        Farewell::Told(GoAwayReason::SlowConsumer)
+    }
+
+    /// The connection was to end, and the peer did not take the last frames in time.
+    pub(super) fn given_up(&self) -> Farewell {
+        let phase = self.lock().phase;
+        self.end();
+        match phase {
+            Phase::Closing(farewell) => farewell,
+            Phase::Open | Phase::Leaving(_) | Phase::Closed => Farewell::Silent,
         }
     }
 

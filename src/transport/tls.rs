@@ -65,7 +65,9 @@ pub enum Origin {
 #[derive(Debug, Error)]
 pub enum Trouble {
     /// A file could not be read.
-    #[error("cannot read {path}: {source}; check that the file exists and that the daemon's user may read it")]
+    #[error(
+        "cannot read {path}: {source}; check that the file exists and that the daemon's user may read it"
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -83,7 +85,9 @@ pub enum Trouble {
         detail: String,
     },
     /// One of the two self-made files is gone.
-    #[error("{present} is there but {missing} is not; restore it, or delete {present} to have a new pair made (clients that pin the fingerprint must then learn the new one)")]
+    #[error(
+        "{present} is there but {missing} is not; restore it, or delete {present} to have a new pair made (clients that pin the fingerprint must then learn the new one)"
+    )]
     HalfAPair {
         /// The file that exists.
         present: PathBuf,
@@ -183,7 +187,9 @@ pub fn load_or_make(directory: &Path, now: SystemTime) -> Result<Identity, Troub
             if !expired(&identity, now) {
                 return Ok(identity);
             }
-            tracing::warn!("the self-made certificate has expired; clients that pin it must learn the new one");
+            tracing::warn!(
+                "the self-made certificate has expired; clients that pin it must learn the new one"
+            );
         }
         (true, false) => return Err(Trouble::HalfAPair { present: certificate, missing: key }),
         (false, true) => return Err(Trouble::HalfAPair { present: key, missing: certificate }),
@@ -213,10 +219,10 @@ pub(super) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn read_pair(certificate: &Path, key: &Path, origin: Origin) -> Result<Identity, Trouble> {
-    let read = |path: &Path| {
-        fs::read(path).map_err(|source| Trouble::Unreadable { path: path.to_owned(), source })
-    };
-    let not_pem = |path: &Path, wanted, detail: String| Trouble::NotPem { path: path.to_owned(), wanted, detail };
+    let read =
+        |path: &Path| fs::read(path).map_err(|source| Trouble::Unreadable { path: path.to_owned(), source });
+    let not_pem =
+        |path: &Path, wanted, detail: String| Trouble::NotPem { path: path.to_owned(), wanted, detail };
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&read(certificate)?)
         .collect::<Result<_, _>>()
         .map_err(|error| not_pem(certificate, "certificate", error.to_string()))?;
@@ -271,8 +277,7 @@ fn expired(identity: &Identity, now: SystemTime) -> bool {
     if roots.add(leaf.clone()).is_err() {
         return false;
     }
-    let Ok(verifier) =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()
+    let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build()
     else {
         return false;
     };
@@ -316,10 +321,7 @@ mod tests {
         fs::write(&key, "rubbish").unwrap();
         assert!(matches!(load(&certificate, &key), Err(Trouble::NotPem { wanted: "private key", .. })));
         fs::remove_file(&key).unwrap();
-        assert!(matches!(
-            load_or_make(dir.path(), SystemTime::now()),
-            Err(Trouble::HalfAPair { .. })
-        ));
+        assert!(matches!(load_or_make(dir.path(), SystemTime::now()), Err(Trouble::HalfAPair { .. })));
         assert!(matches!(load(&key, &certificate), Err(Trouble::Unreadable { .. })));
     }
 
