@@ -103,7 +103,7 @@ wire! { lenient;
         conversation: ConversationId,
         /// Whether it was open already.
         existing: bool,
-        /// Where it is in its life.
+        /// Where it is in its life; to a visitor, `waiting` stands for `offered` too.
         status: Status,
         /// Number of the visitor's newest event.
         visitor_seq: u64,
