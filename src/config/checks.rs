@@ -49,6 +49,14 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
     }
 }
 
+/// Warns of a file that leaves the example workspace in place, which is rarely what its writer wants.
+pub(super) fn own_workspace(root: &Table, findings: &mut Vec<Finding>) {
+    if root.get("workspace").is_some_and(|value| value.at.source == 0) {
+        let message = "the file defines no workspace: the built-in example `demo` is served".to_owned();
+        Check { findings }.warn(None, message, "add a [[workspace]]");
+    }
+}
+
 struct Check<'f> {
     findings: &'f mut Vec<Finding>,
 }
@@ -376,7 +384,8 @@ fn says_no(table: &Table, key: &str) -> bool {
 }
 
 fn known(lines: &BTreeMap<&str, Line<'_>>, more: &[&str]) -> String {
-    let names: Vec<&str> = lines.keys().copied().chain(more.iter().copied()).collect();
+    let own = lines.keys().copied().filter(|name| *name != EVERYONE);
+    let names: Vec<&str> = own.chain(more.iter().copied()).collect();
     match names.as_slice() {
         [] => "a group of the workspace, which has none".to_owned(),
         names => format!("one of {}", names.join(", ")),

@@ -24,6 +24,7 @@ pub(super) trait Section: Sized {
 pub(super) type Keys = Vec<(&'static str, Written)>;
 
 /// A value as it would be written in a file.
+#[derive(PartialEq)]
 pub(super) enum Written {
     Value(toml::Value),
     Section(Keys),
@@ -175,13 +176,16 @@ pub(super) fn known_only(table: &Table, keys: &[&str], title: &str, findings: &m
     let mut all = true;
     for (key, entry) in table.entries.iter().filter(|(key, _)| !keys.contains(&key.as_str())) {
         all = false;
-        let near = nearest(key, keys).map(|near| format!("did you mean `{near}`? "));
+        let help = match nearest(key, keys) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known keys: {}", keys.join(", ")),
+        };
         findings.push(Finding {
             at: Some(entry.key.clone()),
             warning: false,
             message: format!("{title} has no key `{key}`"),
             expected: String::new(),
-            help: format!("{}known keys: {}", near.unwrap_or_default(), keys.join(", ")),
+            help,
         });
     }
     all
@@ -276,7 +280,7 @@ macro_rules! section {
                 })
             }
 
-            #[allow(unused_mut)]
+            #[allow(clippy::vec_init_then_push, reason = "a section may have sub-sections only")]
             fn write(&self) -> $crate::config::section::Keys {
                 let mut keys = Vec::new();
                 $($(keys.extend($own_rule.write(&self.$own).map(|value| (stringify!($own), $crate::config::section::Written::Value(value))));)*)?

@@ -7,10 +7,10 @@ use smol_str::SmolStr;
 use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 
 use super::{
+    measures::{DAY, HOUR, Wait, ms, secs},
     section::{section, words},
     values::{
-        DAY, Email, Flag, HOUR, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Rule as _, Text, Wait, Whole,
-        choice, ms, named, secs,
+        Email, Flag, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Rule as _, Text, Whole, choice, named,
     },
 };
 
