@@ -434,10 +434,50 @@ error: my.toml:14:12: `data_dir`: \"\" is not a path
 }
 
 #[test]
+fn values_of_the_wrong_kind_or_length_are_refused() {
+    refused(
+        &shop(
+            "channels = []\nallow_pull = 1\ncap = \"many\"\nseats = 99999999999999999999\nmissed_ttl = [\"1h\"]\n\
+               [[workspace.group]]\nname = \"a\"\nlabel = \"bell\\u0007\"\noverflow = 3\n",
+        ),
+        "
+error: my.toml:3:12: `channels`: a list has the wrong length
+ 3 | channels = []
+   |            ^^ expected a list of 1 to 32, each a name: 1 to 64 of a-z, 0-9, '_', '-' and '.'
+
+error: my.toml:4:14: `allow_pull`: 1 is not a flag
+ 4 | allow_pull = 1
+   |              ^ expected true or false
+
+error: my.toml:5:7: `cap`: \"many\" is not a whole number
+ 5 | cap = \"many\"
+   |       ^^^^^^ expected a whole number from 1 to 1000
+
+error: my.toml:6:9: `seats`: a number past 64 bits is not a whole number
+ 6 | seats = 99999999999999999999
+   |         ^^^^^^^^^^^^^^^^^^^^ expected a whole number from 1 to 100000, or \"off\"
+
+error: my.toml:7:14: `missed_ttl`: a list is not a duration
+ 7 | missed_ttl = [\"1h\"]
+   |              ^^^^^^ expected a duration from \"1s\" to \"30d\"
+   = a duration is a whole number and a unit (ms, s, m, h or d), in quotes: \"45s\"
+
+error: my.toml:10:9: `label`: \"bell\\u{7}\" has a control character in it
+ 10 | label = \"bell\\u0007\"
+    |         ^^^^^^^^^^^^ expected text of 1 to 128 bytes
+
+error: my.toml:11:12: `overflow`: 3 is not a name
+ 11 | overflow = 3
+    |            ^ expected a name: 1 to 64 of a-z, 0-9, '_', '-' and '.'
+    = what people read goes into `label` or `display_name`",
+    );
+}
+
+#[test]
 fn names_are_there_plain_free_and_once() {
     refused(
         &shop(
-            "[[workspace.group]]\nname = \"everyone\"\npublic = false\n[[workspace.group]]\nname = \"Sales\"\n\
+            "[[workspace.group]]\nname = \"everyone\"\n[[workspace.group]]\nname = \"none\"\n[[workspace.group]]\nname = \"Sales\"\n\
              [[workspace.group]]\nlabel = \"Support\"\n[[workspace]]\nname = \"shop\"\n[[workspace.group]]\nname = \"a\"\nlabel = \"A\"\n\
              [[workspace.group]]\nname = \"a\"\nlabel = \"B\"\n",
         ),
@@ -447,21 +487,26 @@ error: my.toml:4:8: \"everyone\" can't be defined
    |        ^^^^^^^^^^ expected another name
    = every workspace has it already: all its agents are members
 
-error: my.toml:7:8: `name`: \"Sales\" is not a name
- 7 | name = \"Sales\"
+error: my.toml:6:8: \"none\" can't be defined
+ 6 | name = \"none\"
+   |        ^^^^^^ expected another name
+   = as a `default_group` it means that there is none
+
+error: my.toml:8:8: `name`: \"Sales\" is not a name
+ 8 | name = \"Sales\"
    |        ^^^^^^^ expected a name: 1 to 64 of a-z, 0-9, '_', '-' and '.'
    = what people read goes into `label` or `display_name`
 
-error: my.toml:8:1: workspace \"shop\", group \"?\" has no `name`
- 8 | [[workspace.group]]
+error: my.toml:9:1: workspace \"shop\", group \"?\" has no `name`
+ 9 | [[workspace.group]]
    | ^^^^^^^^^^^^^^^^^^^ expected `name`, a name: 1 to 64 of a-z, 0-9, '_', '-' and '.'
 
-error: my.toml:11:8: workspace \"shop\" is defined twice
- 11 | name = \"shop\"
+error: my.toml:12:8: workspace \"shop\" is defined twice
+ 12 | name = \"shop\"
     |        ^^^^^^ expected another name
 
-error: my.toml:16:8: group \"a\" is defined twice
- 16 | name = \"a\"
+error: my.toml:17:8: group \"a\" is defined twice
+ 17 | name = \"a\"
     |        ^^^ expected another name",
     );
 }
