@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use super::{
     measures::{DAY, GIB, HOUR, KIB, MIB, MINUTE, Size, Wait, ms, secs},
     section::{section, words},
-    values::{FilePath, Optional, OrWord, Rule as _, Whole, address, choice},
+    values::{FilePath, Optional, OrWord, Whole, address, choice},
 };
 
 section! {

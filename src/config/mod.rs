@@ -149,7 +149,7 @@ fn read_root(root: &tree::Table, findings: &mut Vec<Finding>) -> Option<Config> 
     Config::read(&scope, findings).filter(|_| known)
 }
 
-/// In the order of the texts, those without a place last, and each once: an inherited value is read, and refused, by every heir.
+/// In the order of the texts, those without a place last. Each once: every heir of a wrong value refuses it.
 fn told(mut findings: Vec<Finding>, sources: &Sources) -> Vec<Problem> {
     findings.sort();
     findings.sort_by_key(|finding| finding.at.is_none());

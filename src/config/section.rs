@@ -31,6 +31,17 @@ pub(super) enum Written {
     Sections(Vec<Keys>),
 }
 
+/// Adds a key, unless it holds what is said by leaving it out.
+pub(super) fn put<R: Rule>(keys: &mut Keys, key: &'static str, rule: &R, out: &R::Out) {
+    keys.extend(rule.write(out).map(|value| (key, Written::Value(value))));
+}
+
+impl Written {
+    pub(super) fn all<S: Section>(sections: &[S]) -> Self {
+        Self::Sections(sections.iter().map(Section::write).collect())
+    }
+}
+
 impl Serialize for Written {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -283,11 +294,11 @@ macro_rules! section {
             #[allow(clippy::vec_init_then_push, reason = "a section may have sub-sections only")]
             fn write(&self) -> $crate::config::section::Keys {
                 let mut keys = Vec::new();
-                $($(keys.extend($own_rule.write(&self.$own).map(|value| (stringify!($own), $crate::config::section::Written::Value(value))));)*)?
-                $($(keys.extend($inh_rule.write(&self.$inh).map(|value| (stringify!($inh), $crate::config::section::Written::Value(value))));)*)?
+                $($($crate::config::section::put(&mut keys, stringify!($own), &$own_rule, &self.$own);)*)?
+                $($($crate::config::section::put(&mut keys, stringify!($inh), &$inh_rule, &self.$inh);)*)?
                 $($(keys.extend(self.$flat.write());)*)?
                 $($(keys.push((stringify!($sec), $crate::config::section::Written::Section(self.$sec.write())));)*)?
-                $($(keys.push(($list_key, $crate::config::section::Written::Sections(self.$list.iter().map(|each| each.write()).collect())));)*)?
+                $($(keys.push(($list_key, $crate::config::section::Written::all(&self.$list)));)*)?
                 keys
             }
         }

@@ -9,9 +9,7 @@ use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 use super::{
     measures::{DAY, HOUR, Wait, ms, secs},
     section::{section, words},
-    values::{
-        Email, Flag, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Rule as _, Text, Whole, choice, named,
-    },
+    values::{Email, Flag, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Text, Whole, choice, named},
 };
 
 /// Longest message of the file to a visitor, in bytes.
