@@ -247,6 +247,21 @@ impl Group {
         Some(self.queue.ahead_of(&item.waiting.place()))
     }
 
+    /// The head of the line, at most so many.
+    #[must_use]
+    pub fn head(&self, most: usize) -> Vec<Place> {
+        let mut places = self.queue.places_where(|_| true);
+        places.sort_unstable();
+        places.truncate(most);
+        places
+    }
+
+    /// Whether it is closed for routing.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.quarantined
+    }
+
     /// The members.
     #[must_use]
     pub fn roster(&self) -> &Roster {

@@ -28,16 +28,17 @@ impl Conversation {
                     at,
                 });
             }
-            Event::Queued { group, cause, since, wait_until, preferred, barred, chain } => {
+            Event::Queued { stay, group, cause, since, wait_until, preferred, barred, chain } => {
                 self.epoch += 1;
-                self.stays += 1;
+                self.stays = *stay;
                 self.past.clear();
                 self.invitations.clear();
                 if *cause != QueueCause::Overflow {
                     self.home = Some(group.clone());
                 }
                 self.state = State::Waiting(Box::new(Stay {
-                    number: self.stays,
+                    number: *stay,
+                    cause: *cause,
                     group: group.clone(),
                     since: *since,
                     wait_until: *wait_until,
@@ -103,7 +104,7 @@ impl Conversation {
                     handover.orphaned = true;
                 }
             }
-            Event::HandoverStarted { to, name, deadline, leave } => {
+            Event::HandoverStarted { to, name, deadline, leave, .. } => {
                 self.epoch += 1;
                 let held = self.epoch;
                 if let State::Active(active) = &mut self.state {

@@ -94,6 +94,7 @@ impl Conversation {
     pub(super) fn enter(&mut self, cx: &Context<'_>, entry: Entry, out: &mut Out<Event>) {
         let max_wait = cx.policy.group(&entry.group).and_then(|policy| policy.max_wait);
         let queued = Event::Queued {
+            stay: self.stays + 1,
             group: entry.group,
             cause: entry.cause,
             since: entry.since.unwrap_or(cx.now),
