@@ -5,6 +5,7 @@
 //! Start reading at: [`Border`], then `connection`.
 
 pub mod admission;
+pub mod border;
 pub mod connections;
 pub mod counters;
 pub mod endpoint;
@@ -12,7 +13,9 @@ pub mod tls;
 pub mod unix;
 
 mod connection;
+mod orders;
 mod outbox;
+mod translate;
 #[cfg(test)]
 mod tests;
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// An answer on the wire. `visitor`: the connection is a visitor's, who never sees staff numbers (S7).
-pub fn answer(answer: Answer, visitor: bool) -> protocol::Reply {
+pub(super) fn answer(answer: Answer, visitor: bool) -> protocol::Reply {
     match answer {
         Answer::Done(reply) => done(reply, visitor),
         Answer::Refused(refusal) => refused(refusal),
@@ -44,7 +44,7 @@ fn done(reply: Reply, visitor: bool) -> protocol::Reply {
 }
 
 /// A refusal on the wire, with what to do about it.
-pub fn refused(refusal: Refusal) -> protocol::Reply {
+pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
     let (code, more) = match refusal {
         Refusal::NotFound => (RefusalCode::NotFound, None),
         Refusal::Invalid(why) => (RefusalCode::Invalid, Some(why.to_owned())),
@@ -73,7 +73,7 @@ pub fn refused(refusal: Refusal) -> protocol::Reply {
 }
 
 /// A refusal by code; `more` says what is special about this one.
-pub fn no(code: RefusalCode, more: Option<&str>, retry_after_ms: Option<u64>) -> protocol::Reply {
+pub(super) fn no(code: RefusalCode, more: Option<&str>, retry_after_ms: Option<u64>) -> protocol::Reply {
     let message = match more {
         Some(more) => format!("{more}: {}", code.remedy()),
         None => format!("{}: {}", code.meaning(), code.remedy()),
@@ -152,15 +152,15 @@ fn conversation_detail(view: crate::actors::port::ConversationView) -> protocol:
         agent: *agent,
         deadline: pending.deadline,
     });
-    let stay = view.stay.zip(view.row.group.clone()).map(|((number, since), group)| wire_reply::StayView {
-        number,
+    let stay = view.stay.zip(view.row.group.clone()).map(|(stay, group)| wire_reply::StayView {
+        number: stay.number,
         group,
-        cause: queue_cause(view.stay_cause),
-        since,
-        until: view.wait_until,
-        offers: view.offers,
+        cause: queue_cause(stay.cause),
+        since: stay.since,
+        until: stay.wait_until,
+        offers: stay.offers,
         pending: List::clip(pending),
-        tried: List::clip(view.tried.iter().copied()),
+        tried: List::clip(stay.tried.iter().copied()),
     });
     wire_reply::ConversationDetail {
         row: conversation_row(&view.row),
@@ -286,7 +286,7 @@ fn token_row(token: &Token) -> wire_reply::TokenRow {
 }
 
 /// A token's role, and whose it is.
-pub fn role(grants: Grants) -> (wire::Role, Option<crate::ids::VisitorId>, Option<AgentId>) {
+pub(super) fn role(grants: Grants) -> (wire::Role, Option<crate::ids::VisitorId>, Option<AgentId>) {
     match grants {
         Grants::Visitor(visitor) => (wire::Role::Visitor, Some(visitor), None),
         Grants::Agent(agent) => (wire::Role::Agent, None, Some(agent)),
@@ -352,7 +352,7 @@ fn agent_row(row: &AgentRow) -> wire::AgentRow {
 // === Notices ===
 
 /// A notice on the wire, and whether it may be dropped for a slow reader. `None`: there is nothing to tell.
-pub fn notice(notice: &Notice) -> Option<(protocol::Notice, bool)> {
+pub(super) fn notice(notice: &Notice) -> Option<(protocol::Notice, bool)> {
     let told: protocol::Notice = match notice {
         Notice::OfferMade(made) => offer_made(made).into(),
         Notice::OfferEnded { agent, conversation, offer, outcome } => wire_notice::OfferEnded {
