@@ -409,7 +409,7 @@ impl<B: Border> Drop for Line<B> {
 
 /// Feeds the decoder with what has come; 0 bytes mean the end. The bytes pass through one buffer per thread, so that
 /// an idle connection holds none.
-async fn read_into<R: AsyncRead + Unpin>(decoder: &mut FrameDecoder, from: &mut R) -> io::Result<usize> {
+pub(crate) async fn read_into<R: AsyncRead + Unpin>(decoder: &mut FrameDecoder, from: &mut R) -> io::Result<usize> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
     }
@@ -488,17 +488,23 @@ fn last_words(farewell: Farewell) -> (VarInt, &'static str) {
     }
 }
 
-/// The application error code of a QUIC connection that the daemon closed for this reason; 0 means no reason.
-#[must_use]
-pub(crate) const fn close_code(reason: GoAwayReason) -> u32 {
-    match reason {
-        GoAwayReason::Draining => 1,
-        GoAwayReason::Restarting => 2,
-        GoAwayReason::SlowConsumer => 3,
-        GoAwayReason::TokenRevoked => 4,
-        GoAwayReason::TokenExpired => 5,
-        GoAwayReason::ProtocolError => 6,
-        GoAwayReason::IdleTimeout => 7,
-        GoAwayReason::Overloaded => 8,
-    }
+/// The application error codes of QUIC connections that the daemon closed for a reason; 0 means none.
+const CLOSE_CODES: [(u32, GoAwayReason); 8] = [
+    (1, GoAwayReason::Draining),
+    (2, GoAwayReason::Restarting),
+    (3, GoAwayReason::SlowConsumer),
+    (4, GoAwayReason::TokenRevoked),
+    (5, GoAwayReason::TokenExpired),
+    (6, GoAwayReason::ProtocolError),
+    (7, GoAwayReason::IdleTimeout),
+    (8, GoAwayReason::Overloaded),
+];
+
+fn close_code(reason: GoAwayReason) -> u32 {
+    CLOSE_CODES.iter().find(|(_, named)| *named == reason).map_or(0, |(code, _)| *code)
+}
+
+/// The reason that a close code stands for.
+pub(crate) fn reason_of_code(code: u64) -> Option<GoAwayReason> {
+    CLOSE_CODES.iter().find(|(named, _)| u64::from(*named) == code).map(|(_, reason)| *reason)
 }
