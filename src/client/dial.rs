@@ -31,7 +31,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// TLS alerts, which QUIC carries as 0x100 + the alert.
 const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
-const ALERTS_ON_CERTIFICATES: std::ops::RangeInclusive<u64> = (0x100 + 42)..=(0x100 + 49);
+const ALERTS_ON_CERTIFICATES: std::ops::RangeInclusive<u64> = (0x100 + 42)..=(0x100 + 51);
 
 /// One UDP socket for any number of connections. Cheap to clone.
 #[derive(Clone, Debug)]
