@@ -4,6 +4,10 @@
 pub mod client;
 pub mod clock;
 pub mod codec;
+pub mod config;
 pub mod ids;
+pub mod journal;
+pub mod metrics;
 pub mod protocol;
+pub mod routing;
 pub mod transport;

@@ -13,7 +13,8 @@ use serde::{
 use smol_str::SmolStr;
 
 use super::{
-    wire::{OutOfRange, Shape, Wire},
+    shape::{OutOfRange, Shape, Wire},
+    wire::weight,
     words::Variable,
 };
 
@@ -195,6 +196,26 @@ impl<T, const MAX: usize> List<T, MAX> {
         } else {
             Err(OverLimit::Items { max: MAX })
         }
+    }
+
+    /// The first items, as many as fit and weigh at most `budget` bytes together (see [`weight`]), and how many those
+    /// are. One item too heavy alone is left out, with all after it.
+    #[must_use]
+    pub fn fill(items: impl IntoIterator<Item = T>, mut budget: usize) -> (Self, usize)
+    where
+        T: Wire,
+    {
+        let mut page = Self::new();
+        for item in items {
+            let bytes = weight(&item).saturating_add(1);
+            if page.0.len() == Self::MAX || bytes > budget {
+                break;
+            }
+            budget -= bytes;
+            page.0.push(item);
+        }
+        let taken = page.0.len();
+        (page, taken)
     }
 
     /// The items.

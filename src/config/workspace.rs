@@ -1,0 +1,208 @@
+//! A workspace of the file: its policies, its groups, and the agents that the file alone manages.
+
+use std::time::Duration;
+
+use smol_str::SmolStr;
+
+use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
+
+use super::{
+    measures::{DAY, HOUR, Wait, ms, secs},
+    section::{section, words},
+    values::{Email, Flag, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Text, Whole, choice, named},
+};
+
+/// Longest message of the file to a visitor, in bytes.
+const MESSAGE_MAX: usize = 2_048;
+
+section! {
+    /// `[defaults]`: what workspaces and their groups do unless they say otherwise.
+    pub struct Defaults {
+        flat {
+            /// For workspaces.
+            settings: WorkspaceSettings,
+            /// For groups.
+            policy: GroupPolicy,
+        }
+    }
+}
+
+section! {
+    /// `[[workspace]]`: one customer account.
+    pub struct Workspace {
+        own {
+            /// The workspace's key, in tokens and metrics.
+            name: WorkspaceId => named(),
+        }
+        flat {
+            /// What concerns the workspace as a whole.
+            settings: WorkspaceSettings,
+            /// What the workspace's groups do unless they say otherwise; the implicit group `everyone` does exactly this.
+            policy: GroupPolicy,
+        }
+        lists {
+            /// The groups, in the order of the file.
+            groups: [Group] = "group",
+            /// The agents that the file alone manages (`managed_by_config`).
+            agents: [Agent] = "agent",
+        }
+    }
+}
+
+section! {
+    /// What concerns a workspace as a whole. Any of these keys may stand in `[defaults]` and `[[workspace]]`.
+    pub struct WorkspaceSettings {
+        inherited {
+            /// Where a conversation goes that nobody sent anywhere: a group; `everyone`; `None` ("none"): the fallback
+            /// `no_rule`.
+            default_group: Option<GroupId> => OrWord(named(), "none"),
+            /// What the visitor reads when the workspace as a whole can't serve (quota, closed).
+            fallback_message: String => Text(MESSAGE_MAX),
+            /// What the visitor reads when no agent could be found and the group has no words of its own.
+            livechat_fallback_message: String => Text(MESSAGE_MAX),
+            /// Kinds of conversation that may ask for an agent.
+            channels: Vec<Channel> => ListOf(named(), 1..=32),
+            /// How long an agent without a connection keeps pending offers.
+            disconnect_grace: Duration => Wait(ms(0)..=secs(HOUR)),
+            /// How long a visitor who is gone keeps the place in the line.
+            visitor_grace: Duration => Wait(ms(0)..=secs(HOUR)),
+            /// Silence after which an active conversation is closed; `None` ("off"): never.
+            idle_close: Option<Duration> => OrWord(Wait(secs(1)..=secs(30 * DAY)), "off"),
+            /// How long a missed conversation stays open for somebody to take it.
+            missed_ttl: Duration => Wait(secs(1)..=secs(30 * DAY)),
+            /// Agents who may hold a seat; `None` ("off"): any number.
+            seats: Option<u32> => OrWord(Whole(1..=100_000), "off"),
+            /// Conversations that may ever ask for an agent; `None` ("off"): any number.
+            lifetime_engagements: Option<u32> => OrWord(Whole(1..=1_000_000_000), "off"),
+            /// Conversations that one agent may have, offered and owned together, unless the agent says otherwise.
+            cap: u32 => Whole(1..=1_000),
+            /// Offers missed in a row after which an agent is set to away; `None` ("off"): never.
+            auto_away_after: Option<u32> => OrWord(Whole(1..=100), "off"),
+            /// Whether helping in somebody else's conversation takes a slot.
+            invite_uses_slot: bool => Flag,
+            /// Whether a transferred conversation keeps its place by age, rather than joining the end of its class.
+            keep_age_on_transfer: bool => Flag,
+        }
+    }
+}
+
+section! {
+    /// How a group distributes its line. Any of these keys may stand in `[defaults]`, `[[workspace]]` and
+    /// `[[workspace.group]]`; the innermost counts.
+    pub struct GroupPolicy {
+        inherited {
+            /// Who is asked, and how.
+            strategy: Strategy => choice(),
+            /// How long an agent may look at an offer.
+            accept_timeout: Duration => Wait(ms(100)..=secs(HOUR)),
+            /// Agents who are asked in one stay; `None` ("all"): each eligible one once.
+            max_offers: Option<u32> => OrWord(Whole(1..=1_000), "all"),
+            /// Longest stay in the line; `None` ("none"): without end, exempt from the stay bound.
+            max_wait: Option<Duration> => OrWord(Wait(ms(100)..=secs(DAY)), "none"),
+            /// What happens to who comes while no member is online.
+            when_empty: WhenEmpty => choice(),
+            /// How long a slot stays taken after its conversation closed.
+            wrap_up: Duration => Wait(ms(0)..=secs(HOUR)),
+            /// Whether conversations of an agent whose connection is lost go back to the line.
+            requeue_on_disconnect: bool => Flag,
+            /// Whether members may take from the line themselves.
+            allow_pull: bool => Flag,
+            /// Time to an accept that counts as good service. Only metrics read it.
+            service_level_target: Duration => Wait(ms(100)..=secs(DAY)),
+            /// Conversations that may wait; `None` ("off"): any number.
+            queue_max: Option<u32> => OrWord(Whole(1..=1_000_000), "off"),
+        }
+    }
+}
+
+section! {
+    /// `[[workspace.group]]`: agents who may serve the same conversations, with their line.
+    pub struct Group {
+        own {
+            /// The group's key. `everyone` is taken: every workspace has it.
+            name: GroupId => named(),
+            /// What visitors read; the name never leaves the daemon towards them.
+            label: Option<String> => Optional(Text(128)),
+            /// Whether the group can be chosen or assigned to.
+            enabled: bool => OnUnlessSaid,
+            /// Whether visitors may choose it.
+            public: bool => OnUnlessSaid,
+            /// Where a line goes that this group can't serve.
+            overflow: Option<GroupId> => Optional(named()),
+            /// What the visitor reads when this group was the last to be tried.
+            fallback_message: Option<String> => Optional(Text(MESSAGE_MAX)),
+        }
+        flat {
+            /// How the group distributes, with what it inherits filled in.
+            policy: GroupPolicy,
+        }
+    }
+}
+
+section! {
+    /// `[[workspace.agent]]`: a person who serves and whom only the file changes.
+    pub struct Agent {
+        own {
+            /// The agent's key; their id is derived from it.
+            name: SmolStr => Handle,
+            /// What visitors read.
+            display_name: String => Text(128),
+            /// Where mail goes, and what an invitation may call them by.
+            email: Option<String> => Optional(Email),
+            /// Groups they are a member of, `everyone` aside.
+            groups: Vec<GroupId> => ListOf(named(), 0..=64),
+            /// Whether they may serve visitors at all.
+            live_chat: bool => OnUnlessSaid,
+            /// Whether they hold one of the workspace's seats.
+            seat: bool => OnUnlessSaid,
+        }
+        inherited {
+            /// Conversations they may have, offered and owned together, over all their groups.
+            cap: u32 => Whole(1..=1_000),
+        }
+    }
+}
+
+words! {
+    /// How a group distributes its line.
+    pub enum Strategy {
+        /// One after the other, in order of their names.
+        RoundRobin = "round_robin",
+        /// Whoever has the fewest open conversations; of several, whoever was assigned longest ago.
+        LeastActive = "least_active",
+        /// Whoever was assigned longest ago.
+        LongestIdle = "longest_idle",
+        /// All at once; the first to accept has it.
+        Broadcast = "broadcast",
+        /// Nobody is asked; members take.
+        Pull = "pull",
+        /// Round robin, accepted on the agent's behalf.
+        Assign = "assign",
+    }
+}
+
+words! {
+    /// What happens to who comes while no member is online.
+    pub enum WhenEmpty {
+        /// Waits in the line until somebody comes or `max_wait` ends.
+        Queue = "queue",
+        /// Is refused with `nobody_online`.
+        Reject = "reject",
+        /// Goes to the `overflow` group, else to the fallback.
+        Overflow = "overflow",
+    }
+}
+
+impl Workspace {
+    /// The id of one of the file's agents.
+    #[must_use]
+    pub fn agent_id(&self, agent: &Agent) -> AgentId {
+        AgentId::derive(&self.name, agent.name.as_str())
+    }
+
+    /// The group of that name, if the file has it.
+    #[must_use]
+    pub fn group(&self, name: &GroupId) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == *name)
+    }
+}

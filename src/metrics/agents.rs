@@ -1,0 +1,78 @@
+//! How many agents there are and what they do: a mark per agent, which moves between the counts and never gets lost.
+
+use std::sync::Arc;
+
+use super::{
+    group::GroupMetrics,
+    registry::{Each, Level, series},
+    words::{AgentState, SlotState},
+};
+
+series! {
+    /// The series of one workspace. Agents are counted once here, however many groups they belong to.
+    pub struct WorkspaceMetrics {
+        /// Agents who are not offline.
+        pub agents: Each<Level, AgentState> = "agents", ("state", ());
+        /// Slots of agents who are not offline.
+        pub slots: Each<Level, SlotState> = "agent_slots", ("state", ());
+    }
+}
+
+/// What an agent is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentView {
+    /// What they do.
+    pub state: AgentState,
+    /// Slots that are taken.
+    pub used: u32,
+    /// Slots that could take a conversation now.
+    pub free: u32,
+}
+
+/// One agent in the counts of the workspace and of their groups. Dropping it takes the agent out of all of them.
+#[derive(Debug)]
+pub struct AgentMark {
+    workspace: Arc<WorkspaceMetrics>,
+    groups: Vec<Arc<GroupMetrics>>,
+    shown: Option<AgentView>,
+}
+
+impl AgentMark {
+    /// An agent who is offline.
+    #[must_use]
+    pub fn new(workspace: Arc<WorkspaceMetrics>, groups: Vec<Arc<GroupMetrics>>) -> Self {
+        Self { workspace, groups, shown: None }
+    }
+
+    /// The agent changed; `None` is offline.
+    pub fn show(&mut self, view: Option<AgentView>) {
+        if view != self.shown {
+            self.count(-1);
+            self.shown = view;
+            self.count(1);
+        }
+    }
+
+    /// The agent belongs to these groups from now on.
+    pub fn belongs_to(&mut self, groups: Vec<Arc<GroupMetrics>>) {
+        self.count(-1);
+        self.groups = groups;
+        self.count(1);
+    }
+
+    fn count(&self, sign: i64) {
+        let Some(view) = self.shown else { return };
+        let everywhere = self.groups.iter().map(|group| (&group.agents, &group.slots));
+        for (agents, slots) in everywhere.chain([(&self.workspace.agents, &self.workspace.slots)]) {
+            agents.of(view.state).add(sign);
+            slots.of(SlotState::Used).add(sign * i64::from(view.used));
+            slots.of(SlotState::Free).add(sign * i64::from(view.free));
+        }
+    }
+}
+
+impl Drop for AgentMark {
+    fn drop(&mut self) {
+        self.count(-1);
+    }
+}

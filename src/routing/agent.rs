@@ -1,0 +1,776 @@
+//! An agent: what they intend, whether they are there, and their slots. The agent has the last word on its slots (design §3.2).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::{
+    Context, Machine, Out, Refusal, Refused, Reply, WhyNot,
+    conversation::{self, Granted, Purpose},
+    group::{self, Standing},
+    keys::Keys,
+    words::{By, Presence, Ticket},
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, ConversationId, GroupId},
+};
+
+/// How long a grant may stay unconfirmed before the agent asks the conversation. Time alone frees nothing.
+pub const LEASE: Duration = Duration::from_secs(1);
+
+/// What is known of an agent that is not what they do: made by an administrator or the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// Unique in the workspace; visitors see it.
+    pub name: SmolStr,
+    /// For invitations.
+    pub email: Option<SmolStr>,
+    /// The groups they are a member of, besides `everyone`.
+    pub groups: Vec<GroupId>,
+    /// Their own cap; `None`: the workspace's.
+    pub cap: Option<u16>,
+    /// Whether they may do live chat (AD-5).
+    pub live_chat: bool,
+    /// Whether the configuration file alone may change them.
+    pub managed_by_config: bool,
+}
+
+/// What is recorded of an agent: what the conversations can't tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// Created or changed.
+    Put(Profile),
+    /// Removed; finishes what they have.
+    Removed,
+    /// Intends something else now; `auto`: set away after too many misses.
+    PresenceSet {
+        /// The new intent.
+        presence: Presence,
+        /// Whether maitred set it.
+        auto: bool,
+    },
+    /// Became the owner of a conversation.
+    Assigned,
+    /// Let an offer time out.
+    Missed,
+}
+
+/// What an agent may be asked.
+#[derive(Debug)]
+pub enum Command {
+    /// Create or change. From the workspace, which keeps names unique. Answered `Done`.
+    Put {
+        /// What they are to be.
+        profile: Profile,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Remove. From the workspace. Answered `Done`.
+    Remove {
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Intend something else. Answered `Done`.
+    SetPresence {
+        /// The new intent.
+        presence: Presence,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// A session of theirs began.
+    SessionOpened,
+    /// A session of theirs ended.
+    SessionLost,
+    /// Hold a slot for an offer. From a group; answered `Granted` to the conversation or `ProposalRefused` to the group.
+    Reserve {
+        /// For this conversation.
+        conversation: ConversationId,
+        /// At this epoch of it.
+        epoch: u32,
+        /// Why this agent.
+        decision: Box<super::Decision>,
+    },
+    /// Hold a slot for what somebody asked of the conversation. Answered `Granted` to the conversation, or the ticket is refused.
+    Claim {
+        /// For this conversation.
+        conversation: ConversationId,
+        /// At this epoch of it.
+        epoch: u32,
+        /// What the slot is for.
+        purpose: Purpose,
+    },
+    /// The conversation has recorded the grant.
+    Confirm {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Its epoch now.
+        epoch: u32,
+        /// As what.
+        held: Held,
+    },
+    /// The conversation no longer needs the slot it was granted at this epoch.
+    Release {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The epoch of the grant or of its confirmation.
+        epoch: u32,
+        /// How it ended for the agent.
+        end: End,
+    },
+    /// The conversation's answer to `Ask`: what it needs of this agent.
+    Holds {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Its epoch.
+        epoch: u32,
+        /// `None`: nothing, the slot is free.
+        held: Option<Held>,
+    },
+    /// Whether the owner is still there to keep a conversation whose handover failed; answered `OwnerAbsent` if not.
+    StillThere {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Its epoch.
+        epoch: u32,
+    },
+    /// Whether they can be invited; answered `Invitable` to the conversation, or the ticket is refused.
+    Invite {
+        /// To this conversation.
+        conversation: ConversationId,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Describe yourself to a group that was rebuilt.
+    Describe {
+        /// The group.
+        group: GroupId,
+    },
+    /// The operator's rules have changed.
+    PolicyChanged,
+    /// A supervisor's or supervision's word on whether they are locked away.
+    Quarantine(bool),
+    /// A deadline has passed.
+    Tick,
+}
+
+/// As what a conversation holds a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Held {
+    /// An offer or a handover is pending.
+    Reserved,
+    /// The agent owns it.
+    Owned,
+}
+
+/// How a conversation ended for an agent that held a slot for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// They let the offer time out.
+    Missed,
+    /// Nothing to hold against them: declined, rescinded, moved, a grant that came too late.
+    Freed,
+    /// Closed: the slot rests for this long.
+    Closed {
+        /// Zero: free at once.
+        wrap_up: Duration,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    epoch: u32,
+    kind: SlotKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SlotKind {
+    /// Granted, not yet recorded by the conversation.
+    Granted {
+        ask_at: Timestamp,
+    },
+    Reserved,
+    Owned,
+    WrapUp {
+        until: Timestamp,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Liveness {
+    Live {
+        sessions: u32,
+    },
+    /// The last session is gone since less than the grace, or this is shortly after a start.
+    Grace {
+        until: Timestamp,
+    },
+    Gone,
+}
+
+/// An agent's machine.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    id: AgentId,
+    profile: Profile,
+    exists: bool,
+    intent: Presence,
+    last_assigned: Timestamp,
+    misses: u32,
+    keys: Keys,
+    quarantined: bool,
+    // Views, rebuilt from the conversations and sessions.
+    generation: u32,
+    liveness: Liveness,
+    slots: BTreeMap<ConversationId, Slot>,
+    awaiting: BTreeSet<ConversationId>,
+}
+
+impl Agent {
+    /// An agent of whom nothing is recorded.
+    #[must_use]
+    pub fn new(id: AgentId) -> Self {
+        Self {
+            id,
+            profile: Profile {
+                name: SmolStr::default(),
+                email: None,
+                groups: Vec::new(),
+                cap: None,
+                live_chat: false,
+                managed_by_config: false,
+            },
+            exists: false,
+            intent: Presence::Offline,
+            last_assigned: Timestamp::default(),
+            misses: 0,
+            keys: Keys::default(),
+            quarantined: false,
+            generation: 0,
+            liveness: Liveness::Gone,
+            slots: BTreeMap::new(),
+            awaiting: BTreeSet::new(),
+        }
+    }
+
+    /// Takes one recorded event in.
+    pub fn evolve(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::Put(profile) => {
+                self.profile = profile.clone();
+                self.exists = true;
+            }
+            Event::Removed => self.exists = false,
+            Event::PresenceSet { presence, auto } => {
+                self.intent = *presence;
+                if !auto {
+                    self.misses = 0;
+                }
+            }
+            Event::Assigned => {
+                self.last_assigned = at;
+                self.misses = 0;
+            }
+            Event::Missed => self.misses += 1,
+        }
+    }
+
+    /// Remembers the key under which events were recorded; recovery calls it where `handle` does so live.
+    pub fn remember(&mut self, key: &super::Key) {
+        self.keys.remember(key, Reply::Done);
+    }
+
+    fn record(&mut self, cx: &Context<'_>, event: Event, out: &mut Out<Event>) {
+        self.evolve(cx.now, &event);
+        out.events.push(event);
+    }
+
+    // === Views, for rosters and for people ===
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> AgentId {
+        self.id
+    }
+
+    /// What an administrator or the configuration said of them.
+    #[must_use]
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Whether they were created and not removed.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.exists
+    }
+
+    /// What they intend.
+    #[must_use]
+    pub fn intent(&self) -> Presence {
+        self.intent
+    }
+
+    /// Whether they have a session now.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self.liveness, Liveness::Live { .. })
+    }
+
+    /// How often they were rebuilt.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// How many conversations they may have at once.
+    #[must_use]
+    pub fn cap(&self, cx: &Context<'_>) -> u16 {
+        self.profile.cap.unwrap_or(cx.policy.cap)
+    }
+
+    /// Slots in use: reserved, owned and in wrap-up.
+    #[must_use]
+    pub fn taken(&self) -> u16 {
+        u16::try_from(self.slots.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Slots that hold a pending offer.
+    #[must_use]
+    pub fn reserved(&self) -> u16 {
+        let pending = |slot: &&Slot| matches!(slot.kind, SlotKind::Reserved | SlotKind::Granted { .. });
+        u16::try_from(self.slots.values().filter(pending).count()).unwrap_or(u16::MAX)
+    }
+
+    /// The conversations that hold a slot, wrap-up aside.
+    pub fn holds(&self) -> impl Iterator<Item = (ConversationId, Held)> + '_ {
+        self.slots.iter().filter_map(|(id, slot)| match slot.kind {
+            SlotKind::Reserved | SlotKind::Granted { .. } => Some((*id, Held::Reserved)),
+            SlotKind::Owned => Some((*id, Held::Owned)),
+            SlotKind::WrapUp { .. } => None,
+        })
+    }
+
+    /// The first reason why they are offered nothing now; `None`: eligible as far as the agent can tell.
+    #[must_use]
+    pub fn why_not(&self, cx: &Context<'_>) -> Option<WhyNot> {
+        self.unfit().or(match (self.intent, self.liveness) {
+            (Presence::Offline, _) => Some(WhyNot::Offline),
+            (Presence::Away, _) => Some(WhyNot::Away),
+            (Presence::Online, Liveness::Gone) => Some(WhyNot::NotLive),
+            (Presence::Online, Liveness::Grace { .. }) => Some(WhyNot::Reconnecting),
+            (Presence::Online, Liveness::Live { .. }) => self.full(cx),
+        })
+    }
+
+    /// Why nobody at all may give them a conversation.
+    fn unfit(&self) -> Option<WhyNot> {
+        if !self.exists {
+            Some(WhyNot::Removed)
+        } else if !self.profile.live_chat {
+            Some(WhyNot::NoPermission)
+        } else if self.quarantined || !self.awaiting.is_empty() {
+            Some(WhyNot::Quarantined)
+        } else {
+            None
+        }
+    }
+
+    fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
+        if self.taken() < self.cap(cx) {
+            return None;
+        }
+        let resting = self.slots.values().any(|slot| matches!(slot.kind, SlotKind::WrapUp { .. }));
+        Some(if resting { WhyNot::WrapUp } else { WhyNot::AtCap })
+    }
+
+    /// What groups know of this agent.
+    #[must_use]
+    pub fn standing(&self, cx: &Context<'_>) -> Standing {
+        let here = !matches!(self.liveness, Liveness::Gone);
+        Standing {
+            name: self.profile.name.clone(),
+            why_not: self.why_not(cx).filter(|why| !matches!(why, WhyNot::AtCap | WhyNot::WrapUp)),
+            full: self.full(cx).unwrap_or(WhyNot::AtCap),
+            present: here && self.intent == Presence::Online && self.unfit().is_none(),
+            cap: self.cap(cx),
+            taken: self.taken(),
+            last_assigned: self.last_assigned,
+        }
+    }
+
+    fn tell_groups(&self, cx: &Context<'_>, out: &mut Out<Event>) {
+        let standing = self.standing(cx);
+        for group in self.profile.groups.iter().filter(|id| cx.policy.group(id).is_some()) {
+            out.tell_group(group, group::Command::Member { agent: self.id, standing: standing.clone() });
+        }
+        out.tell_group(&GroupId::everyone(), group::Command::Member { agent: self.id, standing });
+    }
+
+    // === Recovery: see `recovery.rs` ===
+
+    /// After a start: who meant to be online may be back any moment (design §3.7).
+    pub fn expect_back(&mut self, until: Timestamp) {
+        self.liveness =
+            if self.intent == Presence::Online { Liveness::Grace { until } } else { Liveness::Gone };
+    }
+
+    /// A conversation holds a slot; told by recovery, before anything runs.
+    pub fn restore_slot(&mut self, conversation: ConversationId, epoch: u32, held: Held) {
+        let kind = match held {
+            Held::Reserved => SlotKind::Reserved,
+            Held::Owned => SlotKind::Owned,
+        };
+        self.slots.insert(conversation, Slot { epoch, kind });
+    }
+
+    /// After a failure: a new generation that grants nothing until all these conversations have said what they hold (design §3.2).
+    pub fn rebuilt(&mut self, generation: u32, sessions: u32, conversations: BTreeSet<ConversationId>) {
+        self.generation = generation;
+        self.liveness = if sessions > 0 { Liveness::Live { sessions } } else { Liveness::Gone };
+        self.slots.clear();
+        self.awaiting = conversations;
+    }
+}
+
+impl Machine for Agent {
+    type Command = Command;
+    type Event = Event;
+
+    fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
+        match command {
+            Command::Put { profile, ticket } => self.put(cx, profile, &ticket, out),
+            Command::Remove { ticket } => self.remove(cx, &ticket, out),
+            Command::SetPresence { presence, ticket } => self.set_presence(cx, presence, &ticket, out)?,
+            Command::SessionOpened => self.session_opened(cx, out),
+            Command::SessionLost => self.session_lost(cx, out),
+            Command::Reserve { conversation, epoch, decision } => {
+                self.reserve(cx, conversation, epoch, decision, out);
+            }
+            Command::Claim { conversation, epoch, purpose } => {
+                self.claim(cx, conversation, epoch, purpose, out)?;
+            }
+            Command::Confirm { conversation, epoch, held } => {
+                self.confirm(cx, conversation, epoch, held, out)
+            }
+            Command::Release { conversation, epoch, end } => self.release(cx, conversation, epoch, end, out),
+            Command::Holds { conversation, epoch, held } => self.answered(cx, conversation, epoch, held, out),
+            Command::StillThere { conversation, epoch } => self.still_there(conversation, epoch, out),
+            Command::Invite { conversation, ticket } => self.invite(conversation, ticket, out)?,
+            Command::Describe { group } => {
+                out.tell_group(
+                    &group,
+                    group::Command::Member { agent: self.id, standing: self.standing(cx) },
+                );
+            }
+            Command::PolicyChanged => self.tell_groups(cx, out),
+            Command::Quarantine(locked) => {
+                self.quarantined = locked;
+                self.tell_groups(cx, out);
+            }
+            Command::Tick => self.tick(cx, out),
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
+        let grace = match self.liveness {
+            Liveness::Grace { until } => Some(until),
+            Liveness::Live { .. } | Liveness::Gone => None,
+        };
+        let slots = self.slots.values().filter_map(|slot| match slot.kind {
+            SlotKind::Granted { ask_at: at } | SlotKind::WrapUp { until: at } => Some(at),
+            SlotKind::Reserved | SlotKind::Owned => None,
+        });
+        slots.chain(grace).min()
+    }
+}
+
+// === One function per verb ===
+
+impl Agent {
+    fn put(&mut self, cx: &Context<'_>, profile: Profile, ticket: &Ticket, out: &mut Out<Event>) {
+        let left: Vec<GroupId> =
+            self.profile.groups.iter().filter(|group| !profile.groups.contains(group)).cloned().collect();
+        self.begin(ticket, out);
+        if !self.exists || self.profile != profile {
+            self.record(cx, Event::Put(profile), out);
+        }
+        for group in &left {
+            out.tell_group(group, group::Command::MemberGone { agent: self.id });
+        }
+        self.tell_groups(cx, out);
+        out.answer(ticket, Reply::Done);
+    }
+
+    fn remove(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {
+        self.begin(ticket, out);
+        if self.exists {
+            self.record(cx, Event::Removed, out);
+        }
+        for group in self.profile.groups.iter().chain([&GroupId::everyone()]) {
+            out.tell_group(group, group::Command::MemberGone { agent: self.id });
+        }
+        out.answer(ticket, Reply::Done);
+    }
+
+    /// Attaches the ticket to what is recorded, so that a repeated command is recognised.
+    fn begin(&mut self, ticket: &Ticket, out: &mut Out<Event>) {
+        out.by = ticket.by;
+        out.key = ticket.key;
+        if let Some(key) = &ticket.key {
+            self.keys.remember(key, Reply::Done);
+        }
+    }
+
+    fn set_presence(
+        &mut self,
+        cx: &Context<'_>,
+        presence: Presence,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        if !self.exists {
+            return Err(Refusal::NotFound.to(ticket));
+        }
+        if let Some(reply) = self.keys.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(ticket))? {
+            out.answer(ticket, reply);
+            return Ok(());
+        }
+        self.begin(ticket, out);
+        if self.intent != presence {
+            self.record(cx, Event::PresenceSet { presence, auto: false }, out);
+        }
+        self.tell_groups(cx, out);
+        out.answer(ticket, Reply::Done);
+        Ok(())
+    }
+
+    fn session_opened(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        self.liveness = match self.liveness {
+            Liveness::Live { sessions } => Liveness::Live { sessions: sessions + 1 },
+            Liveness::Grace { .. } | Liveness::Gone => Liveness::Live { sessions: 1 },
+        };
+        self.tell_groups(cx, out);
+    }
+
+    fn session_lost(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        self.liveness = match self.liveness {
+            Liveness::Live { sessions } if sessions > 1 => Liveness::Live { sessions: sessions - 1 },
+            Liveness::Live { .. } => Liveness::Grace { until: cx.now + cx.policy.disconnect_grace },
+            other => other,
+        };
+        self.tell_groups(cx, out);
+    }
+
+    fn reserve(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        decision: Box<super::Decision>,
+        out: &mut Out<Event>,
+    ) {
+        let why_not =
+            if self.slots.contains_key(&conversation) { Some(WhyNot::HoldsIt) } else { self.why_not(cx) };
+        let group = decision.group.clone();
+        if let Some(why_not) = why_not {
+            let standing = self.standing(cx);
+            let refused = group::Command::ProposalRefused { conversation, agent: self.id, why_not, standing };
+            out.tell_group(&group, refused);
+            return;
+        }
+        self.grant(cx, conversation, epoch, Purpose::Offer(decision), out);
+        self.tell_groups(cx, out);
+        out.tell_group(&group, group::Command::ProposalGranted { conversation, agent: self.id });
+    }
+
+    fn claim(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        purpose: Purpose,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let holds =
+            self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }));
+        let Some(ticket) = purpose.ticket() else { return Ok(()) };
+        let why_not = match purpose {
+            Purpose::Handover { .. } => self.why_not(cx),
+            Purpose::Accept { .. } | Purpose::Take { .. } => self
+                .unfit()
+                .or((self.intent == Presence::Offline).then_some(WhyNot::Offline))
+                .or_else(|| self.full(cx)),
+            Purpose::Assign { force: false, .. } => self.unfit().or_else(|| self.full(cx)),
+            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => self.unfit(),
+        };
+        match why_not {
+            Some(WhyNot::AtCap | WhyNot::WrapUp) if holds => {}
+            Some(WhyNot::AtCap | WhyNot::WrapUp) => {
+                return Err(Refusal::AtCapacity { taken: self.taken(), cap: self.cap(cx) }.to(ticket));
+            }
+            Some(WhyNot::Removed) => return Err(Refusal::NotFound.to(ticket)),
+            Some(why_not) => return Err(Refusal::NotEligible(why_not).to(ticket)),
+            None => {}
+        }
+        self.grant(cx, conversation, epoch, purpose, out);
+        self.tell_groups(cx, out);
+        Ok(())
+    }
+
+    fn grant(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        purpose: Purpose,
+        out: &mut Out<Event>,
+    ) {
+        // A slot that the conversation holds already serves the new purpose too; its epoch stays, so that whatever ends first frees it.
+        let granted = Slot { epoch, kind: SlotKind::Granted { ask_at: cx.now + LEASE } };
+        let slot = self.slots.entry(conversation).or_insert(granted);
+        if matches!(slot.kind, SlotKind::WrapUp { .. }) {
+            *slot = granted;
+        }
+        let name = self.profile.name.clone();
+        let granted = Granted { agent: self.id, name, generation: self.generation, epoch, purpose };
+        out.tell_conversation(conversation, conversation::Command::Granted(Box::new(granted)));
+    }
+
+    fn confirm(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        held: Held,
+        out: &mut Out<Event>,
+    ) {
+        let kind = match held {
+            Held::Reserved => SlotKind::Reserved,
+            Held::Owned => SlotKind::Owned,
+        };
+        let before = self.slots.insert(conversation, Slot { epoch, kind });
+        if held == Held::Owned && before.is_none_or(|slot| slot.kind != SlotKind::Owned) {
+            self.record(cx, Event::Assigned, out);
+            self.tell_groups(cx, out);
+        }
+    }
+
+    fn release(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        end: End,
+        out: &mut Out<Event>,
+    ) {
+        if end == End::Missed {
+            self.missed(cx, out);
+        }
+        let current = self.slots.get_mut(&conversation).filter(|slot| slot.epoch == epoch);
+        if let Some(slot) = current {
+            match end {
+                End::Closed { wrap_up } if !wrap_up.is_zero() => {
+                    slot.kind = SlotKind::WrapUp { until: cx.now + wrap_up };
+                }
+                End::Closed { .. } | End::Missed | End::Freed => {
+                    self.slots.remove(&conversation);
+                }
+            }
+        }
+        self.tell_groups(cx, out);
+    }
+
+    fn missed(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        self.record(cx, Event::Missed, out);
+        let limit = cx.policy.auto_away_after.unwrap_or(u32::MAX);
+        if self.misses >= limit && self.intent == Presence::Online {
+            self.record(cx, Event::PresenceSet { presence: Presence::Away, auto: true }, out);
+        }
+    }
+
+    fn answered(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        held: Option<Held>,
+        out: &mut Out<Event>,
+    ) {
+        self.awaiting.remove(&conversation);
+        let resting =
+            self.slots.get(&conversation).is_some_and(|slot| matches!(slot.kind, SlotKind::WrapUp { .. }));
+        match held {
+            Some(held) => self.restore_slot(conversation, epoch, held),
+            None if !resting => {
+                self.slots.remove(&conversation);
+            }
+            None => {}
+        }
+        self.tell_groups(cx, out);
+    }
+
+    fn still_there(&self, conversation: ConversationId, epoch: u32, out: &mut Out<Event>) {
+        let absent = self.intent == Presence::Offline || self.liveness == Liveness::Gone;
+        if absent {
+            let command = conversation::Command::OwnerAbsent { agent: self.id, epoch };
+            out.tell_conversation(conversation, command);
+        }
+    }
+
+    fn invite(
+        &self,
+        conversation: ConversationId,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        match self.unfit() {
+            Some(WhyNot::Removed) => Err(Refusal::NotFound.to(&ticket)),
+            Some(why_not) => Err(Refusal::NotEligible(why_not).to(&ticket)),
+            None => {
+                let name = self.profile.name.clone();
+                let invitable = conversation::Command::Invitable { agent: self.id, name, ticket };
+                out.tell_conversation(conversation, invitable);
+                Ok(())
+            }
+        }
+    }
+
+    fn tick(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        out.by = By::System;
+        if let Liveness::Grace { until } = self.liveness
+            && until <= cx.now
+        {
+            self.gone(cx, out);
+        }
+        let before = self.slots.len();
+        self.slots.retain(|_, slot| !matches!(slot.kind, SlotKind::WrapUp { until } if until <= cx.now));
+        for (conversation, slot) in &mut self.slots {
+            if let SlotKind::Granted { ask_at } = &mut slot.kind
+                && *ask_at <= cx.now
+            {
+                *ask_at = cx.now + LEASE;
+                out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
+            }
+        }
+        if self.slots.len() != before {
+            self.tell_groups(cx, out);
+        }
+    }
+
+    /// The grace is over: pending offers go on to others, without a miss (design §3.11). Whether owned conversations stay is
+    /// for each to decide, by its group's rule.
+    fn gone(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        self.liveness = Liveness::Gone;
+        for (conversation, _) in self.holds() {
+            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id });
+        }
+        self.tell_groups(cx, out);
+    }
+}
+

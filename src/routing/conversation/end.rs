@@ -1,0 +1,147 @@
+//! When nobody can, and when it is over: overflow, fallback, close, abandonment, reopening.
+
+use super::{CHAIN_MAX, Conversation, Event, Phase, State, Unserved, open::Entry};
+use crate::routing::{
+    Context, Out, Refusal, Refused,
+    agent::{self, End, Held},
+    policy::WhenEmpty,
+    words::{By, CloseReason, FallbackReason, OfferOutcome, QueueCause, RescindReason, Ticket},
+    workspace,
+};
+
+impl Conversation {
+    /// Finds the reason that holds (design §4), then overflows or falls back.
+    pub(super) fn not_served(&mut self, cx: &Context<'_>, why: Unserved, tried: bool, out: &mut Out<Event>) {
+        let State::Waiting(stay) = &self.state else { return };
+        let rejects =
+            cx.policy.group(&stay.group).is_some_and(|policy| policy.when_empty == WhenEmpty::Reject);
+        let (reason, may_overflow) = match why {
+            Unserved::Empty => (FallbackReason::NobodyOnline, !rejects),
+            Unserved::Exhausted if tried => (FallbackReason::OffersExhausted, true),
+            Unserved::Exhausted => (FallbackReason::NobodyOnline, true),
+            Unserved::Because(reason) => (reason, true),
+        };
+        self.nobody(cx, reason, may_overflow, out);
+    }
+
+    /// This group can't: the next one in the chain, or the fallback message.
+    pub(super) fn nobody(
+        &mut self,
+        cx: &Context<'_>,
+        reason: FallbackReason,
+        may_overflow: bool,
+        out: &mut Out<Event>,
+    ) {
+        let State::Waiting(stay) = &self.state else { return };
+        let direct =
+            stay.group.is_everyone() && self.opened.as_ref().is_some_and(|opened| opened.direct.is_some());
+        let policy = cx.policy.group(&stay.group);
+        let next = policy.and_then(|policy| policy.overflow.clone()).filter(|next| {
+            let open = cx.policy.group(next).is_some_and(|policy| policy.enabled);
+            may_overflow && open && !direct && stay.chain + 1 < CHAIN_MAX
+        });
+        let chain = stay.chain + 1;
+        let preferred = stay.preferred;
+        self.leave_queue(out);
+        match next {
+            Some(group) => {
+                self.enter(cx, Entry { chain, preferred, ..Entry::new(group, QueueCause::Overflow) }, out);
+            }
+            None => {
+                let message = policy.unwrap_or(&cx.policy.everyone).fallback_message.clone();
+                let expires = cx.now + cx.policy.missed_ttl;
+                self.record(cx, Event::FellBack { reason, message, expires }, out);
+            }
+        }
+    }
+
+    pub(super) fn visitor_present(&mut self, cx: &Context<'_>, present: bool) {
+        self.absent_since = (!present).then_some(cx.now);
+    }
+
+    /// The visitor has been gone for the whole grace while waiting.
+    pub(super) fn abandon(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        self.end_stay(cx, OfferOutcome::Rescinded(RescindReason::VisitorGone), out);
+        self.close(cx, CloseReason::Abandoned, out);
+    }
+
+    pub(super) fn close_by(
+        &mut self,
+        cx: &Context<'_>,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let reason = match ticket.by {
+            By::Visitor(_) if self.may_read(ticket) => CloseReason::ByVisitor,
+            By::Agent(agent) if self.has_part(agent) => CloseReason::ByAgent,
+            By::Supervisor | By::Admin => CloseReason::BySupervisor,
+            _ => return Err(Refusal::NotFound.to(ticket)),
+        };
+        if self.phase() == Some(Phase::Closed) {
+            return Err(Refusal::ConversationClosed.to(ticket));
+        }
+        self.begin(ticket, out);
+        self.end_stay(cx, OfferOutcome::Rescinded(RescindReason::Closed), out);
+        self.close(cx, reason, out);
+        self.done(ticket, out);
+        Ok(())
+    }
+
+    /// Over: the slot is freed in the same transition, or rests for the wrap-up.
+    pub(super) fn close(&mut self, cx: &Context<'_>, reason: CloseReason, out: &mut Out<Event>) {
+        let wrap_up = self
+            .group()
+            .and_then(|group| cx.policy.group(group))
+            .map_or(Default::default(), |policy| policy.wrap_up);
+        for (agent, epoch, held) in self.holds() {
+            let end = match held {
+                Held::Owned => End::Closed { wrap_up },
+                Held::Reserved => End::Freed,
+            };
+            out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
+        }
+        if let Some(opened) = &self.opened {
+            let (visitor, channel) = (opened.visitor, opened.channel.clone());
+            let conversation = self.id;
+            out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation });
+        }
+        self.record(cx, Event::Closed { reason }, out);
+    }
+
+    /// The workspace has to agree first: the visitor may have another open one.
+    pub(super) fn ask_reopen(&mut self, ticket: Ticket, out: &mut Out<Event>) -> Result<(), Refused> {
+        let may = match ticket.by {
+            By::Agent(agent) => self.in_scope(&ticket) || self.last_owner == Some(agent),
+            By::Supervisor | By::Admin => true,
+            By::Visitor(_) | By::Frontend | By::Bot | By::System => false,
+        };
+        let Some(opened) = self.opened.as_ref().filter(|_| may) else {
+            return Err(Refusal::NotFound.to(&ticket));
+        };
+        if self.phase() != Some(Phase::Closed) {
+            return Err(Refusal::WrongState("only a closed conversation can be reopened").to(&ticket));
+        }
+        let (visitor, channel) = (opened.visitor, opened.channel.clone());
+        let conversation = self.id;
+        out.tell_workspace(workspace::Command::Reopen { visitor, channel, conversation, ticket });
+        Ok(())
+    }
+
+    /// Same id, history kept: to the previous owner if they are eligible, else routed (BO-29).
+    pub(super) fn reopen(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {
+        match self.keys.recall(ticket.key.as_ref()) {
+            Ok(None) => {}
+            Ok(Some(reply)) => return out.answer(ticket, reply),
+            Err(refusal) => return out.refuse(ticket, refusal),
+        }
+        if self.phase() != Some(Phase::Closed) {
+            return out.refuse(ticket, Refusal::WrongState("only a closed conversation can be reopened"));
+        }
+        self.begin(ticket, out);
+        self.record(cx, Event::Reopened, out);
+        let group = self.home.clone().unwrap_or_else(|| cx.policy.entrance());
+        let preferred = self.last_owner;
+        self.enter(cx, Entry { preferred, ..Entry::new(group, QueueCause::Reopened) }, out);
+        self.done(ticket, out);
+    }
+}

@@ -1,0 +1,238 @@
+//! How each recorded event changes a conversation. Live traffic and recovery both come through here, and nothing else changes
+//! what is durable.
+
+use super::{
+    Active, Conversation, Event, Handover, Invitation, Opened, PAST_MAX, Party, Past, Pending, State, Stay,
+};
+use crate::{
+    clock::Timestamp,
+    ids::AgentId,
+    routing::words::{By, OfferOutcome, QueueCause},
+};
+
+impl Conversation {
+    pub(super) fn evolve(&mut self, at: Timestamp, by: &By, event: &Event) {
+        self.seq += 1;
+        self.visitor_seq += u64::from(event.visitor_sees());
+        let offer = u32::try_from(self.seq).unwrap_or(u32::MAX);
+        match event {
+            Event::Opened { visitor, channel, priority, direct, preferred, via, digest, .. } => {
+                self.opened = Some(Opened {
+                    visitor: *visitor,
+                    channel: channel.clone(),
+                    priority: *priority,
+                    direct: *direct,
+                    preferred: *preferred,
+                    via: *via,
+                    digest: *digest,
+                    at,
+                });
+            }
+            Event::Queued { group, cause, since, wait_until, preferred, barred, chain } => {
+                self.epoch += 1;
+                self.stays += 1;
+                self.past.clear();
+                self.invitations.clear();
+                if *cause != QueueCause::Overflow {
+                    self.home = Some(group.clone());
+                }
+                self.state = State::Waiting(Box::new(Stay {
+                    number: self.stays,
+                    group: group.clone(),
+                    since: *since,
+                    wait_until: *wait_until,
+                    preferred: *preferred,
+                    barred: *barred,
+                    chain: *chain,
+                    offers: 0,
+                    tried: smallvec::SmallVec::new(),
+                    pending: Pending::Nothing,
+                    ask_at: None,
+                }));
+            }
+            Event::Offered { agent, name, deadline, .. } => {
+                self.epoch += 1;
+                let held = self.epoch;
+                if let State::Waiting(stay) = &mut self.state {
+                    stay.offers += 1;
+                    stay.pending = Pending::Offer {
+                        agent: *agent,
+                        name: name.clone(),
+                        offer,
+                        since: at,
+                        deadline: *deadline,
+                        held,
+                    };
+                }
+            }
+            Event::Announced { agents, deadline } => {
+                self.epoch += 1;
+                if let State::Waiting(stay) = &mut self.state {
+                    stay.offers += 1;
+                    stay.pending = Pending::Announcement {
+                        agents: agents.clone(),
+                        declined: Vec::new(),
+                        offer,
+                        since: at,
+                        deadline: *deadline,
+                    };
+                }
+            }
+            Event::AnnouncedTo { agents } => {
+                if let State::Waiting(stay) = &mut self.state
+                    && let Pending::Announcement { agents: to, .. } = &mut stay.pending
+                {
+                    to.extend(agents);
+                }
+            }
+            Event::OfferEnded { agent, outcome } => self.offer_ended(*agent, *outcome),
+            Event::AnnouncementEnded { outcome } => self.announcement_ended(*outcome),
+            Event::Assigned { agent, name, keep, .. } => self.assigned(at, *agent, name, *keep),
+            Event::Joined { agent, name } => {
+                self.invitations.retain(|invitation| invitation.party.agent != *agent);
+                if !self.has_part(*agent) {
+                    self.participants.push(Party { agent: *agent, name: name.clone() });
+                }
+            }
+            Event::Left { agent } => {
+                self.participants.retain(|party| party.agent != *agent);
+                if let State::Active(active) = &mut self.state
+                    && active.owner.agent == *agent
+                    && let Some(handover) = &mut active.handover
+                {
+                    handover.orphaned = true;
+                }
+            }
+            Event::HandoverStarted { to, name, deadline, leave } => {
+                self.epoch += 1;
+                let held = self.epoch;
+                if let State::Active(active) = &mut self.state {
+                    active.handover = Some(Handover {
+                        to: Party { agent: *to, name: name.clone() },
+                        offer,
+                        since: at,
+                        deadline: *deadline,
+                        held,
+                        leave: *leave,
+                        orphaned: false,
+                    });
+                }
+            }
+            Event::HandoverEnded { to, outcome } => {
+                self.epoch += 1;
+                if let State::Active(active) = &mut self.state
+                    && let Some(handover) = active.handover.take()
+                {
+                    self.remember_past(*to, handover.offer, *outcome);
+                }
+            }
+            Event::Invited { agent, name, deadline } => self.invitations.push(Invitation {
+                party: Party { agent: *agent, name: name.clone() },
+                offer,
+                since: at,
+                deadline: *deadline,
+            }),
+            Event::InvitationEnded { agent, outcome } => {
+                let at = self.invitations.iter().position(|invitation| invitation.party.agent == *agent);
+                if let Some(at) = at {
+                    let invitation = self.invitations.remove(at);
+                    self.remember_past(*agent, invitation.offer, *outcome);
+                }
+            }
+            Event::FellBack { reason, expires, .. } => {
+                self.epoch += 1;
+                self.state = State::Missed { reason: *reason, expires: *expires };
+            }
+            Event::Said { .. } => {
+                // A bot or system line doesn't keep an idle conversation open.
+                if matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor) {
+                    self.active_at = at;
+                }
+            }
+            Event::Noted { .. } => {}
+            Event::Closed { reason } => {
+                self.epoch += 1;
+                self.participants.clear();
+                self.invitations.clear();
+                self.state = State::Closed { reason: *reason };
+            }
+            Event::Reopened => {
+                self.epoch += 1;
+                self.past.clear();
+            }
+        }
+    }
+
+    fn offer_ended(&mut self, agent: AgentId, outcome: OfferOutcome) {
+        let State::Waiting(stay) = &mut self.state else { return };
+        let offer = match &mut stay.pending {
+            Pending::Offer { offer, .. } => {
+                let offer = *offer;
+                self.epoch += 1;
+                stay.pending = Pending::Nothing;
+                offer
+            }
+            Pending::Announcement { declined, offer, .. } => {
+                declined.push(agent);
+                *offer
+            }
+            Pending::Nothing => return,
+        };
+        match outcome {
+            OfferOutcome::Rescinded(_) => stay.offers = stay.offers.saturating_sub(1),
+            OfferOutcome::Declined | OfferOutcome::TimedOut | OfferOutcome::Accepted => {
+                stay.tried.push(agent)
+            }
+        }
+        self.remember_past(agent, offer, outcome);
+    }
+
+    fn announcement_ended(&mut self, outcome: OfferOutcome) {
+        let State::Waiting(stay) = &mut self.state else { return };
+        let Pending::Announcement { agents, declined, offer, .. } =
+            std::mem::replace(&mut stay.pending, Pending::Nothing)
+        else {
+            return;
+        };
+        self.epoch += 1;
+        for agent in agents.into_iter().filter(|agent| !declined.contains(agent)) {
+            self.remember_past(agent, offer, outcome);
+        }
+    }
+
+    fn assigned(&mut self, at: Timestamp, agent: AgentId, name: &smol_str::SmolStr, keep: bool) {
+        self.epoch += 1;
+        let group = self.group().cloned().unwrap_or_else(crate::ids::GroupId::everyone);
+        let losers = std::mem::replace(&mut self.state, State::New);
+        match losers {
+            State::Waiting(stay) => {
+                if let Pending::Announcement { agents, offer, .. } = &stay.pending {
+                    let taken = OfferOutcome::Rescinded(crate::routing::RescindReason::AlreadyTaken);
+                    for other in agents.iter().filter(|other| **other != agent) {
+                        self.remember_past(*other, *offer, taken);
+                    }
+                }
+            }
+            State::Active(active) if keep && active.owner.agent != agent => {
+                let orphaned = active.handover.as_ref().is_some_and(|handover| handover.orphaned);
+                if !orphaned {
+                    self.participants.push(active.owner);
+                }
+            }
+            State::Active(_) | State::New | State::Missed { .. } | State::Closed { .. } => {}
+        }
+        self.participants.retain(|party| party.agent != agent);
+        self.invitations.retain(|invitation| invitation.party.agent != agent);
+        self.last_owner = Some(agent);
+        self.active_at = at;
+        let owner = Party { agent, name: name.clone() };
+        self.state = State::Active(Box::new(Active { owner, held: self.epoch, group, handover: None }));
+    }
+
+    fn remember_past(&mut self, agent: AgentId, offer: u32, outcome: OfferOutcome) {
+        if self.past.len() == PAST_MAX {
+            self.past.remove(0);
+        }
+        self.past.push(Past { agent, offer, outcome });
+    }
+}

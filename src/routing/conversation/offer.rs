@@ -1,0 +1,319 @@
+//! Offers and announcements: made, accepted, declined, timed out, taken back.
+
+use std::time::Duration;
+
+use super::{
+    Conversation, Event, Granted, OfferKind, Party, Pending, Purpose, State, Unserved, transfer::Handing,
+};
+use crate::{
+    ids::AgentId,
+    routing::{
+        Context, Decision, Out, Refusal, Refused,
+        agent::{self, End, Held},
+        group,
+        words::{AssignCause, OfferOutcome, RescindReason, Strategy, Ticket},
+    },
+};
+
+/// Agents that one announcement may name.
+const ANNOUNCED_MAX: usize = 256;
+
+impl Conversation {
+    /// An agent holds a slot: recorded if its generation is current and the epoch still stands, released otherwise.
+    pub(super) fn granted(&mut self, cx: &Context<'_>, granted: Granted, out: &mut Out<Event>) {
+        let Granted { agent, name, generation, epoch, purpose } = granted;
+        let party = Party { agent, name };
+        let known = match purpose.ticket() {
+            Some(ticket) => self.keys.recall(ticket.key.as_ref()).transpose(),
+            None => None,
+        };
+        let current = generation == cx.generation(agent) && epoch == self.epoch;
+        if known.is_some() || !current {
+            let end = End::Freed;
+            out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
+            match (purpose.ticket(), known) {
+                (Some(ticket), Some(Ok(reply))) => out.answer(ticket, reply),
+                (Some(ticket), Some(Err(refusal))) => out.refuse(ticket, refusal),
+                (Some(ticket), None) => out.refuse(ticket, self.too_late(agent)),
+                (None, _) => {}
+            }
+            return;
+        }
+        match purpose {
+            Purpose::Offer(decision) => self.offer(cx, party, decision, out),
+            Purpose::Accept { ticket, .. } => {
+                self.begin(&ticket, out);
+                self.give(cx, party, Handing::to(AssignCause::Accepted), out);
+                self.done(&ticket, out);
+            }
+            Purpose::Take { ticket, say } => {
+                self.begin(&ticket, out);
+                self.give(cx, party, Handing::to(AssignCause::Taken), out);
+                if let Some(body) = say {
+                    self.record(cx, Event::Said { body }, out);
+                }
+                self.done(&ticket, out);
+            }
+            Purpose::Assign { ticket, force } => {
+                self.begin(&ticket, out);
+                let cause = if force { AssignCause::Forced } else { AssignCause::Assigned };
+                self.give(cx, party, Handing::to(cause), out);
+                self.done(&ticket, out);
+            }
+            Purpose::Handover { ticket, leave } => self.start_handover(cx, party, leave, &ticket, out),
+        }
+    }
+
+    /// What a claim that came too late is told.
+    fn too_late(&self, agent: AgentId) -> Refusal {
+        match (&self.state, self.owner()) {
+            (State::Closed { .. }, _) => Refusal::ConversationClosed,
+            (_, Some(owner)) if owner.agent != agent => Refusal::AlreadyTaken(owner.agent),
+            _ => Refusal::WrongState("the conversation has changed meanwhile: look again"),
+        }
+    }
+
+    fn offer(&mut self, cx: &Context<'_>, party: Party, decision: Box<Decision>, out: &mut Out<Event>) {
+        if decision.strategy == Strategy::Assign {
+            let handing = Handing { decision: Some(decision), ..Handing::to(AssignCause::Strategy) };
+            return self.give(cx, party, handing, out);
+        }
+        let deadline = cx.now + self.accept_timeout(cx);
+        let agent = party.agent;
+        self.record(cx, Event::Offered { agent, name: party.name, deadline, decision }, out);
+        let confirm =
+            agent::Command::Confirm { conversation: self.id, epoch: self.epoch, held: Held::Reserved };
+        out.tell_agent(agent, confirm);
+    }
+
+    /// How long an agent may look at an offer of this conversation's group.
+    pub(super) fn accept_timeout(&self, cx: &Context<'_>) -> Duration {
+        let policy = self.group().and_then(|group| cx.policy.group(group));
+        policy.unwrap_or(&cx.policy.everyone).accept_timeout
+    }
+
+    pub(super) fn announce(
+        &mut self,
+        cx: &Context<'_>,
+        stay: u32,
+        agents: Vec<AgentId>,
+        out: &mut Out<Event>,
+    ) {
+        let State::Waiting(here) = &self.state else { return };
+        if here.number != stay {
+            return;
+        }
+        let room = match &here.pending {
+            Pending::Nothing => ANNOUNCED_MAX,
+            Pending::Announcement { agents, .. } => ANNOUNCED_MAX.saturating_sub(agents.len()),
+            Pending::Offer { .. } => return,
+        };
+        let known = |agent: &AgentId| {
+            here.tried.contains(agent)
+                || matches!(&here.pending, Pending::Announcement { agents, .. } if agents.contains(agent))
+        };
+        let agents: Vec<AgentId> = agents.into_iter().filter(|agent| !known(agent)).take(room).collect();
+        if agents.is_empty() {
+            return;
+        }
+        let event = match &here.pending {
+            Pending::Announcement { .. } => Event::AnnouncedTo { agents },
+            Pending::Nothing | Pending::Offer { .. } => {
+                let pulls =
+                    cx.policy.group(&here.group).is_some_and(|policy| policy.strategy == Strategy::Pull);
+                let deadline = (!pulls).then(|| cx.now + self.accept_timeout(cx));
+                Event::Announced { agents, deadline }
+            }
+        };
+        self.record(cx, event, out);
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        cx: &Context<'_>,
+        offer: u32,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let Some(agent) = ticket.by.agent() else { return Err(Refusal::NotFound.to(&ticket)) };
+        let Some(pending) = self.pending_for(agent).filter(|pending| pending.offer == offer) else {
+            return Err(self.what_became_of(agent, offer).to(&ticket));
+        };
+        // In time is decided here, not by whether the deadline was acted on already (design §3.7, AD-18).
+        if pending.deadline.is_some_and(|deadline| deadline <= cx.now) {
+            return Err(Refusal::OfferTimedOut.to(&ticket));
+        }
+        match pending.kind {
+            OfferKind::Announcement => {
+                let purpose = Purpose::Accept { ticket, offer };
+                out.tell_agent(
+                    agent,
+                    agent::Command::Claim { conversation: self.id, epoch: self.epoch, purpose },
+                );
+                return Ok(());
+            }
+            OfferKind::Offer => {
+                self.begin(&ticket, out);
+                if let Some(party) = self.offered_party() {
+                    self.give(cx, party, Handing::to(AssignCause::Accepted), out);
+                }
+            }
+            OfferKind::Handover => {
+                self.begin(&ticket, out);
+                self.accept_handover(cx, out);
+            }
+            OfferKind::Invitation => {
+                self.begin(&ticket, out);
+                self.join(cx, agent, out);
+            }
+        }
+        self.done(&ticket, out);
+        Ok(())
+    }
+
+    fn offered_party(&self) -> Option<Party> {
+        let State::Waiting(stay) = &self.state else { return None };
+        match &stay.pending {
+            Pending::Offer { agent, name, .. } => Some(Party { agent: *agent, name: name.clone() }),
+            Pending::Announcement { .. } | Pending::Nothing => None,
+        }
+    }
+
+    /// Why an agent can't accept or decline what is not pending for them.
+    fn what_became_of(&self, agent: AgentId, offer: u32) -> Refusal {
+        match (self.past_outcome(agent, offer), self.owner()) {
+            (Some(OfferOutcome::TimedOut), _) => Refusal::OfferTimedOut,
+            (Some(OfferOutcome::Rescinded(RescindReason::AlreadyTaken)), Some(owner)) => {
+                Refusal::AlreadyTaken(owner.agent)
+            }
+            (Some(_), _) => Refusal::OfferEnded,
+            (None, _) if self.has_part(agent) || self.last_owner == Some(agent) => Refusal::OfferEnded,
+            (None, _) => Refusal::NotFound,
+        }
+    }
+
+    pub(super) fn decline(
+        &mut self,
+        cx: &Context<'_>,
+        offer: u32,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let Some(agent) = ticket.by.agent() else { return Err(Refusal::NotFound.to(ticket)) };
+        let Some(pending) = self.pending_for(agent).filter(|pending| pending.offer == offer) else {
+            return Err(self.what_became_of(agent, offer).to(ticket));
+        };
+        if pending.deadline.is_some_and(|deadline| deadline <= cx.now) {
+            return Err(Refusal::OfferTimedOut.to(ticket));
+        }
+        self.begin(ticket, out);
+        match pending.kind {
+            OfferKind::Offer => self.end_offer(cx, OfferOutcome::Declined, out),
+            OfferKind::Announcement => self.decline_announcement(cx, agent, out),
+            OfferKind::Handover => self.end_handover(cx, OfferOutcome::Declined, out),
+            OfferKind::Invitation => {
+                self.record(cx, Event::InvitationEnded { agent, outcome: OfferOutcome::Declined }, out);
+            }
+        }
+        self.done(ticket, out);
+        Ok(())
+    }
+
+    fn decline_announcement(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
+        self.record(cx, Event::OfferEnded { agent, outcome: OfferOutcome::Declined }, out);
+        let State::Waiting(stay) = &self.state else { return };
+        let Pending::Announcement { agents, declined, deadline, .. } = &stay.pending else { return };
+        // A broadcast ends early when all declined; a pull queue goes on waiting for others.
+        if deadline.is_some() && agents.iter().all(|agent| declined.contains(agent)) {
+            self.end_announcement(cx, out);
+        }
+    }
+
+    /// Ends the pending offer to one agent and goes on to the next.
+    pub(super) fn end_offer(&mut self, cx: &Context<'_>, outcome: OfferOutcome, out: &mut Out<Event>) {
+        let State::Waiting(stay) = &self.state else { return };
+        let Pending::Offer { agent, held, .. } = stay.pending else { return };
+        self.record(cx, Event::OfferEnded { agent, outcome }, out);
+        let end = if outcome == OfferOutcome::TimedOut { End::Missed } else { End::Freed };
+        out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch: held, end });
+        self.go_on(cx, out);
+    }
+
+    /// Ends a broadcast that nobody took: a miss for nobody.
+    pub(super) fn end_announcement(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        let outcome = OfferOutcome::Rescinded(RescindReason::WaitedTooLong);
+        self.record(cx, Event::AnnouncementEnded { outcome }, out);
+        self.go_on(cx, out);
+    }
+
+    /// After an offer ended: the next one, or nobody.
+    fn go_on(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        let State::Waiting(stay) = &self.state else { return };
+        let limit = match cx.policy.group(&stay.group).map(|policy| (policy.strategy, policy.max_offers)) {
+            Some((Strategy::Broadcast, max)) => Some(max.unwrap_or(1)),
+            Some((Strategy::Pull, _)) | None => None,
+            Some((_, max)) => max,
+        };
+        if limit.is_some_and(|limit| stay.offers >= limit) {
+            self.nobody(cx, crate::routing::FallbackReason::OffersExhausted, true, out);
+        } else if stay.wait_until.is_some_and(|until| until <= cx.now) {
+            self.ask_why(cx, out);
+        } else {
+            self.line_up(false, out);
+        }
+    }
+
+    /// Asks the group why the stay was not served, once it has waited long enough.
+    pub(super) fn ask_why(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        let State::Waiting(stay) = &mut self.state else { return };
+        if stay.wait_until.is_none_or(|until| cx.now < until) {
+            return;
+        }
+        stay.ask_at = Some(cx.now + super::ASK_AGAIN);
+        let command = group::Command::WaitedTooLong { conversation: self.id, stay: stay.number };
+        out.tell_group(&stay.group, command);
+    }
+
+    /// The group can't serve it; a pending offer is never cut short.
+    pub(super) fn unserved(&mut self, cx: &Context<'_>, stay: u32, why: Unserved, out: &mut Out<Event>) {
+        let State::Waiting(here) = &self.state else { return };
+        let open_ended = match &here.pending {
+            Pending::Nothing => false,
+            Pending::Announcement { deadline: None, .. } => true,
+            Pending::Offer { .. } | Pending::Announcement { .. } => return,
+        };
+        if here.number != stay {
+            return;
+        }
+        let tried = !here.tried.is_empty();
+        if open_ended {
+            let outcome = OfferOutcome::Rescinded(RescindReason::WaitedTooLong);
+            self.record(cx, Event::AnnouncementEnded { outcome }, out);
+        }
+        self.not_served(cx, why, tried, out);
+    }
+
+    /// The agent's last session is gone for good: what is pending for them goes on, without a miss.
+    pub(super) fn agent_gone(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
+        let gone = OfferOutcome::Rescinded(RescindReason::AgentGone);
+        match &self.state {
+            State::Waiting(stay) => {
+                if matches!(stay.pending, Pending::Offer { agent: to, .. } if to == agent) {
+                    self.end_offer(cx, gone, out);
+                }
+            }
+            State::Active(active) => {
+                let hands_to = active.handover.as_ref().is_some_and(|handover| handover.to.agent == agent);
+                let owner_is_gone = active.owner.agent == agent;
+                let requeues =
+                    cx.policy.group(&active.group).is_some_and(|policy| policy.requeue_on_disconnect);
+                if hands_to {
+                    self.end_handover(cx, gone, out);
+                } else if owner_is_gone && requeues {
+                    self.give_back(cx, crate::routing::QueueCause::Requeued, out);
+                }
+            }
+            State::New | State::Missed { .. } | State::Closed { .. } => {}
+        }
+    }
+}

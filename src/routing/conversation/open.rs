@@ -1,0 +1,108 @@
+//! Opening, and entering a queue.
+
+use super::{Conversation, Event, Opening, State, Target};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, GroupId},
+    routing::{
+        Context, Out, Refusal, Refused, Reply,
+        words::{QueueCause, Ticket},
+    },
+};
+
+/// How a conversation enters a queue.
+pub(super) struct Entry {
+    pub(super) group: GroupId,
+    pub(super) cause: QueueCause,
+    pub(super) preferred: Option<AgentId>,
+    pub(super) barred: Option<AgentId>,
+    pub(super) chain: u8,
+    /// Its place within its class; `None`: the end.
+    pub(super) since: Option<Timestamp>,
+}
+
+impl Entry {
+    pub(super) fn new(group: GroupId, cause: QueueCause) -> Self {
+        Self { group, cause, preferred: None, barred: None, chain: 0, since: None }
+    }
+}
+
+impl Conversation {
+    pub(super) fn open(
+        &mut self,
+        cx: &Context<'_>,
+        opening: Opening,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        out.by = ticket.by;
+        let existing = opening.asked != self.id;
+        match (&self.state, &self.opened) {
+            (State::New, _) => self.open_new(cx, opening, out),
+            (_, Some(opened)) if opened.visitor != opening.visitor => {
+                return Err(Refusal::NotFound.to(ticket));
+            }
+            (_, Some(opened)) if !existing && opened.digest != opening.digest => {
+                return Err(Refusal::KeyReused.to(ticket));
+            }
+            // A second opening by the same visitor routes a missed conversation again; a retry of the first does nothing.
+            (State::Missed { .. }, Some(_)) if existing => self.route_again(cx, out),
+            _ => {}
+        }
+        let status = self.phase().unwrap_or(super::Phase::Waiting);
+        let visitor_seq = self.visitor_seq;
+        out.answer(ticket, Reply::Opened { conversation: self.id, existing, status, visitor_seq });
+        Ok(())
+    }
+
+    fn open_new(&mut self, cx: &Context<'_>, opening: Opening, out: &mut Out<Event>) {
+        let direct = match opening.target {
+            Target::Agent(agent) => Some(agent),
+            Target::Default | Target::Group(_) => None,
+        };
+        let group = match opening.target {
+            Target::Default => cx.policy.entrance(),
+            Target::Group(group) => group,
+            Target::Agent(_) => GroupId::everyone(),
+        };
+        let opened = Event::Opened {
+            visitor: opening.visitor,
+            channel: opening.channel,
+            priority: opening.priority,
+            direct,
+            preferred: opening.preferred,
+            variables: opening.variables,
+            via: opening.via,
+            digest: opening.digest,
+        };
+        self.record(cx, opened, out);
+        if let Some(body) = opening.message {
+            self.record(cx, Event::Said { body }, out);
+        }
+        let preferred = opening.preferred;
+        self.enter(cx, Entry { preferred, ..Entry::new(group, QueueCause::Opened) }, out);
+    }
+
+    /// A new message, or a second opening, routes a missed conversation again.
+    pub(super) fn route_again(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        let group = self.home.clone().unwrap_or_else(|| cx.policy.entrance());
+        let preferred = self.opened.as_ref().and_then(|opened| opened.preferred);
+        self.enter(cx, Entry { preferred, ..Entry::new(group, QueueCause::Message) }, out);
+    }
+
+    /// Begins a stay: recorded, and told the group.
+    pub(super) fn enter(&mut self, cx: &Context<'_>, entry: Entry, out: &mut Out<Event>) {
+        let max_wait = cx.policy.group(&entry.group).and_then(|policy| policy.max_wait);
+        let queued = Event::Queued {
+            group: entry.group,
+            cause: entry.cause,
+            since: entry.since.unwrap_or(cx.now),
+            wait_until: max_wait.map(|wait| cx.now + wait),
+            preferred: entry.preferred,
+            barred: entry.barred,
+            chain: entry.chain,
+        };
+        self.record(cx, queued, out);
+        self.line_up(true, out);
+    }
+}

@@ -1,0 +1,69 @@
+//! Messages both ways, and private notes.
+
+use super::{Conversation, Event, State};
+use crate::routing::{
+    Context, Out, Refusal, Refused,
+    words::{Body, By, Ticket},
+};
+
+impl Conversation {
+    pub(super) fn say(
+        &mut self,
+        cx: &Context<'_>,
+        body: Body,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        if !self.may_read(&ticket) {
+            return Err(Refusal::NotFound.to(&ticket));
+        }
+        if matches!(self.state, State::Closed { .. }) {
+            return Err(Refusal::ConversationClosed.to(&ticket));
+        }
+        match ticket.by {
+            By::Agent(agent) if !self.has_part(agent) => match self.state {
+                State::Active(_) => {
+                    return Err(Refusal::WrongState("join the conversation before writing").to(&ticket));
+                }
+                // A public reply to an unassigned conversation takes it (BO-31).
+                _ => return self.take(cx, Some(body), ticket, out),
+            },
+            By::Supervisor | By::Admin => {
+                return Err(Refusal::WrongState("join the conversation before writing").to(&ticket));
+            }
+            By::Frontend | By::System => return Err(Refusal::NotFound.to(&ticket)),
+            By::Bot => {
+                return Err(Refusal::WrongState("the bot has handed this conversation off").to(&ticket));
+            }
+            By::Visitor(_) | By::Agent(_) => {}
+        }
+        self.begin(&ticket, out);
+        self.record(cx, Event::Said { body }, out);
+        if matches!(self.state, State::Missed { .. }) && matches!(ticket.by, By::Visitor(_)) {
+            self.route_again(cx, out);
+        }
+        self.done(&ticket, out);
+        Ok(())
+    }
+
+    pub(super) fn note(
+        &mut self,
+        cx: &Context<'_>,
+        body: Body,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let may = match ticket.by {
+            By::Agent(_) => self.may_read(ticket),
+            By::Supervisor | By::Admin | By::Bot => true,
+            By::Visitor(_) | By::Frontend | By::System => false,
+        };
+        if !may {
+            return Err(Refusal::NotFound.to(ticket));
+        }
+        self.begin(ticket, out);
+        self.record(cx, Event::Noted { body }, out);
+        self.done(ticket, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,487 @@
+//! What a conversation may be asked and what it records.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
+    routing::{
+        Decision,
+        words::{
+            AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Priority, QueueCause,
+            Ticket, Variable,
+        },
+    },
+};
+
+/// Where a conversation stands (design §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Phase {
+    /// In a group's queue.
+    Waiting,
+    /// In a group's queue, and offered or announced.
+    Offered,
+    /// An agent owns it.
+    Active,
+    /// The fallback message went out; it stays listed.
+    Missed,
+    /// Over.
+    Closed,
+}
+
+/// Where somebody wants a conversation to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// Where the configuration sends what names nothing.
+    Default,
+    /// To a group.
+    Group(GroupId),
+    /// To one agent, and nobody else (AD-12).
+    Agent(AgentId),
+}
+
+/// What it takes to open a conversation.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// The id that the caller made for it; the workspace may lead it to another that is open already.
+    pub asked: ConversationId,
+    /// Whose it is.
+    pub visitor: VisitorId,
+    /// Where it takes place.
+    pub channel: Channel,
+    /// Where it should go.
+    pub target: Target,
+    /// Whom to try first, if they are eligible (BR-3).
+    pub preferred: Option<AgentId>,
+    /// Its class.
+    pub priority: Priority,
+    /// What the frontend knows.
+    pub variables: Vec<Variable>,
+    /// The visitor's first message.
+    pub message: Option<Body>,
+    /// The program that opens it: while it is connected the visitor is present.
+    pub via: ClientId,
+    /// The opening hashed: the same id with another body is refused.
+    pub digest: u32,
+}
+
+/// What happened in a conversation. The only record of ownership (design §3.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// Opened.
+    Opened {
+        /// Whose it is.
+        visitor: VisitorId,
+        /// Where it takes place.
+        channel: Channel,
+        /// Its class.
+        priority: Priority,
+        /// The one agent it is for.
+        direct: Option<AgentId>,
+        /// Whom to try first.
+        preferred: Option<AgentId>,
+        /// What the frontend knew.
+        variables: Vec<Variable>,
+        /// The program that opened it.
+        via: ClientId,
+        /// The opening hashed.
+        digest: u32,
+    },
+    /// A stay in a group's queue began.
+    Queued {
+        /// The group.
+        group: GroupId,
+        /// Why.
+        cause: QueueCause,
+        /// Its place within its class.
+        since: Timestamp,
+        /// When it has waited long enough; `None`: never.
+        wait_until: Option<Timestamp>,
+        /// Whom to try first.
+        preferred: Option<AgentId>,
+        /// Who began the transfer and is not offered it in this stay.
+        barred: Option<AgentId>,
+        /// How many groups it overflowed through before this one.
+        chain: u8,
+    },
+    /// Offered to one agent.
+    Offered {
+        /// The agent.
+        agent: AgentId,
+        /// Their name then.
+        name: SmolStr,
+        /// Until when they may accept.
+        deadline: Timestamp,
+        /// Why they.
+        decision: Box<Decision>,
+    },
+    /// Announced to several agents.
+    Announced {
+        /// The agents.
+        agents: Vec<AgentId>,
+        /// Until when; `None`: as long as it waits.
+        deadline: Option<Timestamp>,
+    },
+    /// Announced to more agents.
+    AnnouncedTo {
+        /// The agents.
+        agents: Vec<AgentId>,
+    },
+    /// An agent's part in an offer or announcement ended, other than by accepting.
+    OfferEnded {
+        /// The agent.
+        agent: AgentId,
+        /// How.
+        outcome: OfferOutcome,
+    },
+    /// An announcement ended with nobody taking it.
+    AnnouncementEnded {
+        /// How, for those who had not answered.
+        outcome: OfferOutcome,
+    },
+    /// An agent became the owner.
+    Assigned {
+        /// The agent.
+        agent: AgentId,
+        /// Their name then.
+        name: SmolStr,
+        /// How.
+        cause: AssignCause,
+        /// Whether the owner before stays as a participant.
+        keep: bool,
+        /// Why they, if a group decided it.
+        decision: Option<Box<Decision>>,
+    },
+    /// An agent became a participant.
+    Joined {
+        /// The agent.
+        agent: AgentId,
+        /// Their name then.
+        name: SmolStr,
+    },
+    /// A participant or the owner left.
+    Left {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The owner wants to hand it to another agent, and keeps it until they accept.
+    HandoverStarted {
+        /// The other agent.
+        to: AgentId,
+        /// Their name then.
+        name: SmolStr,
+        /// Until when they may accept.
+        deadline: Timestamp,
+        /// Whether the owner leaves when they do.
+        leave: bool,
+    },
+    /// A handover failed.
+    HandoverEnded {
+        /// The other agent.
+        to: AgentId,
+        /// How.
+        outcome: OfferOutcome,
+    },
+    /// An agent was asked to help.
+    Invited {
+        /// The agent.
+        agent: AgentId,
+        /// Their name then.
+        name: SmolStr,
+        /// Until when they may accept.
+        deadline: Timestamp,
+    },
+    /// An invitation ended, other than by accepting.
+    InvitationEnded {
+        /// The agent.
+        agent: AgentId,
+        /// How.
+        outcome: OfferOutcome,
+    },
+    /// Nobody could serve it.
+    FellBack {
+        /// Why.
+        reason: FallbackReason,
+        /// What the visitor is told.
+        message: Option<SmolStr>,
+        /// When it is closed unless somebody takes it.
+        expires: Timestamp,
+    },
+    /// Somebody wrote.
+    Said {
+        /// What.
+        body: Body,
+    },
+    /// Somebody wrote a private note: no byte of it ever reaches a visitor (S8).
+    Noted {
+        /// What.
+        body: Body,
+    },
+    /// Over.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Open again.
+    Reopened,
+}
+
+impl Event {
+    /// Whether the visitor may know of it: their numbering counts these only (S7).
+    #[must_use]
+    pub fn visitor_sees(&self) -> bool {
+        match self {
+            Self::Opened { .. }
+            | Self::Queued { .. }
+            | Self::Assigned { .. }
+            | Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::Said { .. }
+            | Self::Closed { .. }
+            | Self::Reopened => true,
+            Self::FellBack { message, .. } => message.is_some(),
+            Self::Offered { .. }
+            | Self::Announced { .. }
+            | Self::AnnouncedTo { .. }
+            | Self::OfferEnded { .. }
+            | Self::AnnouncementEnded { .. }
+            | Self::HandoverStarted { .. }
+            | Self::HandoverEnded { .. }
+            | Self::Invited { .. }
+            | Self::InvitationEnded { .. }
+            | Self::Noted { .. } => false,
+        }
+    }
+}
+
+/// One record of a conversation in the log: what one command led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When, in daemon time.
+    pub at: Timestamp,
+    /// Who asked for it.
+    pub by: By,
+    /// Under which key.
+    pub key: Option<Key>,
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// Why a group could not serve a stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unserved {
+    /// No member was online when it came in.
+    Empty,
+    /// Nobody is left untried.
+    Exhausted,
+    /// For this reason.
+    Because(FallbackReason),
+}
+
+/// A slot that an agent holds for the conversation, until it is confirmed or released.
+#[derive(Debug)]
+pub struct Granted {
+    /// The agent.
+    pub agent: AgentId,
+    /// Their name.
+    pub name: SmolStr,
+    /// The agent's generation: an older one's grant is void.
+    pub generation: u32,
+    /// The conversation's epoch when the slot was asked for: a later one's grant is void.
+    pub epoch: u32,
+    /// What it is for.
+    pub purpose: Purpose,
+}
+
+/// What a slot is asked for.
+#[derive(Debug)]
+pub enum Purpose {
+    /// A group proposes it.
+    Offer(Box<Decision>),
+    /// They accept an announcement.
+    Accept {
+        /// Who asked.
+        ticket: Ticket,
+        /// The announcement.
+        offer: u32,
+    },
+    /// They take it from the queue, perhaps by answering.
+    Take {
+        /// Who asked.
+        ticket: Ticket,
+        /// The answer.
+        say: Option<Body>,
+    },
+    /// Somebody assigns it to them.
+    Assign {
+        /// Who asked.
+        ticket: Ticket,
+        /// Whether past their cap.
+        force: bool,
+    },
+    /// A participant hands it to them.
+    Handover {
+        /// Who asked.
+        ticket: Ticket,
+        /// Whether the owner leaves when they accept.
+        leave: bool,
+    },
+}
+
+impl Purpose {
+    /// Who asked, when it was not a group.
+    #[must_use]
+    pub fn ticket(&self) -> Option<&Ticket> {
+        match self {
+            Self::Offer(_) => None,
+            Self::Accept { ticket, .. }
+            | Self::Take { ticket, .. }
+            | Self::Assign { ticket, .. }
+            | Self::Handover { ticket, .. } => Some(ticket),
+        }
+    }
+}
+
+/// Where a conversation is moved by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// To an agent.
+    Agent(AgentId),
+    /// To a group.
+    Group(GroupId),
+}
+
+/// What somebody asks of a conversation; each is answered `Recorded` unless it says otherwise.
+#[derive(Debug)]
+pub enum Ask {
+    /// Write. By an agent to an unassigned conversation: a take (BO-31).
+    Say(Body),
+    /// Write a private note.
+    Note(Body),
+    /// Accept an offer, announcement, handover or invitation.
+    Accept {
+        /// Which.
+        offer: u32,
+    },
+    /// Decline one.
+    Decline {
+        /// Which.
+        offer: u32,
+    },
+    /// Take it from the queue, or out of `missed`.
+    Take,
+    /// Give it to an agent or group; the assigner need not join (BR-2).
+    Assign {
+        /// To whom.
+        to: Destination,
+        /// Past a cap; a supervisor's right only.
+        force: bool,
+    },
+    /// Hand it to an agent, who must accept, or move it to a group's queue.
+    Transfer {
+        /// To whom.
+        to: Destination,
+        /// Whether the one who transfers leaves.
+        leave: bool,
+    },
+    /// Ask an agent to help; ownership stays.
+    Invite {
+        /// Whom.
+        agent: AgentId,
+    },
+    /// Stop taking part.
+    Leave,
+    /// End it.
+    Close,
+    /// Make it active again.
+    Reopen,
+}
+
+/// What a conversation may be told.
+#[derive(Debug)]
+pub enum Command {
+    /// Open, from the workspace; also a repeated or second opening of the same visitor. Answered `Opened`.
+    Open {
+        /// What it takes.
+        opening: Box<Opening>,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Somebody asks something.
+    Ask {
+        /// What.
+        ask: Ask,
+        /// Who.
+        ticket: Ticket,
+    },
+    /// An agent holds a slot for it.
+    Granted(Box<Granted>),
+    /// The group has agents who may take it.
+    Announce {
+        /// The stay it is for.
+        stay: u32,
+        /// The agents.
+        agents: Vec<AgentId>,
+    },
+    /// The group can't serve it.
+    Unserved {
+        /// The stay it is for.
+        stay: u32,
+        /// Why.
+        why: Unserved,
+    },
+    /// The group takes it in by hand.
+    Admitted {
+        /// The group.
+        group: GroupId,
+        /// The conversation's epoch when it was asked.
+        epoch: u32,
+        /// Transfer or assignment.
+        cause: QueueCause,
+        /// Who asked.
+        ticket: Ticket,
+        /// Whether the asking participant leaves.
+        leave: bool,
+    },
+    /// An agent can be invited.
+    Invitable {
+        /// The agent.
+        agent: AgentId,
+        /// Their name.
+        name: SmolStr,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// The workspace allows the reopening.
+    ReopenGranted {
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// An agent asks what the conversation holds of it. Answered `Holds`.
+    AskHeld {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A rebuilt group asks whether it waits there. Answered `Enqueue` or `Leave`.
+    AskWaiting {
+        /// The group.
+        group: GroupId,
+    },
+    /// An agent's last session is gone for longer than the grace.
+    AgentGone {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// The owner is not there to keep it after a failed handover.
+    OwnerAbsent {
+        /// The owner.
+        agent: AgentId,
+        /// The epoch that was asked about.
+        epoch: u32,
+    },
+    /// The visitor came or went.
+    VisitorPresent(bool),
+    /// A deadline has passed.
+    Tick,
+}

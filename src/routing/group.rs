@@ -1,0 +1,706 @@
+//! A group: it matches its waiting line with its roster and proposes; the agent grants, the conversation records (design §3.2).
+//! Nearly all of it is a view, rebuilt from conversations and agents; only the round-robin pointer is recorded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::{
+    Because, Context, Decision, Machine, Out, Refusal, Refused, WhyNot, agent,
+    conversation::{self, Unserved},
+    policy::{GroupPolicy, WhenEmpty},
+    queue::{Admits, Place, Queue},
+    roster::{Change, Roster},
+    words::{FallbackReason, Priority, QueueCause, Strategy, Ticket},
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, ConversationId, GroupId},
+};
+
+/// How many waiting conversations are announced at once to an agent who becomes available.
+const ANNOUNCE_MAX: usize = 100;
+
+/// What an agent says of itself to its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The name: round robin goes by it.
+    pub name: SmolStr,
+    /// The first reason why they take nothing, a full cap aside.
+    pub why_not: Option<WhyNot>,
+    /// What a full cap is called: at cap, or in wrap-up.
+    pub full: WhyNot,
+    /// Online, and here or expected back.
+    pub present: bool,
+    /// Slots in all.
+    pub cap: u16,
+    /// Slots in use.
+    pub taken: u16,
+    /// When they were last assigned something.
+    pub last_assigned: Timestamp,
+}
+
+/// A conversation's stay, as its group sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its epoch: a grant for an older one is void.
+    pub epoch: u32,
+    /// The stay's number.
+    pub stay: u32,
+    /// The priority class.
+    pub class: Priority,
+    /// When it was enqueued: its place within the class.
+    pub since: Timestamp,
+    /// Whom to try first.
+    pub preferred: Option<AgentId>,
+    /// Whom alone to try.
+    pub direct: Option<AgentId>,
+    /// Who missed or declined it in this stay.
+    pub tried: Vec<AgentId>,
+    /// Who began the transfer that brought it here (ZD-14).
+    pub barred: Option<AgentId>,
+    /// Whether it arrives now, rather than coming back after an offer or a restart.
+    pub entering: bool,
+}
+
+impl Waiting {
+    fn place(&self) -> Place {
+        Place { class: self.class, since: self.since, conversation: self.conversation }
+    }
+
+    fn admits(&self) -> Admits {
+        match self.direct {
+            Some(direct) if !self.tried.contains(&direct) => Admits::Only(direct),
+            _ => Admits::except(self.tried.iter().copied().chain(self.barred)),
+        }
+    }
+
+    /// Nobody but the direct agent may have it, and they have been tried.
+    fn is_spent(&self) -> bool {
+        self.direct.is_some_and(|direct| self.tried.contains(&direct))
+    }
+}
+
+/// What is recorded of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// Round robin last proposed to this agent.
+    Pointed {
+        /// Their name then.
+        name: SmolStr,
+        /// The agent.
+        agent: AgentId,
+    },
+}
+
+/// What a group may be asked.
+#[derive(Debug)]
+pub enum Command {
+    /// A conversation waits here, or waits here again. From the conversation.
+    Enqueue(Box<Waiting>),
+    /// A conversation no longer waits here. From the conversation.
+    Leave {
+        /// The conversation.
+        conversation: ConversationId,
+    },
+    /// An agent says how it stands.
+    Member {
+        /// The agent.
+        agent: AgentId,
+        /// How it stands.
+        standing: Standing,
+    },
+    /// An agent is no member any more.
+    MemberGone {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent has granted a proposal; the conversation hears of it from the agent.
+    ProposalGranted {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// An agent can't take what was proposed.
+    ProposalRefused {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The agent.
+        agent: AgentId,
+        /// Why.
+        why_not: WhyNot,
+        /// How it stands.
+        standing: Standing,
+    },
+    /// An agent was rebuilt and has forgotten what was proposed to it.
+    Forgotten {
+        /// The agent.
+        agent: AgentId,
+    },
+    /// May a conversation come in by hand? Answered `Admitted` to the conversation, or the ticket is refused.
+    RequestEntry {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Its epoch.
+        epoch: u32,
+        /// Transfer or assignment.
+        cause: QueueCause,
+        /// Who asked.
+        ticket: Ticket,
+        /// Whether the asking participant leaves.
+        leave: bool,
+    },
+    /// A stay has waited as long as it may: why was it not served? Answered `Unserved`.
+    WaitedTooLong {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The stay's number.
+        stay: u32,
+    },
+    /// Everything that waits and every member has been told after a start: begin to match.
+    Start,
+    /// The operator's rules have changed.
+    PolicyChanged,
+    /// A supervisor's or supervision's word on whether it is closed for routing.
+    Quarantine(bool),
+}
+
+#[derive(Debug, Clone)]
+struct Item {
+    waiting: Waiting,
+    /// The agent it is proposed or offered to; in the line if there is none.
+    with: Option<AgentId>,
+}
+
+/// A group's machine.
+#[derive(Debug, Clone)]
+pub struct Group {
+    id: GroupId,
+    pointer: Option<(SmolStr, AgentId)>,
+    quarantined: bool,
+    // Views.
+    roster: Roster,
+    queue: Queue,
+    items: BTreeMap<ConversationId, Item>,
+    /// Matches nothing before everything that waits was told.
+    held: bool,
+    awaiting: BTreeSet<ConversationId>,
+}
+
+impl Group {
+    /// A group that nobody waits in.
+    #[must_use]
+    pub fn new(id: GroupId) -> Self {
+        Self {
+            id,
+            pointer: None,
+            quarantined: false,
+            roster: Roster::new(Strategy::RoundRobin),
+            queue: Queue::default(),
+            items: BTreeMap::new(),
+            held: false,
+            awaiting: BTreeSet::new(),
+        }
+    }
+
+    /// Takes one recorded event in.
+    pub fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::Pointed { name, agent } => self.pointer = Some((name.clone(), *agent)),
+        }
+    }
+
+    // === Views, for people ===
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &GroupId {
+        &self.id
+    }
+
+    /// How many wait, offered ones aside.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// How many are with an agent who has not answered.
+    #[must_use]
+    pub fn offered(&self) -> usize {
+        self.items.len() - self.queue.len()
+    }
+
+    /// Since when the longest waiting one waits.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Timestamp> {
+        self.queue.oldest()
+    }
+
+    /// How many stand before a conversation; `None` if it does not wait here.
+    #[must_use]
+    pub fn ahead_of(&self, conversation: ConversationId) -> Option<usize> {
+        let item = self.items.get(&conversation)?;
+        Some(self.queue.ahead_of(&item.waiting.place()))
+    }
+
+    /// The members.
+    #[must_use]
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The first reason why an agent is not offered a conversation of this group, now.
+    #[must_use]
+    pub fn why_not(&self, conversation: ConversationId, agent: AgentId) -> Option<WhyNot> {
+        self.items
+            .get(&conversation)
+            .and_then(|item| barrier(&item.waiting, agent))
+            .or(self.roster.why_not(agent))
+    }
+
+    // === Recovery ===
+
+    /// Matches nothing until `Start`; told by recovery before anything runs.
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// After a failure: matches nothing until all these conversations have said whether they wait here.
+    pub fn rebuilt(&mut self, conversations: BTreeSet<ConversationId>) {
+        self.awaiting = conversations;
+    }
+}
+
+/// Why the conversation itself keeps this agent out.
+fn barrier(waiting: &Waiting, agent: AgentId) -> Option<WhyNot> {
+    if waiting.direct.is_some_and(|direct| direct != agent) {
+        Some(WhyNot::NotTheDirectOne)
+    } else if waiting.barred == Some(agent) {
+        Some(WhyNot::TransferredIt)
+    } else if waiting.tried.contains(&agent) {
+        Some(WhyNot::TriedIt)
+    } else {
+        None
+    }
+}
+
+impl Machine for Group {
+    type Command = Command;
+    type Event = Event;
+
+    fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
+        if let Some(policy) = cx.policy.group(&self.id) {
+            self.roster.set_strategy(policy.strategy);
+        }
+        match command {
+            Command::Enqueue(waiting) => self.enqueue(cx, *waiting, out),
+            Command::Leave { conversation } => {
+                let change = self.forget(conversation);
+                self.awaited(cx, conversation, out);
+                self.react_to(cx, change, out);
+            }
+            Command::Member { agent, standing } => {
+                let change = self.roster.update(agent, standing);
+                self.react(cx, agent, change, out);
+            }
+            Command::MemberGone { agent } => {
+                let change = self.roster.remove(agent);
+                self.react(cx, agent, change, out);
+            }
+            Command::ProposalGranted { conversation, agent } => {
+                let change = self.roster.answered(agent, conversation);
+                self.react(cx, agent, change, out);
+            }
+            Command::ProposalRefused { conversation, agent, why_not, standing } => {
+                self.proposal_refused(cx, conversation, agent, why_not, standing, out);
+            }
+            Command::Forgotten { agent } => self.forgotten(cx, agent, out),
+            Command::RequestEntry { conversation, epoch, cause, ticket, leave } => {
+                self.request_entry(cx, conversation, epoch, cause, ticket, leave, out)?;
+            }
+            Command::WaitedTooLong { conversation, stay } => self.waited_too_long(conversation, stay, out),
+            Command::Start => {
+                self.held = false;
+                self.match_all(cx, out);
+            }
+            Command::PolicyChanged => self.match_all(cx, out),
+            Command::Quarantine(locked) => self.quarantine(cx, locked, out),
+        }
+        Ok(())
+    }
+
+    fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
+        // Deadlines belong to conversations; a group only reacts.
+        None
+    }
+}
+
+// === One function per verb ===
+
+impl Group {
+    fn enqueue(&mut self, cx: &Context<'_>, waiting: Waiting, out: &mut Out<Event>) {
+        let conversation = waiting.conversation;
+        let change = self.forget(conversation);
+        let stay = waiting.stay;
+        let verdict = self.turn_away(cx, &waiting);
+        let admits = waiting.admits();
+        self.queue.insert(waiting.place(), admits);
+        self.items.insert(conversation, Item { waiting, with: None });
+        match verdict {
+            Some(why) => out.tell_conversation(conversation, conversation::Command::Unserved { stay, why }),
+            None => self.place(cx, conversation, out),
+        }
+        self.awaited(cx, conversation, out);
+        self.react_to(cx, change, out);
+    }
+
+    /// Why an arrival can't stay; `None`: it may wait.
+    fn turn_away(&self, cx: &Context<'_>, waiting: &Waiting) -> Option<Unserved> {
+        if self.quarantined {
+            return Some(Unserved::Because(FallbackReason::GroupUnavailable));
+        }
+        let Some(policy) = cx.policy.group(&self.id) else {
+            return Some(Unserved::Because(FallbackReason::GroupRemoved));
+        };
+        let full = policy.queue_max.is_some_and(|max| self.queue.len() >= max as usize);
+        if waiting.entering && full {
+            return Some(Unserved::Because(FallbackReason::QueueFull));
+        }
+        if waiting.is_spent() {
+            return Some(Unserved::Exhausted);
+        }
+        if self.held || self.roster.anybody_present(&waiting.admits()) {
+            return None;
+        }
+        let patient = policy.when_empty == WhenEmpty::Queue && waiting.direct.is_none();
+        match (waiting.entering, waiting.tried.is_empty() && waiting.direct.is_none()) {
+            (true, _) if patient => None,
+            (true, _) => Some(Unserved::Empty),
+            // Came back untried, say after a restart: it goes on waiting.
+            (false, true) => None,
+            (false, false) => Some(Unserved::Exhausted),
+        }
+    }
+
+    /// Proposes or announces a waiting conversation to whom it suits, if there is anybody.
+    fn place(&mut self, cx: &Context<'_>, conversation: ConversationId, out: &mut Out<Event>) {
+        if self.is_still() {
+            return;
+        }
+        let Some(item) = self.items.get(&conversation).filter(|item| item.with.is_none()) else { return };
+        let Some(policy) = cx.policy.group(&self.id) else { return };
+        let wish = item
+            .waiting
+            .direct
+            .map(|agent| (agent, Because::Direct))
+            .or(item.waiting.preferred.map(|agent| (agent, Because::Preferred)));
+        let wish = wish
+            .filter(|(agent, _)| item.waiting.admits().allows(*agent) && self.roster.is_available(*agent));
+        match (wish, policy.strategy) {
+            (Some((agent, because)), _) => self.propose(policy, conversation, agent, because, out),
+            (None, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
+            (None, _) => {
+                let admits = item.waiting.admits();
+                let pointer = self.pointer.as_ref();
+                let chosen = self.roster.candidates(pointer).find(|agent| admits.allows(*agent));
+                if let Some(agent) = chosen {
+                    self.propose(policy, conversation, agent, Because::Strategy, out);
+                }
+            }
+        }
+    }
+
+    fn announce(&self, conversation: ConversationId, out: &mut Out<Event>) {
+        let Some(item) = self.items.get(&conversation) else { return };
+        let admits = item.waiting.admits();
+        let agents: Vec<AgentId> =
+            self.roster.candidates(None).filter(|agent| admits.allows(*agent)).collect();
+        if !agents.is_empty() {
+            let stay = item.waiting.stay;
+            out.tell_conversation(conversation, conversation::Command::Announce { stay, agents });
+        }
+    }
+
+    fn propose(
+        &mut self,
+        policy: &GroupPolicy,
+        conversation: ConversationId,
+        agent: AgentId,
+        because: Because,
+        out: &mut Out<Event>,
+    ) {
+        let decision = self.decide(policy, conversation, agent, because);
+        let Some(item) = self.items.get_mut(&conversation) else { return };
+        self.queue.remove(&item.waiting.place(), &item.waiting.admits());
+        item.with = Some(agent);
+        let epoch = item.waiting.epoch;
+        self.roster.propose(agent, conversation);
+        let turns = matches!(policy.strategy, Strategy::RoundRobin | Strategy::Assign);
+        if turns
+            && because == Because::Strategy
+            && let Some(name) = self.roster.name(agent).cloned()
+        {
+            let event = Event::Pointed { name, agent };
+            self.evolve(&event);
+            out.events.push(event);
+        }
+        out.tell_agent(agent, agent::Command::Reserve { conversation, epoch, decision: Box::new(decision) });
+    }
+
+    /// The record of a choice, made before it changes anything.
+    fn decide(
+        &self,
+        policy: &GroupPolicy,
+        conversation: ConversationId,
+        chosen: AgentId,
+        because: Because,
+    ) -> Decision {
+        let waiting = self.items.get(&conversation).map(|item| &item.waiting);
+        let allowed = |agent: &AgentId| waiting.is_none_or(|waiting| barrier(waiting, *agent).is_none());
+        let others = self.roster.candidates(self.pointer.as_ref()).filter(|agent| *agent != chosen);
+        let next = others.filter(allowed).take(Decision::NEXT_MAX).collect();
+        let mut named = Vec::new();
+        if let Some(waiting) = waiting {
+            let names =
+                waiting.direct.iter().chain(&waiting.preferred).chain(&waiting.tried).chain(&waiting.barred);
+            for agent in names.filter(|agent| **agent != chosen) {
+                if let Some(why_not) = barrier(waiting, *agent).or(self.roster.why_not(*agent)) {
+                    named.push((*agent, why_not));
+                }
+            }
+        }
+        Decision {
+            group: self.id.clone(),
+            strategy: policy.strategy,
+            because,
+            next,
+            named,
+            rest: self.roster.out().collect(),
+        }
+    }
+
+    /// An agent's standing has changed: serve what it can take now, and let go what nobody is left for.
+    fn react(&mut self, cx: &Context<'_>, agent: AgentId, change: Change, out: &mut Out<Event>) {
+        if self.is_still() {
+            return;
+        }
+        let announces = cx
+            .policy
+            .group(&self.id)
+            .is_some_and(|policy| matches!(policy.strategy, Strategy::Broadcast | Strategy::Pull));
+        match (change.available, announces) {
+            (true, false) => self.serve(cx, agent, out),
+            (true, true) if change.was_out => self.show_line(cx, agent, out),
+            (true, true) | (false, _) => {}
+        }
+        if change.left {
+            self.let_go(out);
+        }
+    }
+
+    fn react_to(&mut self, cx: &Context<'_>, change: Option<(AgentId, Change)>, out: &mut Out<Event>) {
+        if let Some((agent, change)) = change {
+            self.react(cx, agent, change, out);
+        }
+    }
+
+    /// An agent who becomes available hears of what was announced before.
+    fn show_line(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
+        let mut places = self.queue.places_where(|admits| admits.allows(agent));
+        places.sort_unstable();
+        for place in places.into_iter().take(ANNOUNCE_MAX) {
+            self.place_with(cx, place.conversation, agent, out);
+        }
+    }
+
+    /// A freed slot serves the longest waiting at once.
+    fn serve(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
+        while self.roster.is_available(agent) {
+            let Some(place) = self.queue.first_for(agent) else { break };
+            self.place_with(cx, place.conversation, agent, out);
+        }
+    }
+
+    /// Proposes or announces a waiting conversation to one agent who can take it.
+    fn place_with(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        agent: AgentId,
+        out: &mut Out<Event>,
+    ) {
+        let (Some(policy), Some(item)) = (cx.policy.group(&self.id), self.items.get(&conversation)) else {
+            return;
+        };
+        let because = if item.waiting.direct == Some(agent) {
+            Because::Direct
+        } else if item.waiting.preferred == Some(agent) {
+            Because::Preferred
+        } else {
+            Because::Strategy
+        };
+        let announces = matches!(policy.strategy, Strategy::Broadcast | Strategy::Pull);
+        if announces && because == Because::Strategy {
+            let stay = item.waiting.stay;
+            out.tell_conversation(
+                conversation,
+                conversation::Command::Announce { stay, agents: vec![agent] },
+            );
+        } else {
+            self.propose(policy, conversation, agent, because, out);
+        }
+    }
+
+    /// Tells those that were tried, or wait for one agent only, when nobody is left for them.
+    fn let_go(&self, out: &mut Out<Event>) {
+        let stranded = self.queue.places_where(|admits| {
+            let restricted = !matches!(admits, Admits::Except(agents) if agents.is_empty());
+            restricted && !self.roster.anybody_present(admits)
+        });
+        for place in stranded {
+            if let Some(item) = self.items.get(&place.conversation) {
+                let stay = item.waiting.stay;
+                let why = Unserved::Exhausted;
+                out.tell_conversation(place.conversation, conversation::Command::Unserved { stay, why });
+            }
+        }
+    }
+
+    fn proposal_refused(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        agent: AgentId,
+        why_not: WhyNot,
+        standing: Standing,
+        out: &mut Out<Event>,
+    ) {
+        self.roster.answered(agent, conversation);
+        let change = self.roster.update(agent, standing);
+        self.back_in_line(conversation, agent, (why_not == WhyNot::HoldsIt).then_some(agent));
+        self.place(cx, conversation, out);
+        self.react(cx, agent, change, out);
+    }
+
+    /// Puts what was proposed to an agent back in its place.
+    fn back_in_line(&mut self, conversation: ConversationId, agent: AgentId, shun: Option<AgentId>) {
+        if let Some(item) = self.items.get_mut(&conversation)
+            && item.with == Some(agent)
+        {
+            item.with = None;
+            item.waiting.tried.extend(shun);
+            self.queue.insert(item.waiting.place(), item.waiting.admits());
+        }
+    }
+
+    fn forgotten(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
+        let with_them = self.items.iter().filter(|(_, item)| item.with == Some(agent));
+        let with_them: Vec<ConversationId> = with_them.map(|(id, _)| *id).collect();
+        for conversation in with_them {
+            self.roster.answered(agent, conversation);
+            self.back_in_line(conversation, agent, None);
+            self.place(cx, conversation, out);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one command")]
+    fn request_entry(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        cause: QueueCause,
+        ticket: Ticket,
+        leave: bool,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let Some(policy) = cx.policy.group(&self.id) else { return Err(Refusal::NotFound.to(&ticket)) };
+        let alone = ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
+        let empty = self.roster.present() == 0;
+        let full = policy.queue_max.is_some_and(|max| self.queue.len() >= max as usize);
+        if self.quarantined {
+            Err(Refusal::GroupUnavailable.to(&ticket))
+        } else if !policy.enabled {
+            Err(Refusal::GroupDisabled.to(&ticket))
+        } else if cause == QueueCause::Transfer && alone {
+            Err(Refusal::OnlyAgentOnline.to(&ticket))
+        } else if empty && policy.when_empty == WhenEmpty::Reject {
+            Err(Refusal::NobodyOnline.to(&ticket))
+        } else if full {
+            Err(Refusal::QueueFull.to(&ticket))
+        } else {
+            let group = self.id.clone();
+            let admitted = conversation::Command::Admitted { group, epoch, cause, ticket, leave };
+            out.tell_conversation(conversation, admitted);
+            Ok(())
+        }
+    }
+
+    fn waited_too_long(&self, conversation: ConversationId, stay: u32, out: &mut Out<Event>) {
+        let admits =
+            self.items.get(&conversation).map_or_else(|| Admits::except([]), |item| item.waiting.admits());
+        let reason = if !self.roster.anybody_present(&admits) {
+            FallbackReason::NobodyOnline
+        } else if self.roster.available() == 0 {
+            FallbackReason::AllAtCapacity
+        } else {
+            FallbackReason::WaitedTooLong
+        };
+        let why = Unserved::Because(reason);
+        out.tell_conversation(conversation, conversation::Command::Unserved { stay, why });
+    }
+
+    fn quarantine(&mut self, cx: &Context<'_>, locked: bool, out: &mut Out<Event>) {
+        self.quarantined = locked;
+        if !locked {
+            return self.match_all(cx, out);
+        }
+        for (conversation, item) in self.items.iter().filter(|(_, item)| item.with.is_none()) {
+            let stay = item.waiting.stay;
+            let why = Unserved::Because(FallbackReason::GroupUnavailable);
+            out.tell_conversation(*conversation, conversation::Command::Unserved { stay, why });
+        }
+    }
+
+    /// Serves the whole line in its order, as far as there is anybody to serve it.
+    fn match_all(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        if self.is_still() {
+            return;
+        }
+        let mut places = self.queue.places_where(|_| true);
+        places.sort_unstable();
+        for place in places {
+            if self.roster.available() == 0 {
+                break;
+            }
+            self.place(cx, place.conversation, out);
+        }
+        self.let_go(out);
+    }
+
+    fn is_still(&self) -> bool {
+        self.held || self.quarantined || !self.awaiting.is_empty()
+    }
+
+    /// A conversation that a rebuilt group waited for has answered.
+    fn awaited(&mut self, cx: &Context<'_>, conversation: ConversationId, out: &mut Out<Event>) {
+        if self.awaiting.remove(&conversation) && self.awaiting.is_empty() {
+            self.match_all(cx, out);
+        }
+    }
+
+    /// Takes a conversation out; what it means for the agent it was with, if it was with one.
+    fn forget(&mut self, conversation: ConversationId) -> Option<(AgentId, Change)> {
+        let item = self.items.remove(&conversation)?;
+        let Some(agent) = item.with else {
+            self.queue.remove(&item.waiting.place(), &item.waiting.admits());
+            return None;
+        };
+        Some((agent, self.roster.answered(agent, conversation)))
+    }
+}
+

@@ -1,0 +1,79 @@
+//! A command takes effect once (design §6, S6): the last keys of each client, with what they were answered.
+
+use std::collections::VecDeque;
+
+use super::{Refusal, Reply, words::Key};
+use crate::ids::ClientId;
+
+/// Keys remembered per client.
+pub const REMEMBERED: usize = 32;
+
+/// The keys that one conversation or agent has seen.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    clients: Vec<Client>,
+}
+
+#[derive(Debug, Clone)]
+struct Client {
+    id: ClientId,
+    /// At or below this counter nothing is known any more.
+    floor: u64,
+    recent: VecDeque<(u64, u32, Reply)>,
+}
+
+impl Keys {
+    /// What a key was answered before; `None` if it is new.
+    ///
+    /// # Errors
+    /// `KeyReused` for the same key with another body, `KeyExpired` at or below the client's floor.
+    pub fn recall(&self, key: Option<&Key>) -> Result<Option<Reply>, Refusal> {
+        let Some(key) = key else { return Ok(None) };
+        let Some(client) = self.clients.iter().find(|client| client.id == key.client) else {
+            return Ok(None);
+        };
+        match client.recent.iter().rev().find(|(counter, ..)| *counter == key.counter) {
+            Some((_, digest, reply)) if *digest == key.digest => Ok(Some(*reply)),
+            Some(_) => Err(Refusal::KeyReused),
+            None if key.counter <= client.floor => Err(Refusal::KeyExpired),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers what a key was answered; the oldest of more than [`REMEMBERED`] raises the client's floor.
+    pub fn remember(&mut self, key: &Key, reply: Reply) {
+        let at = self.clients.iter().position(|client| client.id == key.client).unwrap_or_else(|| {
+            self.clients.push(Client { id: key.client, floor: 0, recent: VecDeque::new() });
+            self.clients.len() - 1
+        });
+        let client = &mut self.clients[at];
+        client.recent.push_back((key.counter, key.digest, reply));
+        if client.recent.len() > REMEMBERED
+            && let Some((counter, ..)) = client.recent.pop_front()
+        {
+            client.floor = client.floor.max(counter);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(counter: u64, digest: u32) -> Key {
+        Key { client: ClientId::from_bytes([1; 16]), counter, digest }
+    }
+
+    #[test]
+    fn a_key_is_answered_once_and_forgotten_by_raising_the_floor() {
+        let mut keys = Keys::default();
+        for counter in 1..=40 {
+            assert_eq!(keys.recall(Some(&key(counter, 7))), Ok(None));
+            keys.remember(&key(counter, 7), Reply::Recorded { seq: counter, visitor_seq: None });
+        }
+        assert_eq!(keys.recall(Some(&key(8, 7))), Err(Refusal::KeyExpired));
+        assert_eq!(keys.recall(Some(&key(9, 7))), Ok(Some(Reply::Recorded { seq: 9, visitor_seq: None })));
+        assert_eq!(keys.recall(Some(&key(9, 8))), Err(Refusal::KeyReused));
+        assert_eq!(keys.recall(Some(&key(41, 7))), Ok(None));
+    }
+}

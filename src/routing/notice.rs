@@ -1,0 +1,89 @@
+//! What is told to whom about a recorded event: a projection, so that live delivery and tests use the same one.
+
+use smallvec::SmallVec;
+
+use super::{
+    OfferOutcome, RescindReason,
+    conversation::{Conversation, PendingOffer},
+};
+use crate::ids::AgentId;
+
+/// Who had something pending, and who took part, before a record: compared with what is so after it.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    pending: SmallVec<[(AgentId, PendingOffer); 4]>,
+    parts: SmallVec<[AgentId; 4]>,
+}
+
+/// What changed for agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AgentNotice {
+    /// Something waits for their answer.
+    OfferMade(PendingOffer),
+    /// Something does no longer.
+    OfferEnded {
+        /// Its number.
+        offer: u32,
+        /// How it ended for them.
+        outcome: OfferOutcome,
+    },
+}
+
+impl Before {
+    /// As it is now.
+    #[must_use]
+    pub fn of(conversation: &Conversation) -> Self {
+        let pending = conversation.pending_agents().into_iter();
+        let pending = pending.filter_map(|agent| Some((agent, conversation.pending_for(agent)?))).collect();
+        Self { pending, parts: parts(conversation) }
+    }
+
+    /// What changed since, for agents with offers.
+    #[must_use]
+    pub fn changes(&self, after: &Conversation) -> SmallVec<[(AgentId, AgentNotice); 4]> {
+        let mut changes = SmallVec::new();
+        for (agent, pending) in &self.pending {
+            let still = after.pending_for(*agent).is_some_and(|now| now.offer == pending.offer);
+            if !still {
+                let outcome = after.outcome_for(*agent, pending.offer);
+                changes.push((*agent, AgentNotice::OfferEnded { offer: pending.offer, outcome }));
+            }
+        }
+        for agent in after.pending_agents() {
+            let Some(now) = after.pending_for(agent) else { continue };
+            let new = !self.pending.iter().any(|(was, pending)| *was == agent && pending.offer == now.offer);
+            if new {
+                changes.push((agent, AgentNotice::OfferMade(now)));
+            }
+        }
+        changes
+    }
+
+    /// The agents who hear of what was recorded: who takes part now, or did before it.
+    #[must_use]
+    pub fn staff(&self, after: &Conversation) -> SmallVec<[AgentId; 4]> {
+        let mut staff = parts(after);
+        staff.extend(self.parts.iter().copied());
+        staff.sort_unstable();
+        staff.dedup();
+        staff
+    }
+}
+
+fn parts(conversation: &Conversation) -> SmallVec<[AgentId; 4]> {
+    let owner = conversation.owner().into_iter();
+    owner.chain(conversation.participants()).map(|party| party.agent).collect()
+}
+
+impl Conversation {
+    /// How an offer that is no longer pending ended for an agent.
+    fn outcome_for(&self, agent: AgentId, offer: u32) -> OfferOutcome {
+        match self.past_outcome(agent, offer) {
+            Some(outcome) => outcome,
+            None if self.has_part(agent) => OfferOutcome::Accepted,
+            None if self.closed_because().is_some() => OfferOutcome::Rescinded(RescindReason::Closed),
+            None if self.owner().is_some() => OfferOutcome::Rescinded(RescindReason::AlreadyTaken),
+            None => OfferOutcome::Rescinded(RescindReason::Moved),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the operator decided, as values: the machines are handed these and never see where they came from.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use smol_str::SmolStr;
+
+use super::words::Strategy;
+use crate::ids::{Channel, GroupId};
+
+/// The rules of one workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Where a conversation goes that names no group; `None`: to everyone.
+    pub default_group: Option<GroupId>,
+    /// Every group but `everyone`.
+    pub groups: BTreeMap<GroupId, Arc<GroupPolicy>>,
+    /// The implicit group of all agents.
+    pub everyone: Arc<GroupPolicy>,
+    /// Channels that conversations may be opened on.
+    pub channels: Vec<Channel>,
+    /// How many conversations an agent takes at once, unless their own cap says otherwise.
+    pub cap: u16,
+    /// Misses in a row after which an agent is set away; `None`: never.
+    pub auto_away_after: Option<u32>,
+    /// How long a lost session may be away before its agent counts as gone.
+    pub disconnect_grace: Duration,
+    /// How long a waiting visitor may be gone before the conversation is abandoned.
+    pub visitor_grace: Duration,
+    /// How long an active conversation may be silent; `None`: for ever.
+    pub idle_close: Option<Duration>,
+    /// How long a missed conversation stays listed.
+    pub missed_ttl: Duration,
+}
+
+impl Policy {
+    /// The policy of a group, `everyone` included; `None` if the configuration has no such group.
+    #[must_use]
+    pub fn group(&self, id: &GroupId) -> Option<&Arc<GroupPolicy>> {
+        if id.is_everyone() { Some(&self.everyone) } else { self.groups.get(id) }
+    }
+
+    /// Where a conversation goes that names no group.
+    #[must_use]
+    pub fn entrance(&self) -> GroupId {
+        self.default_group.clone().unwrap_or_else(GroupId::everyone)
+    }
+}
+
+/// The rules of one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupPolicy {
+    /// The name that visitors see.
+    pub label: SmolStr,
+    /// Disabled groups take nothing new.
+    pub enabled: bool,
+    /// Whom it offers to.
+    pub strategy: Strategy,
+    /// How long an agent may look at an offer.
+    pub accept_timeout: Duration,
+    /// Offers per stay before the fallback; `None`: every eligible member once.
+    pub max_offers: Option<u32>,
+    /// How long a stay may wait; `None`: for ever.
+    pub max_wait: Option<Duration>,
+    /// What happens to an arrival when no member is online.
+    pub when_empty: WhenEmpty,
+    /// Where what can't be served goes next.
+    pub overflow: Option<GroupId>,
+    /// What the visitor is told when nobody can.
+    pub fallback_message: Option<SmolStr>,
+    /// The rest of a slot after a close.
+    pub wrap_up: Duration,
+    /// Whether the conversations of an owner who is gone come back to the queue.
+    pub requeue_on_disconnect: bool,
+    /// How many may wait; `None`: any number.
+    pub queue_max: Option<u32>,
+    /// Waits answered within this count towards the service level.
+    pub service_level_target: Duration,
+    /// Whether a conversation that is transferred in keeps its age instead of going to the end of its class.
+    pub keep_age_on_transfer: bool,
+}
+
+/// What happens to an arrival when no member is online.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenEmpty {
+    /// It waits for somebody to come.
+    Queue,
+    /// It is turned away: a transfer is refused, an opening falls back.
+    Reject,
+    /// It goes to the overflow group, and falls back without one.
+    Overflow,
+}
+
+impl Default for GroupPolicy {
+    /// The values of design §4.
+    fn default() -> Self {
+        Self {
+            label: SmolStr::default(),
+            enabled: true,
+            strategy: Strategy::RoundRobin,
+            accept_timeout: Duration::from_secs(45),
+            max_offers: None,
+            max_wait: Some(Duration::from_secs(120)),
+            when_empty: WhenEmpty::Overflow,
+            overflow: None,
+            fallback_message: None,
+            wrap_up: Duration::ZERO,
+            requeue_on_disconnect: false,
+            queue_max: None,
+            service_level_target: Duration::from_secs(20),
+            keep_age_on_transfer: false,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            default_group: None,
+            groups: BTreeMap::new(),
+            everyone: Arc::new(GroupPolicy::default()),
+            channels: Vec::new(),
+            cap: 10,
+            auto_away_after: None,
+            disconnect_grace: Duration::from_secs(15),
+            visitor_grace: Duration::from_secs(30),
+            idle_close: None,
+            missed_ttl: Duration::from_secs(24 * 3_600),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! A group's view of its agents, ordered by whom its strategy would take first. It may be stale by a message: the agent decides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use smol_str::SmolStr;
+
+use super::{WhyNot, group::Standing, queue::Admits, words::Strategy};
+use crate::ids::AgentId;
+
+/// Where an agent stands in the strategy's order: two numbers, then name, then id (the published tie-breaks).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    first: u64,
+    second: u64,
+    name: SmolStr,
+    agent: AgentId,
+}
+
+impl Rank {
+    fn of(strategy: Strategy, agent: AgentId, member: &Member) -> Self {
+        let standing = &member.standing;
+        let (first, second) = match strategy {
+            Strategy::LeastActive => {
+                (u64::from(standing.taken) + member.proposed() as u64, standing.last_assigned.micros())
+            }
+            Strategy::LongestIdle => (standing.last_assigned.micros(), 0),
+            Strategy::RoundRobin | Strategy::Assign | Strategy::Broadcast | Strategy::Pull => (0, 0),
+        };
+        Self { first, second, name: standing.name.clone(), agent }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    standing: Standing,
+    /// Proposals that the agent has not answered yet.
+    proposals: BTreeSet<crate::ids::ConversationId>,
+}
+
+impl Member {
+    fn proposed(&self) -> usize {
+        self.proposals.len()
+    }
+
+    fn is_available(&self) -> bool {
+        let used = usize::from(self.standing.taken) + self.proposed();
+        self.standing.why_not.is_none() && used < usize::from(self.standing.cap)
+    }
+
+    fn why_not(&self) -> Option<WhyNot> {
+        self.standing.why_not.or((!self.is_available()).then_some(self.standing.full))
+    }
+}
+
+/// A group's members.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    strategy: Strategy,
+    members: BTreeMap<AgentId, Member>,
+    available: BTreeSet<Rank>,
+    present: BTreeSet<AgentId>,
+    out: BTreeMap<WhyNot, u32>,
+}
+
+/// What a change of an agent's standing means for the group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The agent can take something now.
+    pub available: bool,
+    /// The agent could take nothing before.
+    pub was_out: bool,
+    /// The agent was present and is not any more.
+    pub left: bool,
+}
+
+impl Roster {
+    /// A roster without members.
+    #[must_use]
+    pub fn new(strategy: Strategy) -> Self {
+        Self {
+            strategy,
+            members: BTreeMap::new(),
+            available: BTreeSet::new(),
+            present: BTreeSet::new(),
+            out: BTreeMap::new(),
+        }
+    }
+
+    /// Orders the members by another strategy from now on.
+    pub fn set_strategy(&mut self, strategy: Strategy) {
+        if self.strategy == strategy {
+            return;
+        }
+        self.strategy = strategy;
+        let ranks = self.members.iter().filter(|(_, member)| member.is_available());
+        self.available = ranks.map(|(agent, member)| Rank::of(strategy, *agent, member)).collect();
+    }
+
+    /// What an agent said of itself.
+    pub fn update(&mut self, agent: AgentId, standing: Standing) -> Change {
+        self.change(agent, |member| match member {
+            Some(member) => member.standing = standing,
+            None => *member = Some(Member { standing, proposals: BTreeSet::new() }),
+        })
+    }
+
+    /// An agent left the group.
+    pub fn remove(&mut self, agent: AgentId) -> Change {
+        self.change(agent, |member| *member = None)
+    }
+
+    /// A proposal is on its way to an agent.
+    pub fn propose(&mut self, agent: AgentId, conversation: crate::ids::ConversationId) {
+        self.change(agent, |member| {
+            if let Some(member) = member {
+                member.proposals.insert(conversation);
+            }
+        });
+    }
+
+    /// The agent has answered a proposal.
+    pub fn answered(&mut self, agent: AgentId, conversation: crate::ids::ConversationId) -> Change {
+        self.change(agent, |member| {
+            if let Some(member) = member {
+                member.proposals.remove(&conversation);
+            }
+        })
+    }
+
+    /// The one place where the indexes change, so that they always agree with the members.
+    fn change(&mut self, agent: AgentId, edit: impl FnOnce(&mut Option<Member>)) -> Change {
+        let mut member = self.members.remove(&agent);
+        let (was_available, was_present) = match &member {
+            Some(member) => (member.is_available(), member.standing.present),
+            None => (false, false),
+        };
+        if let Some(member) = &member {
+            if was_available {
+                self.available.remove(&Rank::of(self.strategy, agent, member));
+            }
+            self.present.remove(&agent);
+            if let Some(count) = member.why_not().and_then(|why| self.out.get_mut(&why)) {
+                *count -= 1;
+            }
+        }
+        edit(&mut member);
+        let mut change = Change { available: false, was_out: !was_available, left: was_present };
+        if let Some(member) = member {
+            if member.is_available() {
+                self.available.insert(Rank::of(self.strategy, agent, &member));
+                change.available = true;
+            }
+            if member.standing.present {
+                self.present.insert(agent);
+                change.left = false;
+            }
+            if let Some(why_not) = member.why_not() {
+                *self.out.entry(why_not).or_default() += 1;
+            }
+            self.members.insert(agent, member);
+        }
+        change
+    }
+
+    /// Whether this agent can take something now.
+    #[must_use]
+    pub fn is_available(&self, agent: AgentId) -> bool {
+        self.members.get(&agent).is_some_and(Member::is_available)
+    }
+
+    /// Whether anybody whom these admit is present: online, and here or expected back.
+    #[must_use]
+    pub fn anybody_present(&self, admits: &Admits) -> bool {
+        match admits {
+            Admits::Only(agent) => self.present.contains(agent),
+            Admits::Except(agents) => {
+                let excluded = agents.iter().filter(|agent| self.present.contains(agent)).count();
+                self.present.len() > excluded
+            }
+        }
+    }
+
+    /// Whether the caller would be the only one present (ZD-13).
+    #[must_use]
+    pub fn only_present(&self, agent: AgentId) -> bool {
+        self.present.len() == 1 && self.present.contains(&agent)
+    }
+
+    /// Available members in the strategy's order; round robin starts after the pointer.
+    pub fn candidates(&self, pointer: Option<&(SmolStr, AgentId)>) -> impl Iterator<Item = AgentId> + '_ {
+        let start = match (self.strategy, pointer) {
+            (Strategy::RoundRobin | Strategy::Assign, Some((name, agent))) => {
+                Rank { first: 0, second: 0, name: name.clone(), agent: *agent }
+            }
+            _ => Rank { first: 0, second: 0, name: SmolStr::default(), agent: AgentId::from_bytes([0; 16]) },
+        };
+        // The pointer's own agent comes last: the range after it, then from the beginning up to and including it.
+        let after = (std::ops::Bound::Excluded(start.clone()), std::ops::Bound::Unbounded);
+        let after = self.available.range(after);
+        after.chain(self.available.range(..=start)).map(|rank| rank.agent)
+    }
+
+    /// The name under which an agent is a member.
+    #[must_use]
+    pub fn name(&self, agent: AgentId) -> Option<&SmolStr> {
+        self.members.get(&agent).map(|member| &member.standing.name)
+    }
+
+    /// The first reason why an agent can take nothing now; `None`: available.
+    #[must_use]
+    pub fn why_not(&self, agent: AgentId) -> Option<WhyNot> {
+        self.members.get(&agent).map_or(Some(WhyNot::NotMember), Member::why_not)
+    }
+
+    /// How many members are out, per reason.
+    pub fn out(&self) -> impl Iterator<Item = (WhyNot, u32)> + '_ {
+        self.out.iter().filter(|(_, count)| **count > 0).map(|(why, count)| (*why, *count))
+    }
+
+    /// How many members are present.
+    #[must_use]
+    pub fn present(&self) -> usize {
+        self.present.len()
+    }
+
+    /// How many members can take something now.
+    #[must_use]
+    pub fn available(&self) -> usize {
+        self.available.len()
+    }
+
+    /// Taken and free slots of the members that are present.
+    #[must_use]
+    pub fn slots(&self) -> (u64, u64) {
+        let present = self.present.iter().filter_map(|agent| self.members.get(agent));
+        present.fold((0, 0), |(taken, free), member| {
+            let standing = &member.standing;
+            let left = standing.cap.saturating_sub(standing.taken);
+            (taken + u64::from(standing.taken), free + u64::from(left))
+        })
+    }
+}

@@ -1,0 +1,336 @@
+//! A workspace: what is counted or unique in it. One open conversation per visitor and channel, agents' names, tokens.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use super::{
+    Context, Machine, Out, Refusal, Refused, Reply,
+    agent::{self, Profile},
+    conversation::{self, Opening, Target},
+    words::Ticket,
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, Channel, ConversationId, GroupId, VisitorId},
+};
+
+/// How far the time in a new conversation's id may be from daemon time (design §6, S6).
+const ID_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// The largest cap an agent may have.
+pub const CAP_MAX: u16 = 1_000;
+
+/// A token as it is kept: its secret hashed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its public part.
+    pub id: SmolStr,
+    /// BLAKE3 of the secret part.
+    pub hash: [u8; 32],
+    /// What it allows.
+    pub grants: Grants,
+    /// When it ends; `None`: never.
+    pub expires: Option<Timestamp>,
+}
+
+/// What a token allows (design §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Grants {
+    /// To be one visitor.
+    Visitor(VisitorId),
+    /// To be one agent.
+    Agent(AgentId),
+    /// To read and move everything in the workspace.
+    Supervisor,
+    /// To speak for visitors and attached agents.
+    Frontend,
+    /// To administer.
+    Admin,
+}
+
+/// What is recorded of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A token was made.
+    TokenMinted(Token),
+    /// A token was revoked.
+    TokenRevoked {
+        /// Its public part.
+        id: SmolStr,
+    },
+}
+
+/// What a workspace may be asked.
+#[derive(Debug)]
+pub enum Command {
+    /// Open a conversation whose id is not known yet. Answered `Opened` by the conversation.
+    Open {
+        /// What it takes.
+        opening: Box<Opening>,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// A conversation was closed.
+    Closed {
+        /// Whose it was.
+        visitor: VisitorId,
+        /// Where.
+        channel: Channel,
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// May a closed conversation be open again? Answered `ReopenGranted` to it, or the ticket is refused.
+    Reopen {
+        /// Whose it is.
+        visitor: VisitorId,
+        /// Where.
+        channel: Channel,
+        /// Which.
+        conversation: ConversationId,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Create or change an agent. Answered `Done` by the agent.
+    PutAgent {
+        /// Whom.
+        agent: AgentId,
+        /// What they are to be.
+        profile: Profile,
+        /// Who asked: `System` is the configuration file.
+        ticket: Ticket,
+    },
+    /// Remove an agent. Answered `Done` by the agent.
+    RemoveAgent {
+        /// Whom.
+        agent: AgentId,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Keep a token. Answered `Done`.
+    MintToken {
+        /// The token.
+        token: Token,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Revoke a token. Answered `Done`.
+    RevokeToken {
+        /// Its public part.
+        id: SmolStr,
+        /// Who asked.
+        ticket: Ticket,
+    },
+}
+
+/// A workspace's machine.
+#[derive(Debug, Clone, Default)]
+pub struct Workspace {
+    tokens: BTreeMap<SmolStr, Token>,
+    // Views.
+    open: BTreeMap<(VisitorId, Channel), ConversationId>,
+    agents: BTreeMap<AgentId, Member>,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    name: SmolStr,
+    managed_by_config: bool,
+}
+
+impl Workspace {
+    /// Takes one recorded event in.
+    pub fn evolve(&mut self, event: &Event) {
+        match event {
+            Event::TokenMinted(token) => {
+                self.tokens.insert(token.id.clone(), token.clone());
+            }
+            Event::TokenRevoked { id } => {
+                self.tokens.remove(id);
+            }
+        }
+    }
+
+    /// The tokens that were not revoked, by their public part.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        self.tokens.values()
+    }
+
+    /// The agents, by id, with their names.
+    pub fn agents(&self) -> impl Iterator<Item = (AgentId, &SmolStr)> {
+        self.agents.iter().map(|(id, member)| (*id, &member.name))
+    }
+
+    /// The conversation that a visitor has open on a channel.
+    #[must_use]
+    pub fn open_conversation(&self, visitor: VisitorId, channel: &Channel) -> Option<ConversationId> {
+        self.open.get(&(visitor, channel.clone())).copied()
+    }
+
+    /// A conversation is open; told by recovery.
+    pub fn restore_open(&mut self, visitor: VisitorId, channel: &Channel, conversation: ConversationId) {
+        self.open.insert((visitor, channel.clone()), conversation);
+    }
+
+    /// An agent exists; told by recovery.
+    pub fn restore_agent(&mut self, agent: AgentId, profile: &Profile) {
+        let member = Member { name: profile.name.clone(), managed_by_config: profile.managed_by_config };
+        self.agents.insert(agent, member);
+    }
+
+    fn record(&mut self, event: Event, out: &mut Out<Event>) {
+        self.evolve(&event);
+        out.events.push(event);
+    }
+}
+
+impl Machine for Workspace {
+    type Command = Command;
+    type Event = Event;
+
+    fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
+        match command {
+            Command::Open { opening, ticket } => self.open(cx, opening, ticket, out),
+            Command::Closed { visitor, channel, conversation } => {
+                let key = (visitor, channel);
+                if self.open.get(&key) == Some(&conversation) {
+                    self.open.remove(&key);
+                }
+                Ok(())
+            }
+            Command::Reopen { visitor, channel, conversation, ticket } => {
+                self.reopen(visitor, channel, conversation, ticket, out)
+            }
+            Command::PutAgent { agent, profile, ticket } => self.put_agent(cx, agent, profile, ticket, out),
+            Command::RemoveAgent { agent, ticket } => self.remove_agent(agent, ticket, out),
+            Command::MintToken { token, ticket } => {
+                out.by = ticket.by;
+                self.record(Event::TokenMinted(token), out);
+                out.answer(&ticket, Reply::Done);
+                Ok(())
+            }
+            Command::RevokeToken { id, ticket } => {
+                if !self.tokens.contains_key(&id) {
+                    return Err(Refusal::NotFound.to(&ticket));
+                }
+                out.by = ticket.by;
+                self.record(Event::TokenRevoked { id }, out);
+                out.answer(&ticket, Reply::Done);
+                Ok(())
+            }
+        }
+    }
+
+    fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
+        None
+    }
+}
+
+// === One function per verb ===
+
+impl Workspace {
+    fn open(
+        &mut self,
+        cx: &Context<'_>,
+        opening: Box<Opening>,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        if let Some(existing) = self.open.get(&(opening.visitor, opening.channel.clone())) {
+            out.tell_conversation(*existing, conversation::Command::Open { opening, ticket });
+            return Ok(());
+        }
+        self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
+        self.open.insert((opening.visitor, opening.channel.clone()), opening.asked);
+        out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket });
+        Ok(())
+    }
+
+    fn check(&self, cx: &Context<'_>, opening: &Opening) -> Result<(), Refusal> {
+        let Some(made_ms) = opening.asked.made_at_ms() else {
+            return Err(Refusal::Invalid("a conversation's id is a UUID version 7 made when it is opened"));
+        };
+        let made = Timestamp::from_micros(made_ms.saturating_mul(1_000));
+        if made.since(cx.now).max(cx.now.since(made)) > ID_AGE_MAX {
+            return Err(Refusal::KeyExpired);
+        }
+        if !cx.policy.channels.contains(&opening.channel) {
+            return Err(Refusal::ChannelNotSupported);
+        }
+        match &opening.target {
+            Target::Default => enabled(cx, &cx.policy.entrance()),
+            Target::Group(group) => enabled(cx, group),
+            Target::Agent(agent) if self.agents.contains_key(agent) => Ok(()),
+            Target::Agent(_) => Err(Refusal::NotFound),
+        }
+    }
+
+    fn reopen(
+        &mut self,
+        visitor: VisitorId,
+        channel: Channel,
+        conversation: ConversationId,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let holder = *self.open.entry((visitor, channel)).or_insert(conversation);
+        if holder != conversation {
+            let why = "the visitor has another conversation open on this channel: close that one first";
+            return Err(Refusal::WrongState(why).to(&ticket));
+        }
+        out.tell_conversation(conversation, conversation::Command::ReopenGranted { ticket });
+        Ok(())
+    }
+
+    fn put_agent(
+        &mut self,
+        cx: &Context<'_>,
+        agent: AgentId,
+        profile: Profile,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let by_config = profile.managed_by_config;
+        let managed = self.agents.get(&agent).is_some_and(|member| member.managed_by_config);
+        if managed && !by_config {
+            return Err(Refusal::ManagedByConfig.to(&ticket));
+        }
+        let named = self.agents.iter().any(|(other, member)| *other != agent && member.name == profile.name);
+        if profile.name.is_empty() || named {
+            return Err(Refusal::Invalid("an agent's name is not empty and not another agent's").to(&ticket));
+        }
+        if profile.cap.is_some_and(|cap| cap == 0 || cap > CAP_MAX) {
+            return Err(Refusal::Invalid("a cap is 1 to 1000").to(&ticket));
+        }
+        let unknown = profile.groups.iter().any(|group| !cx.policy.groups.contains_key(group));
+        if unknown && !by_config {
+            return Err(Refusal::Invalid("an agent's groups are groups of the configuration").to(&ticket));
+        }
+        self.restore_agent(agent, &profile);
+        out.tell_agent(agent, agent::Command::Put { profile, ticket });
+        Ok(())
+    }
+
+    fn remove_agent(&mut self, agent: AgentId, ticket: Ticket, out: &mut Out<Event>) -> Result<(), Refused> {
+        let by_config = matches!(ticket.by, super::By::System);
+        match self.agents.get(&agent) {
+            None => return Err(Refusal::NotFound.to(&ticket)),
+            Some(member) if member.managed_by_config && !by_config => {
+                return Err(Refusal::ManagedByConfig.to(&ticket));
+            }
+            Some(_) => {}
+        }
+        self.agents.remove(&agent);
+        out.tell_agent(agent, agent::Command::Remove { ticket });
+        Ok(())
+    }
+}
+
+fn enabled(cx: &Context<'_>, group: &GroupId) -> Result<(), Refusal> {
+    match cx.policy.group(group) {
+        None => Err(Refusal::NotFound),
+        Some(policy) if !policy.enabled => Err(Refusal::GroupDisabled),
+        Some(_) => Ok(()),
+    }
+}
