@@ -65,8 +65,8 @@ pub use verbs::Answer;
 use crate::{
     ids::{ClientId, WorkspaceId},
     protocol::{
-        DecodeError, EncodeError, Encoding, FrameDecoder, NO_REQUEST, NOTICE_BITS, Notice, REPLY_BIT, RefusalCode,
-        Reply, Request, Text,
+        DecodeError, EncodeError, Encoding, FrameDecoder, NO_REQUEST, NOTICE_BITS, Notice, REPLY_BIT,
+        RefusalCode, Reply, Request, Text,
         bounded::OverLimit,
         notice::GoAway,
         reply::{Refused, Welcome},
@@ -364,7 +364,8 @@ impl Client {
             .map_err(|source| ConnectError::Unix { path: path.to_owned(), source })?;
         let (read, write) = stream.into_split();
         let address = path.display().to_string();
-        Self::start(read, write, None, Encoding::Json, common, &address, |hello| hello.workspace = workspace).await
+        Self::start(read, write, None, Encoding::Json, common, &address, |hello| hello.workspace = workspace)
+            .await
     }
 
     /// Starts reader and writer and says Hello.
@@ -610,7 +611,11 @@ async fn write_frames<W: AsyncWrite + Unpin>(shared: Arc<Shared>, mut to: W) {
     }
 }
 
-async fn read_frames<R: AsyncRead + Unpin>(shared: Arc<Shared>, mut from: R, quic: Option<quinn::Connection>) {
+async fn read_frames<R: AsyncRead + Unpin>(
+    shared: Arc<Shared>,
+    mut from: R,
+    quic: Option<quinn::Connection>,
+) {
     let mut decoder = FrameDecoder::new();
     let mut how = loop {
         match read_into(&mut decoder, &mut from).await {
@@ -649,7 +654,8 @@ fn take_in(shared: &Shared, decoder: &mut FrameDecoder) -> Result<(), Ended> {
         let read = if frame.kind & NOTICE_BITS == NOTICE_BITS {
             Notice::decode(shared.encoding, frame.kind, frame.body).map(|notice| told.push(notice))
         } else if frame.kind & REPLY_BIT != 0 {
-            Reply::decode(shared.encoding, frame.kind, frame.body).map(|reply| replies.push((frame.number, reply)))
+            Reply::decode(shared.encoding, frame.kind, frame.body)
+                .map(|reply| replies.push((frame.number, reply)))
         } else {
             continue;
         };

@@ -7,7 +7,8 @@ use std::{
 };
 
 use quinn::{
-    ClientConfig, ConnectionError, RecvStream, SendStream, TransportConfig, VarInt, crypto::rustls::QuicClientConfig,
+    ClientConfig, ConnectionError, RecvStream, SendStream, TransportConfig, VarInt,
+    crypto::rustls::QuicClientConfig,
 };
 use rustls::{
     DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -70,11 +71,16 @@ impl Dialer {
         let dialled = self.dial(options, config).await?;
         let Dialled { connection, send, recv } = dialled;
         let (encoding, common, address) = (options.encoding, &options.common, &options.address);
-        Client::start(recv, send, Some(connection), encoding, common, address, |hello| hello.token = token).await
+        Client::start(recv, send, Some(connection), encoding, common, address, |hello| hello.token = token)
+            .await
     }
 
     /// The handshake, and the stream.
-    pub(crate) async fn dial(&self, options: &Options, config: ClientConfig) -> Result<Dialled, ConnectError> {
+    pub(crate) async fn dial(
+        &self,
+        options: &Options,
+        config: ClientConfig,
+    ) -> Result<Dialled, ConnectError> {
         let address = resolve(&options.address).await?;
         let host = options.address.rsplit_once(':').map_or(options.address.as_str(), |(host, _)| host);
         let name = options.server_name.as_deref().unwrap_or(host.trim_matches(['[', ']']));
@@ -133,7 +139,8 @@ pub(crate) fn client_config(ca: &Ca, alpn: &[&[u8]]) -> Result<ClientConfig, Con
 
 fn roots(path: &std::path::Path) -> Result<RootCertStore, ConnectError> {
     let not_pem = |detail| Trouble::NotPem { path: path.to_owned(), wanted: "certificate", detail };
-    let bytes = std::fs::read(path).map_err(|source| Trouble::Unreadable { path: path.to_owned(), source })?;
+    let bytes =
+        std::fs::read(path).map_err(|source| Trouble::Unreadable { path: path.to_owned(), source })?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&bytes) {
         let certificate = certificate.map_err(|error| not_pem(error.to_string()))?;
@@ -149,7 +156,9 @@ fn roots(path: &std::path::Path) -> Result<RootCertStore, ConnectError> {
 fn explain(error: ConnectionError, options: &Options, timed_out: ConnectError) -> ConnectError {
     match error {
         ConnectionError::TimedOut => timed_out,
-        ConnectionError::ConnectionClosed(close) if u64::from(close.error_code) == NO_APPLICATION_PROTOCOL => {
+        ConnectionError::ConnectionClosed(close)
+            if u64::from(close.error_code) == NO_APPLICATION_PROTOCOL =>
+        {
             ConnectError::Alpn { address: options.address.clone(), alpn: alpn_name(options.encoding) }
         }
         ConnectionError::ConnectionClosed(close) => ConnectError::Busy(close.to_string()),

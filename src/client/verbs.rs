@@ -6,13 +6,13 @@ use crate::{
     protocol::{
         Reply, Request, Text,
         reply::{
-            AgentDetail, AgentPage, ConversationDetail, ConversationPage, Done, Explanation, GroupDetail, GroupPage,
-            Minted, Opened, Pong, PositionReply, Recorded, StaffHistory, Subscribed, TokenPage, VisitorHistory,
-            Welcome,
+            AgentDetail, AgentPage, ConversationDetail, ConversationPage, Done, Explanation, GroupDetail,
+            GroupPage, Minted, Opened, Pong, PositionReply, Recorded, StaffHistory, Subscribed, TokenPage,
+            VisitorHistory, Welcome,
         },
         request::{
-            Accept, Announce, Assign, Attach, Close, Decline, Detach, Invite, Leave, Note, Open, Ping, Position, Renew,
-            Reopen, Say, SetPresence, Subscribe, Take, Transfer, Typing, Unsubscribe,
+            Accept, Announce, Assign, Attach, Close, Decline, Detach, Invite, Leave, Note, Open, Ping,
+            Position, Renew, Reopen, Say, SetPresence, Subscribe, Take, Transfer, Typing, Unsubscribe,
         },
         words::{Destination, Feed, Presence, Speaker},
     },
@@ -160,7 +160,12 @@ impl Client {
     }
 
     /// Asks an agent to help.
-    pub fn invite(&self, conversation: ConversationId, speaker: Speaker, agent: AgentId) -> Pending<Recorded> {
+    pub fn invite(
+        &self,
+        conversation: ConversationId,
+        speaker: Speaker,
+        agent: AgentId,
+    ) -> Pending<Recorded> {
         self.ask(Invite { key: self.key(), conversation, speaker, agent })
     }
 

@@ -14,7 +14,9 @@ use tokio::{
 
 use super::*;
 use crate::{
-    client::{Ca, Client, Common, ConnectError, Dialer, Dialled, Ended, Notices, Options, Told, client_config},
+    client::{
+        Ca, Client, Common, ConnectError, Dialer, Dialled, Ended, Notices, Options, Told, client_config,
+    },
     clock::Timestamp,
     ids::ConversationId,
     protocol::{
@@ -45,12 +47,15 @@ enum Seen {
     Gone,
 }
 
+/// A request that is not answered yet.
+type Held = (u32, Arc<Outbox>);
+
 #[derive(Clone)]
 struct Echo {
     seen: mpsc::UnboundedSender<Seen>,
     /// Pings are kept instead of answered while this is set.
     hold: Rc<Cell<bool>>,
-    held: Rc<RefCell<Vec<(u32, Arc<Outbox>)>>>,
+    held: Rc<RefCell<Vec<Held>>>,
     outboxes: Rc<RefCell<Vec<Arc<Outbox>>>>,
 }
 
@@ -316,7 +321,9 @@ fn notice(bytes: usize) -> Notice {
         entry: crate::protocol::notice::VisitorEntry {
             visitor_seq: 1,
             at: Timestamp::from_micros(1),
-            change: crate::protocol::notice::VisitorChange::Fallback { message: Text::clip("x".repeat(bytes)) },
+            change: crate::protocol::notice::VisitorChange::Fallback {
+                message: Text::clip("x".repeat(bytes)),
+            },
         },
     })
 }
@@ -349,6 +356,28 @@ fn pipelined_requests_are_answered_in_few_batches() {
             assert_eq!(daemon.count("frames_out"), 1_001);
             assert_eq!(client.ended(), Some(Ended::Here));
             assert_eq!(daemon.connections.count(), 0);
+        }
+    });
+}
+
+#[test]
+fn an_exporter_sees_what_was_counted() {
+    on_an_arbiter(async {
+        let daemon = Daemon::start(Settings::default());
+        let (client, _notices) = daemon.client(Encoding::Json).await;
+        client.ping().await.expect("a pong");
+        let metrics = crate::metrics::Metrics::new(&[]);
+        let showing = counters::Showing::new(Arc::clone(&metrics.transport));
+        showing.show(&daemon.connections);
+        let shown = metrics.render();
+        for line in [
+            r#"maitred_connections{carrier="quic",encoding="json"} 1"#,
+            r#"maitred_frames_total{direction="in",kind="ping"} 1"#,
+            r#"maitred_frames_total{direction="out",kind="welcome"} 1"#,
+            r#"maitred_connection_events_total{event="admitted"} 1"#,
+            r#"maitred_protocol_errors_total{reason="malformed"} 0"#,
+        ] {
+            assert!(shown.contains(line), "{line} is not in:\n{shown}");
         }
     });
 }
