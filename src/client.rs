@@ -33,11 +33,13 @@ mod verbs;
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     future::Future,
     io,
     marker::PhantomData,
     path::{Path, PathBuf},
     pin::Pin,
+    str::FromStr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -144,6 +146,15 @@ pub enum Ca {
     Pem(PathBuf),
     /// Only this one, whatever its names and dates: what `serve` prints when it made its own.
     Fingerprint(Fingerprint),
+}
+
+impl FromStr for Ca {
+    type Err = Infallible;
+
+    /// A fingerprint if it looks like one, else a path: what `--ca` takes.
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(text.parse().map_or_else(|_| Self::Pem(text.into()), Self::Fingerprint))
+    }
 }
 
 /// The scope of command keys: an id and a counter that only grows. Clones share the counter, so keep one over the
@@ -345,8 +356,7 @@ impl Client {
     /// # Errors
     /// [`ConnectError`], which says what to check.
     pub async fn connect(options: &Options) -> Result<(Self, Notices), ConnectError> {
-        let address = dial::resolve(&options.address).await?;
-        Dialer::new(address.is_ipv6())?.connect(options).await
+        Dialer::new()?.connect(options).await
     }
 
     /// Connects over the daemon's Unix socket. The right to open the file is the authority, so there is no token; what

@@ -1,6 +1,7 @@
 //! QUIC from the client's side: socket, trust, and what its errors mean.
 
 use std::{
+    io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -30,6 +31,9 @@ use crate::{
 /// How often an idle connection is kept alive; the daemon ends one after 30 s of silence.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// How long the first address of a name may take before the second is tried too.
+const HEAD_START: Duration = Duration::from_millis(250);
+
 /// TLS alerts, which QUIC carries as 0x100 + the alert.
 const NO_APPLICATION_PROTOCOL: u64 = 0x100 + 120;
 const ALERTS_ON_CERTIFICATES: std::ops::RangeInclusive<u64> = (0x100 + 42)..=(0x100 + 51);
@@ -48,17 +52,16 @@ pub(crate) struct Dialled {
 }
 
 impl Dialer {
-    /// Opens a socket, for IPv6 (and, where the system allows it, IPv4 too) or for IPv4 only. Must be called within a
-    /// tokio runtime, which then drives its connections.
+    /// Opens a socket, for IPv6 and IPv4 where the system has both. Must be called within a tokio runtime, which then
+    /// drives its connections.
     ///
     /// # Errors
     /// The system has no socket to give.
-    pub fn new(ipv6: bool) -> Result<Self, ConnectError> {
-        let any = match ipv6 {
-            true => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-            false => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-        };
-        quinn::Endpoint::client(any).map(|endpoint| Self { endpoint }).map_err(ConnectError::Socket)
+    pub fn new() -> Result<Self, ConnectError> {
+        quinn::Endpoint::client((Ipv6Addr::UNSPECIFIED, 0).into())
+            .or_else(|_| quinn::Endpoint::client((Ipv4Addr::UNSPECIFIED, 0).into()))
+            .map(|endpoint| Self { endpoint })
+            .map_err(ConnectError::Socket)
     }
 
     /// Connects and says Hello.
@@ -75,19 +78,46 @@ impl Dialer {
             .await
     }
 
-    /// The handshake, and the stream.
-    pub(crate) async fn dial(
+    /// The handshake, and the stream. A name may stand for an IPv6 and an IPv4 address of which the daemon listens on
+    /// one: the second is tried too if the first does not answer at once.
+    pub(crate) async fn dial(&self, options: &Options, config: ClientConfig) -> Result<Dialled, ConnectError> {
+        let (first, second) = resolve(&options.address).await?;
+        let first = self.attempt(first, options, config.clone());
+        let Some(second) = second else { return first.await };
+        tokio::pin!(first);
+        if let Ok(outcome) = timeout(HEAD_START, &mut first).await {
+            return match outcome {
+                Ok(dialled) => Ok(dialled),
+                Err(_) => self.attempt(second, options, config).await,
+            };
+        }
+        let second = self.attempt(second, options, config);
+        tokio::pin!(second);
+        tokio::select! {
+            outcome = &mut first => match outcome {
+                Ok(dialled) => Ok(dialled),
+                Err(_) => second.await,
+            },
+            outcome = &mut second => match outcome {
+                Ok(dialled) => Ok(dialled),
+                Err(_) => first.await,
+            },
+        }
+    }
+
+    async fn attempt(
         &self,
+        address: SocketAddr,
         options: &Options,
         config: ClientConfig,
     ) -> Result<Dialled, ConnectError> {
-        let address = resolve(&options.address).await?;
         let host = options.address.rsplit_once(':').map_or(options.address.as_str(), |(host, _)| host);
         let name = options.server_name.as_deref().unwrap_or(host.trim_matches(['[', ']']));
-        let connecting = self
-            .endpoint
-            .connect_with(config, address, name)
-            .map_err(|_| ConnectError::ServerName(name.to_owned()))?;
+        let connecting =
+            self.endpoint.connect_with(config, address, name).map_err(|error| match error {
+                quinn::ConnectError::InvalidServerName(name) => ConnectError::ServerName(name),
+                other => ConnectError::Socket(io::Error::other(other)),
+            })?;
         let limit = options.common.timeout;
         let timed_out = || ConnectError::Timeout { address: options.address.clone(), after: limit };
         let connection = match timeout(limit, connecting).await {
@@ -102,10 +132,12 @@ impl Dialer {
     }
 }
 
-pub(super) async fn resolve(address: &str) -> Result<SocketAddr, ConnectError> {
+/// The first address of the name, and the first one of the other family.
+async fn resolve(address: &str) -> Result<(SocketAddr, Option<SocketAddr>), ConnectError> {
     let trouble = |source| ConnectError::Address { address: address.to_owned(), source };
-    let mut found = tokio::net::lookup_host(address).await.map_err(trouble)?;
-    found.next().ok_or_else(|| trouble(std::io::Error::other("it has no address")))
+    let found: Vec<_> = tokio::net::lookup_host(address).await.map_err(trouble)?.collect();
+    let first = *found.first().ok_or_else(|| trouble(io::Error::other("it has no address")))?;
+    Ok((first, found.into_iter().find(|other| other.is_ipv6() != first.is_ipv6())))
 }
 
 /// TLS 1.3 only, without 0-RTT, with keep-alive and few acknowledgements.

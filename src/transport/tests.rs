@@ -199,7 +199,7 @@ impl Daemon {
     async fn raw(&self, alpn: &[&[u8]]) -> Result<Raw, ConnectError> {
         let options = self.options(GOOD, Encoding::Bincode);
         let config = client_config(&options.ca, alpn)?;
-        let dialled = Dialer::new(false)?.dial(&options, config).await?;
+        let dialled = Dialer::new()?.dial(&options, config).await?;
         Ok(Raw { dialled, decoder: FrameDecoder::new() })
     }
 
@@ -734,6 +734,20 @@ fn the_certificate_is_checked() {
         assert!(matches!(shown, Err(ConnectError::Certificate(_))), "{shown:?}");
         options.ca = Ca::Fingerprint(daemon.identity.fingerprint);
         Client::connect(&options).await.expect("a pinned certificate may bear any name");
+    });
+}
+
+#[test]
+fn a_name_with_two_addresses_is_tried_on_both() {
+    on_an_arbiter(async {
+        let daemon = Daemon::start(Settings::default());
+        let mut options = daemon.options(GOOD, Encoding::Bincode);
+        let port = daemon.endpoint.local_addr().expect("it listens").port();
+        // On most machines ::1 as well, where nobody listens.
+        options.address = format!("localhost:{port}");
+        Client::connect(&options).await.expect("it connects");
+        options.address = "no-port".to_owned();
+        assert!(matches!(Client::connect(&options).await, Err(ConnectError::Address { .. })));
     });
 }
 
