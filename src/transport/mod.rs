@@ -32,6 +32,9 @@ pub use counters::Counters;
 pub use endpoint::Endpoint;
 pub use outbox::{Bounds, Class, Outbox, Overload};
 
+pub(crate) use connection::{read_into, reason_of_code};
+pub(crate) use endpoint::fewer_acks;
+
 use crate::protocol::{Encoding, Request, words::GoAwayReason};
 
 /// What the transport needs from whoever understands the requests. Called on the arbiter that drives the connection.
