@@ -13,8 +13,8 @@ use super::{
     disk::{Disk, DiskFile},
     error::Error,
     format::{
-        DATA, FORMAT, Frame, Header, IDENTITY, LogId, MARKS, Mark, SECTOR, Sector, Unfit, decode_identity,
-        encode_identity, parse_segment_name, seed, segment_name,
+        BLOCK, DATA, FORMAT, Frame, Header, IDENTITY, LogId, MARKS, Mark, SECTOR, Sector, Unfit,
+        decode_identity, encode_identity, parse_segment_name, seed, segment_name,
     },
     log::{Forgetting, Log, Spares, remove},
     segment::{SPARES, Segment, make_spare},
@@ -168,9 +168,20 @@ fn find_segments(disk: &dyn Disk, names: &[String]) -> Result<Vec<Found>, Error>
 /// Reads a segment's header and marks.
 pub(super) fn inspect(file: Box<dyn DiskFile>, name: String, first: u64) -> Result<Found, Error> {
     let header = Header::decode(&read_sector(&*file, &name, 0)?).map_err(|e| unfit(&e, &name, first))?;
+    let length = file.length().map_err(|e| Error::io("reading", &name, e))?;
     if header.first != first {
         let what = format!("it is a copy of {}", segment_name(header.first));
         return Err(Error::Foreign { file: name, what });
+    }
+    if length < header.size {
+        // A segment has its full length before it gets its name.
+        return Err(Error::Damaged {
+            file: name,
+            offset: length,
+            position: Position(first),
+            durable: Position(first - 1),
+            what: "the file was cut short",
+        });
     }
     let mut mark: Option<Mark> = None;
     for offset in MARKS {
@@ -353,25 +364,23 @@ fn rewrite(segment: &Found, end: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Zeroes all after the last record, and gives a file that is too short its length back. What is left there of an
-/// unfinished batch could otherwise look like the continuation of the next one. Says how many bytes that were.
+/// Zeroes all after the last record. What is left there of an unfinished batch could otherwise look like the
+/// continuation of the next one. Says how many bytes that were.
 fn clear(segment: &Found, end: u64) -> Result<u64, Error> {
+    const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
     let Found { file, name, header, .. } = segment;
-    let length = file.length().map_err(|e| Error::io("reading", name, e))?;
     let mut window = Window::new(&**file, header.size, PIECE);
     let (mut at, mut cut) = (end, 0);
     while at < header.size {
         let bytes = window.at(at, 1).map_err(|e| Error::io("reading", name, e))?;
-        let next = at + bytes.len() as u64;
-        let dirt = bytes.iter().rposition(|&byte| byte != 0);
-        if let Some(dirt) = dirt {
+        let block = &bytes[..bytes.len().min(ZEROS.len())];
+        let zeros = &ZEROS[..block.len()];
+        if block != zeros {
+            let dirt = block.iter().rposition(|&byte| byte != 0).unwrap_or_default();
             cut = at + dirt as u64 + 1 - end;
+            file.write_at(zeros, at).map_err(|e| Error::io("clearing", name, e))?;
         }
-        if dirt.is_some() || next > length {
-            let zeros = vec![0; bytes.len()];
-            file.write_at(&zeros, at).map_err(|e| Error::io("clearing", name, e))?;
-        }
-        at = next;
+        at += zeros.len() as u64;
     }
     Ok(cut)
 }
