@@ -9,3 +9,4 @@ pub mod journal;
 pub mod metrics;
 pub mod protocol;
 pub mod routing;
+pub mod transport;

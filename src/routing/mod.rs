@@ -16,6 +16,7 @@ pub mod queue;
 pub mod recovery;
 pub mod refusal;
 pub mod roster;
+pub mod undeliverable;
 pub mod words;
 pub mod workspace;
 

@@ -9,6 +9,7 @@ mod direction;
 mod frames;
 mod golden;
 mod manual;
+mod python;
 mod round_trip;
 mod sample;
 mod value;

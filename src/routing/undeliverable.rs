@@ -1,0 +1,216 @@
+//! What happens to a tell that nobody is there to take: the sender gets the answer that it would wait for for ever, and whoever
+//! asked is told that there is no such thing. The same function serves the actors and the simulation.
+
+use smol_str::SmolStr;
+
+use super::{
+    Refusal, ReplyTo, Tell, WhyNot,
+    agent::{self, End},
+    conversation::{self, Unserved},
+    group::{self, Standing},
+    words::{FallbackReason, Ticket},
+    workspace,
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, ConversationId, GroupId},
+};
+
+/// What an undeliverable tell leads to.
+#[derive(Debug, Default)]
+pub struct Undelivered {
+    /// To be told instead, in this order.
+    pub tells: Vec<Tell>,
+    /// Refused: nothing was recorded, so it waits for no newer position than the workspace's newest.
+    pub refused: Option<(ReplyTo, Refusal)>,
+}
+
+impl Undelivered {
+    fn refuse(ticket: &Ticket) -> Self {
+        Self::default().and_refuse(ticket)
+    }
+
+    fn and_refuse(mut self, ticket: &Ticket) -> Self {
+        self.refused = ticket.reply_to.map(|reply_to| (reply_to, Refusal::NotFound));
+        self
+    }
+
+    fn tell(tells: impl IntoIterator<Item = Tell>) -> Self {
+        Self { tells: tells.into_iter().collect(), refused: None }
+    }
+}
+
+/// What to do with a tell whose receiver the directory does not know. Two commands make their receiver and come here only when
+/// that is not possible: `Open` with the conversation's own id, and `Put`.
+#[must_use]
+pub fn undeliverable(tell: Tell) -> Undelivered {
+    match tell {
+        Tell::Workspace(command) => to_workspace(command),
+        Tell::Group(id, command) => to_group(&id, command),
+        Tell::Agent(id, command) => to_agent(id, command),
+        Tell::Conversation(id, command) => to_conversation(id, command),
+    }
+}
+
+fn to_workspace(command: workspace::Command) -> Undelivered {
+    match command {
+        workspace::Command::Open { ticket, .. }
+        | workspace::Command::Reopen { ticket, .. }
+        | workspace::Command::PutAgent { ticket, .. }
+        | workspace::Command::RemoveAgent { ticket, .. }
+        | workspace::Command::MintToken { ticket, .. }
+        | workspace::Command::RevokeToken { ticket, .. } => Undelivered::refuse(&ticket),
+        workspace::Command::Closed { .. } => Undelivered::default(),
+    }
+}
+
+/// The group is not in the configuration any more: what would wait there can't.
+fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
+    let removed = Unserved::Because(FallbackReason::GroupRemoved);
+    let unserved = |conversation, stay| {
+        let command = conversation::Command::Unserved { stay, why: removed };
+        Undelivered::tell([Tell::Conversation(conversation, command)])
+    };
+    match command {
+        group::Command::Enqueue(waiting) => unserved(waiting.conversation, waiting.stay),
+        group::Command::WaitedTooLong { conversation, stay } => unserved(conversation, stay),
+        // It was proposed while the group still was there: the conversation's answer comes back as an `Enqueue`.
+        group::Command::ProposalRefused { conversation, .. } => {
+            let command = conversation::Command::AskWaiting { group: id.clone() };
+            Undelivered::tell([Tell::Conversation(conversation, command)])
+        }
+        group::Command::RequestEntry { ticket, .. } => Undelivered::refuse(&ticket),
+        group::Command::Leave { .. }
+        | group::Command::Member { .. }
+        | group::Command::MemberGone { .. }
+        | group::Command::ProposalGranted { .. }
+        | group::Command::Forgotten { .. }
+        | group::Command::Start
+        | group::Command::PolicyChanged
+        | group::Command::Quarantine(_) => Undelivered::default(),
+    }
+}
+
+fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
+    match command {
+        agent::Command::Put { ticket, .. }
+        | agent::Command::Remove { ticket }
+        | agent::Command::SetPresence { ticket, .. }
+        | agent::Command::Invite { ticket, .. } => Undelivered::refuse(&ticket),
+        agent::Command::Claim { purpose, .. } => {
+            purpose.ticket().map_or_else(Undelivered::default, Undelivered::refuse)
+        }
+        agent::Command::Reserve { conversation, decision, .. } => {
+            let group = decision.group;
+            let why_not = WhyNot::Removed;
+            let refused =
+                group::Command::ProposalRefused { conversation, agent: id, why_not, standing: nobody() };
+            let gone = group::Command::MemberGone { agent: id };
+            Undelivered::tell([Tell::Group(group.clone(), refused), Tell::Group(group, gone)])
+        }
+        agent::Command::StillThere { conversation, epoch } => {
+            let command = conversation::Command::OwnerAbsent { agent: id, epoch };
+            Undelivered::tell([Tell::Conversation(conversation, command)])
+        }
+        agent::Command::Describe { group } => {
+            Undelivered::tell([Tell::Group(group, group::Command::MemberGone { agent: id })])
+        }
+        agent::Command::SessionOpened
+        | agent::Command::SessionLost
+        | agent::Command::Confirm { .. }
+        | agent::Command::Release { .. }
+        | agent::Command::Holds { .. }
+        | agent::Command::PolicyChanged
+        | agent::Command::Quarantine(_)
+        | agent::Command::Tick => Undelivered::default(),
+    }
+}
+
+/// How an agent stands that does not exist.
+fn nobody() -> Standing {
+    Standing {
+        name: SmolStr::default(),
+        why_not: Some(WhyNot::Removed),
+        full: WhyNot::AtCap,
+        present: false,
+        cap: 0,
+        taken: 0,
+        last_assigned: Timestamp::default(),
+    }
+}
+
+fn to_conversation(id: ConversationId, command: conversation::Command) -> Undelivered {
+    match command {
+        conversation::Command::Open { opening, ticket } => {
+            let (visitor, channel) = (opening.visitor, opening.channel.clone());
+            let closed = workspace::Command::Closed { visitor, channel, conversation: id };
+            if opening.asked == id {
+                return Undelivered::tell([Tell::Workspace(closed)]).and_refuse(&ticket);
+            }
+            // The workspace took it for the one that the visitor has open: it forgets that, and opens the new one.
+            let again = workspace::Command::Open { opening, ticket };
+            Undelivered::tell([Tell::Workspace(closed), Tell::Workspace(again)])
+        }
+        conversation::Command::Granted(granted) => {
+            let end = End::Freed;
+            let release = agent::Command::Release { conversation: id, epoch: granted.epoch, end };
+            let freed = Undelivered::tell([Tell::Agent(granted.agent, release)]);
+            match granted.purpose.ticket() {
+                Some(ticket) => freed.and_refuse(ticket),
+                None => freed,
+            }
+        }
+        conversation::Command::AskHeld { agent } => {
+            let command = agent::Command::Holds { conversation: id, epoch: 0, held: None };
+            Undelivered::tell([Tell::Agent(agent, command)])
+        }
+        conversation::Command::AskWaiting { group } => {
+            Undelivered::tell([Tell::Group(group, group::Command::Leave { conversation: id })])
+        }
+        conversation::Command::Ask { ticket, .. }
+        | conversation::Command::Admitted { ticket, .. }
+        | conversation::Command::Invitable { ticket, .. }
+        | conversation::Command::ReopenGranted { ticket } => Undelivered::refuse(&ticket),
+        conversation::Command::Announce { .. }
+        | conversation::Command::Unserved { .. }
+        | conversation::Command::AgentGone { .. }
+        | conversation::Command::OwnerAbsent { .. }
+        | conversation::Command::VisitorPresent(_)
+        | conversation::Command::Tick => Undelivered::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{conversation::Ask, words::By};
+
+    fn ticket() -> Ticket {
+        let reply_to = Some(ReplyTo { connection: 3, request: 4 });
+        Ticket { by: By::Supervisor, groups: None, key: None, reply_to }
+    }
+
+    fn conversation() -> ConversationId {
+        ConversationId::from_bytes([1; 16])
+    }
+
+    #[test]
+    fn whoever_asks_is_told_that_there_is_no_such_thing() {
+        let command = conversation::Command::Ask { ask: Ask::Close, ticket: ticket() };
+        let back = undeliverable(Tell::Conversation(conversation(), command));
+        let expected = (ReplyTo { connection: 3, request: 4 }, Refusal::NotFound);
+        assert_eq!(back.refused, Some(expected));
+        assert!(back.tells.is_empty());
+    }
+
+    #[test]
+    fn an_agent_that_asks_after_a_lost_conversation_frees_the_slot() {
+        let agent = AgentId::from_bytes([2; 16]);
+        let back =
+            undeliverable(Tell::Conversation(conversation(), conversation::Command::AskHeld { agent }));
+        let [Tell::Agent(to, agent::Command::Holds { held: None, .. })] = back.tells.as_slice() else {
+            panic!("the slot would be leaked: {back:?}")
+        };
+        assert_eq!(*to, agent);
+    }
+}
