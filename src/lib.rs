@@ -1,6 +1,7 @@
 //! maitred, the maître d' of live chat: a routing daemon that stands behind a chat frontend and decides, for every
 //! conversation, who answers it.
 
+pub mod actors;
 pub mod clock;
 pub mod codec;
 pub mod config;
@@ -9,3 +10,4 @@ pub mod journal;
 pub mod metrics;
 pub mod protocol;
 pub mod routing;
+pub mod transport;

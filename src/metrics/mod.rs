@@ -13,6 +13,7 @@ use std::{
 
 mod agents;
 mod buckets;
+pub mod exporter;
 mod group;
 mod process;
 mod registry;

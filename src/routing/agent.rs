@@ -13,7 +13,7 @@ use super::{
     conversation::{self, Granted, Purpose},
     group::{self, Standing},
     keys::Keys,
-    words::{By, Presence, Ticket},
+    words::{By, Presence, ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -477,6 +477,17 @@ impl Machine for Agent {
         Ok(())
     }
 
+    fn asker(command: &Command) -> Option<ReplyTo> {
+        match command {
+            Command::Put { ticket, .. }
+            | Command::Remove { ticket }
+            | Command::SetPresence { ticket, .. }
+            | Command::Invite { ticket, .. } => ticket.reply_to,
+            Command::Claim { purpose, .. } => purpose.ticket().and_then(|ticket| ticket.reply_to),
+            _ => None,
+        }
+    }
+
     fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
         let grace = match self.liveness {
             Liveness::Grace { until } => Some(until),
@@ -773,4 +784,3 @@ impl Agent {
         self.tell_groups(cx, out);
     }
 }
-

@@ -12,7 +12,7 @@ use super::{
     policy::{GroupPolicy, WhenEmpty},
     queue::{Admits, Place, Queue},
     roster::{Change, Roster},
-    words::{FallbackReason, Priority, QueueCause, Strategy, Ticket},
+    words::{FallbackReason, Priority, QueueCause, ReplyTo, Strategy, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -331,6 +331,13 @@ impl Machine for Group {
             Command::Quarantine(locked) => self.quarantine(cx, locked, out),
         }
         Ok(())
+    }
+
+    fn asker(command: &Command) -> Option<ReplyTo> {
+        match command {
+            Command::RequestEntry { ticket, .. } => ticket.reply_to,
+            _ => None,
+        }
     }
 
     fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
@@ -703,4 +710,3 @@ impl Group {
         Some((agent, self.roster.answered(agent, conversation)))
     }
 }
-

@@ -62,6 +62,9 @@ pub trait Machine {
         out: &mut Out<Self::Event>,
     ) -> Result<(), Refused>;
 
+    /// Who waits for the answer to a command: told `Failed` if the machine falls over it.
+    fn asker(command: &Self::Command) -> Option<ReplyTo>;
+
     /// When it next wants its `Tick`, though nobody asked.
     fn next_deadline(&self, cx: &Context<'_>) -> Option<Timestamp>;
 }

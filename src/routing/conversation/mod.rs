@@ -25,7 +25,7 @@ use super::{
     agent::{self, Held},
     group::{self, Waiting},
     keys::Keys,
-    words::{By, FallbackReason, OfferOutcome, Priority, Ticket},
+    words::{By, FallbackReason, OfferOutcome, Priority, ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -576,6 +576,18 @@ impl Machine for Conversation {
         Ok(())
     }
 
+    fn asker(command: &Command) -> Option<ReplyTo> {
+        match command {
+            Command::Open { ticket, .. }
+            | Command::Ask { ticket, .. }
+            | Command::Admitted { ticket, .. }
+            | Command::Invitable { ticket, .. }
+            | Command::ReopenGranted { ticket } => ticket.reply_to,
+            Command::Granted(granted) => granted.purpose.ticket().and_then(|ticket| ticket.reply_to),
+            _ => None,
+        }
+    }
+
     fn next_deadline(&self, cx: &Context<'_>) -> Option<Timestamp> {
         let place = match &self.state {
             State::Waiting(stay) => {
@@ -684,4 +696,3 @@ impl Conversation {
         }
     }
 }
-
