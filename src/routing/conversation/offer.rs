@@ -272,7 +272,8 @@ impl Conversation {
             return;
         }
         stay.ask_at = Some(cx.now + super::ASK_AGAIN);
-        let command = group::Command::WaitedTooLong { conversation: self.id, stay: stay.number };
+        let tried = stay.tried.to_vec();
+        let command = group::Command::WaitedTooLong { conversation: self.id, stay: stay.number, tried };
         out.tell_group(&stay.group, command);
     }
 
