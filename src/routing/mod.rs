@@ -20,6 +20,9 @@ pub mod undeliverable;
 pub mod words;
 pub mod workspace;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

@@ -102,9 +102,18 @@ struct Invitation {
 /// An offer that ended without being accepted.
 #[derive(Debug, Clone, Copy)]
 struct Past {
-    agent: AgentId,
+    whom: Whom,
     offer: u32,
     outcome: OfferOutcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    One(AgentId),
+    /// Everybody it was announced to who had not answered, but the one who took it.
+    Others {
+        than: Option<AgentId>,
+    },
 }
 
 /// In exactly one place (S1).
@@ -411,11 +420,17 @@ impl Conversation {
 
     /// How an offer to an agent ended, if it is remembered.
     pub(super) fn past_outcome(&self, agent: AgentId, offer: u32) -> Option<OfferOutcome> {
-        self.past
-            .iter()
-            .rev()
-            .find(|past| past.agent == agent && past.offer == offer)
-            .map(|past| past.outcome)
+        let of_offer = || self.past.iter().rev().filter(|past| past.offer == offer);
+        let own = of_offer().find(|past| past.whom == Whom::One(agent));
+        let shared = || {
+            of_offer().find(|past| matches!(past.whom, Whom::Others { than } if than != Some(agent)))
+        };
+        own.or_else(shared).map(|past| past.outcome)
+    }
+
+    /// Whether an offer that ended was made to this agent by name.
+    fn was_offered(&self, agent: AgentId, offer: u32) -> bool {
+        self.past.iter().any(|past| past.offer == offer && past.whom == Whom::One(agent))
     }
 
     fn invitation_of(&self, agent: AgentId) -> Option<PendingOffer> {
