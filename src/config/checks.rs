@@ -13,6 +13,9 @@ use super::{
 /// The group that every workspace has.
 const EVERYONE: &str = "everyone";
 
+/// The word for no group.
+const NOBODY: &str = "none";
+
 /// Most groups that one conversation may pass through by overflow (design §4).
 const CHAIN_MAX: usize = 4;
 
@@ -46,6 +49,14 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
         for (workspace, (_, table)) in config.workspaces.iter().zip(&workspaces) {
             check.policies(workspace, table, defaults(root));
         }
+    }
+}
+
+/// Warns of a file that leaves the example workspace in place, which is rarely what its writer wants.
+pub(super) fn own_workspace(root: &Table, findings: &mut Vec<Finding>) {
+    if root.get("workspace").is_some_and(|value| value.at.source == 0) {
+        let message = "the file defines no workspace: the built-in example `demo` is served".to_owned();
+        Check { findings }.warn(None, message, "add a [[workspace]]");
     }
 }
 
@@ -111,11 +122,13 @@ impl Check<'_> {
     }
 
     fn reserved(&mut self, workspace: &Table) {
-        for (_, group) in workspace.tables("group") {
-            if let Some(value) = group.get("name").filter(|value| value.text() == Some(EVERYONE)) {
-                let help = "every workspace has it already: all its agents are members";
-                self.error(&value.at, "\"everyone\" can't be defined".to_owned(), "another name", help);
-            }
+        for value in workspace.tables("group").filter_map(|(_, group)| group.get("name")) {
+            let help = match value.text() {
+                Some(EVERYONE) => "every workspace has it already: all its agents are members",
+                Some(NOBODY) => "as a `default_group` it means that there is none",
+                _ => continue,
+            };
+            self.error(&value.at, format!("{} can't be defined", value.described()), "another name", help);
         }
     }
 
@@ -133,10 +146,10 @@ impl Check<'_> {
                     format!("default_group {name:?} is disabled: what nobody sent anywhere gets a fallback");
                 self.warn(Some(value.at.clone()), message, "enable it, or name another");
             }
-            None if name != EVERYONE && name != "none" => {
+            None if name != EVERYONE && name != NOBODY => {
                 let within = workspace.text("name").unwrap_or("?");
                 let message = format!("default_group {name:?} is not a group of workspace {within:?}");
-                self.error(&value.at, message, &known(lines, &["everyone", "none"]), "");
+                self.error(&value.at, message, &known(lines, &[EVERYONE, NOBODY]), "");
             }
             _ => {}
         }
@@ -376,7 +389,8 @@ fn says_no(table: &Table, key: &str) -> bool {
 }
 
 fn known(lines: &BTreeMap<&str, Line<'_>>, more: &[&str]) -> String {
-    let names: Vec<&str> = lines.keys().copied().chain(more.iter().copied()).collect();
+    let own = lines.keys().copied().filter(|name| *name != EVERYONE);
+    let names: Vec<&str> = own.chain(more.iter().copied()).collect();
     match names.as_slice() {
         [] => "a group of the workspace, which has none".to_owned(),
         names => format!("one of {}", names.join(", ")),

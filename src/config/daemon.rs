@@ -3,11 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
+    measures::{DAY, GIB, HOUR, KIB, MIB, MINUTE, Size, Wait, ms, secs},
     section::{section, words},
-    values::{
-        DAY, FilePath, GIB, HOUR, KIB, MIB, MINUTE, Optional, OrWord, Rule as _, Size, Wait, Whole, address,
-        choice, ms, secs,
-    },
+    values::{FilePath, Optional, OrWord, Whole, address, choice},
 };
 
 section! {
@@ -91,9 +89,6 @@ section! {
         }
     }
 }
-
-/// Bytes of the longest frame, both ways. Part of the protocol, so no key.
-pub const FRAME_MAX: u64 = 64 * KIB;
 
 section! {
     /// `[limits]`: what connections may use. Reaching one is a counted refusal.

@@ -6,6 +6,7 @@
 
 mod checks;
 mod daemon;
+mod measures;
 mod problem;
 mod section;
 #[cfg(test)]
@@ -14,14 +15,16 @@ mod tree;
 mod values;
 mod workspace;
 
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use problem::{Finding, Place, Source, Sources};
 use section::{Scope, Section, Written, section};
 
-pub use daemon::{
-    Admin, AgentLimits, FRAME_MAX, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits,
-};
+pub use daemon::{Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits};
 pub use problem::{Problem, Problems};
 pub use workspace::{Agent, Defaults, Group, GroupPolicy, Strategy, WhenEmpty, Workspace, WorkspaceSettings};
 
@@ -113,6 +116,7 @@ fn load_text(
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Loaded, Problems> {
     let mut sources = vec![Source::File { name: EMBEDDED_NAME.to_owned(), text: EMBEDDED.to_owned() }];
+    let has_file = file.is_some();
     sources.extend(file.map(|(name, text)| Source::File { name, text }));
     let mut findings = Vec::new();
     let mut root = tree::Table::default();
@@ -126,6 +130,9 @@ fn load_text(
     root.overlay(tree::variables(env, &mut sources, &mut findings));
     let config = read_root(&root, &mut findings);
     checks::check(&root, config.as_ref(), &mut findings);
+    if has_file {
+        checks::own_workspace(&root, &mut findings);
+    }
     let refused = findings.iter().any(|finding| !finding.warning);
     let problems = told(findings, &sources);
     match config {
@@ -142,9 +149,10 @@ fn read_root(root: &tree::Table, findings: &mut Vec<Finding>) -> Option<Config> 
     Config::read(&scope, findings).filter(|_| known)
 }
 
-/// In the order of the texts, and each once: an inherited value is read, and refused, by every heir.
+/// In the order of the texts, those without a place last. Each once: every heir of a wrong value refuses it.
 fn told(mut findings: Vec<Finding>, sources: &Sources) -> Vec<Problem> {
     findings.sort();
+    findings.sort_by_key(|finding| finding.at.is_none());
     findings.dedup();
     findings.into_iter().map(|finding| Problem::new(finding, sources)).collect()
 }
@@ -171,32 +179,19 @@ impl Config {
     /// Keys that differ in `new` and that only a restart can change, such as `server.listen`.
     #[must_use]
     pub fn needs_restart(&self, new: &Self) -> Vec<String> {
-        let sections = |config: &Self| {
-            [
-                ("server", config.server.write()),
-                ("admin", config.admin.write()),
-                ("journal", config.journal.write()),
-            ]
-        };
-        let flat = |config: &Self| -> Vec<(String, toml::Value)> {
-            let keys = |(section, keys): (&str, section::Keys)| {
-                let named = move |(key, value): (&str, Written)| match value {
-                    Written::Value(value) => Some((format!("{section}.{key}"), value)),
-                    Written::Section(_) | Written::Sections(_) => None,
-                };
-                keys.into_iter().filter_map(named).collect::<Vec<_>>()
+        let flat = |config: &Self| -> BTreeMap<String, Written> {
+            let named = |section: &'static str, keys: section::Keys| {
+                keys.into_iter().map(move |(key, value)| (format!("{section}.{key}"), value))
             };
-            sections(config).into_iter().flat_map(keys).collect()
+            let server = named("server", config.server.write());
+            server
+                .chain(named("admin", config.admin.write()))
+                .chain(named("journal", config.journal.write()))
+                .collect()
         };
         let (old, new) = (flat(self), flat(new));
-        let changed = old
-            .iter()
-            .filter(|pair| !new.contains(pair))
-            .chain(new.iter().filter(|pair| !old.contains(pair)));
-        let mut keys: Vec<String> = changed.map(|(key, _)| key.clone()).collect();
-        keys.sort();
-        keys.dedup();
-        keys
+        let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        keys.into_iter().filter(|key| old.get(*key) != new.get(*key)).cloned().collect()
     }
 
     /// The workspace of that name.

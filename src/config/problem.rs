@@ -185,8 +185,8 @@ impl fmt::Display for Problems {
             write!(f, "{problem}\n\n")?;
         }
         match self.errors() {
-            1 => write!(f, "1 error in the configuration; nothing was changed"),
-            errors => write!(f, "{errors} errors in the configuration; nothing was changed"),
+            1 => write!(f, "1 error in the configuration"),
+            errors => write!(f, "{errors} errors in the configuration"),
         }
     }
 }

@@ -24,10 +24,22 @@ pub(super) trait Section: Sized {
 pub(super) type Keys = Vec<(&'static str, Written)>;
 
 /// A value as it would be written in a file.
+#[derive(PartialEq)]
 pub(super) enum Written {
     Value(toml::Value),
     Section(Keys),
     Sections(Vec<Keys>),
+}
+
+/// Adds a key, unless it holds what is said by leaving it out.
+pub(super) fn put<R: Rule>(keys: &mut Keys, key: &'static str, rule: &R, out: &R::Out) {
+    keys.extend(rule.write(out).map(|value| (key, Written::Value(value))));
+}
+
+impl Written {
+    pub(super) fn all<S: Section>(sections: &[S]) -> Self {
+        Self::Sections(sections.iter().map(Section::write).collect())
+    }
 }
 
 impl Serialize for Written {
@@ -175,13 +187,16 @@ pub(super) fn known_only(table: &Table, keys: &[&str], title: &str, findings: &m
     let mut all = true;
     for (key, entry) in table.entries.iter().filter(|(key, _)| !keys.contains(&key.as_str())) {
         all = false;
-        let near = nearest(key, keys).map(|near| format!("did you mean `{near}`? "));
+        let help = match nearest(key, keys) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known keys: {}", keys.join(", ")),
+        };
         findings.push(Finding {
             at: Some(entry.key.clone()),
             warning: false,
             message: format!("{title} has no key `{key}`"),
             expected: String::new(),
-            help: format!("{}known keys: {}", near.unwrap_or_default(), keys.join(", ")),
+            help,
         });
     }
     all
@@ -276,14 +291,14 @@ macro_rules! section {
                 })
             }
 
-            #[allow(unused_mut)]
+            #[allow(clippy::vec_init_then_push, reason = "a section may have sub-sections only")]
             fn write(&self) -> $crate::config::section::Keys {
                 let mut keys = Vec::new();
-                $($(keys.extend($own_rule.write(&self.$own).map(|value| (stringify!($own), $crate::config::section::Written::Value(value))));)*)?
-                $($(keys.extend($inh_rule.write(&self.$inh).map(|value| (stringify!($inh), $crate::config::section::Written::Value(value))));)*)?
+                $($($crate::config::section::put(&mut keys, stringify!($own), &$own_rule, &self.$own);)*)?
+                $($($crate::config::section::put(&mut keys, stringify!($inh), &$inh_rule, &self.$inh);)*)?
                 $($(keys.extend(self.$flat.write());)*)?
                 $($(keys.push((stringify!($sec), $crate::config::section::Written::Section(self.$sec.write())));)*)?
-                $($(keys.push(($list_key, $crate::config::section::Written::Sections(self.$list.iter().map(|each| each.write()).collect())));)*)?
+                $($(keys.push(($list_key, $crate::config::section::Written::all(&self.$list)));)*)?
                 keys
             }
         }

@@ -30,7 +30,7 @@ pub(super) enum Kind {
     Other(&'static str),
 }
 
-/// Values by key. `at` is the header's place.
+/// Values by key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     pub(super) entries: BTreeMap<String, Entry>,

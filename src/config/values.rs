@@ -1,8 +1,6 @@
 //! What a key may hold: how it is read, what is said when it is wrong, how it is written out again.
 
-use std::{
-    marker::PhantomData, net::SocketAddr, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration,
-};
+use std::{marker::PhantomData, net::SocketAddr, ops::RangeInclusive, path::PathBuf, str::FromStr};
 
 use smol_str::SmolStr;
 
@@ -43,121 +41,16 @@ pub(super) struct Wrong {
 }
 
 /// Notes that `value` is wrong and has a remedy.
-fn refuse<T>(value: &Value, what: &str, expected: String, help: &str, wrongs: &mut Vec<Wrong>) -> Option<T> {
+pub(super) fn refuse<T>(
+    value: &Value,
+    what: &str,
+    expected: String,
+    help: &str,
+    wrongs: &mut Vec<Wrong>,
+) -> Option<T> {
     let message = format!("{} {what}", value.described());
     wrongs.push(Wrong { at: value.at.clone(), message, expected, help: help.to_owned() });
     None
-}
-
-// === durations ===
-
-/// A duration, written as a whole number and a unit: `"45s"`.
-pub(super) struct Wait(pub(super) RangeInclusive<Duration>);
-
-const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-
-/// A duration in the notation of the file, in the largest unit that leaves a whole number.
-pub(super) fn shown(wait: Duration) -> String {
-    let ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-    let (unit, size) =
-        UNITS.iter().rev().find(|(_, size)| ms >= *size && ms % size == 0).unwrap_or(&UNITS[0]);
-    if ms == 0 { "0s".to_owned() } else { format!("{}{unit}", ms / size) }
-}
-
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, size) = UNITS.iter().find(|(name, _)| *name == unit.trim_start())?;
-    number.parse::<u64>().ok()?.checked_mul(*size).map(Duration::from_millis)
-}
-
-impl Rule for Wait {
-    type Out = Duration;
-
-    fn read(&self, value: &Value, wrongs: &mut Vec<Wrong>) -> Option<Duration> {
-        let unit = "a duration is a whole number and a unit (ms, s, m, h or d), in quotes: \"45s\"";
-        match value.text().map(|text| (text, duration(text))) {
-            Some((_, Some(wait))) if self.0.contains(&wait) => Some(wait),
-            Some((_, Some(wait))) => {
-                let what = if wait < *self.0.start() { "is too short" } else { "is too long" };
-                refuse(value, what, self.expected(), "", wrongs)
-            }
-            Some((text, None)) if text.starts_with('-') => {
-                refuse(value, "is negative", self.expected(), unit, wrongs)
-            }
-            _ => refuse(value, "is not a duration", self.expected(), unit, wrongs),
-        }
-    }
-
-    fn write(&self, wait: &Duration) -> Option<toml::Value> {
-        Some(shown(*wait).into())
-    }
-
-    fn expected(&self) -> String {
-        format!("a duration from \"{}\" to \"{}\"", shown(*self.0.start()), shown(*self.0.end()))
-    }
-}
-
-/// Milliseconds, to write the bounds of a [`Wait`].
-pub(super) const fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-/// Seconds, likewise.
-pub(super) const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
-pub(super) const MINUTE: u64 = 60;
-pub(super) const HOUR: u64 = 60 * MINUTE;
-pub(super) const DAY: u64 = 24 * HOUR;
-
-// === sizes ===
-
-/// A number of bytes, written as a whole number and a unit: `"64KiB"`.
-pub(super) struct Size(pub(super) RangeInclusive<u64>);
-
-pub(super) const KIB: u64 = 1 << 10;
-pub(super) const MIB: u64 = 1 << 20;
-pub(super) const GIB: u64 = 1 << 30;
-
-const SIZES: [(&str, u64); 4] = [("B", 1), ("KiB", KIB), ("MiB", MIB), ("GiB", GIB)];
-
-fn shown_size(bytes: u64) -> String {
-    let (unit, size) =
-        SIZES.iter().rev().find(|(_, size)| bytes >= *size && bytes % size == 0).unwrap_or(&SIZES[0]);
-    format!("{}{unit}", bytes / size)
-}
-
-fn size(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, size) = SIZES.iter().find(|(name, _)| *name == unit.trim_start())?;
-    number.parse::<u64>().ok()?.checked_mul(*size)
-}
-
-impl Rule for Size {
-    type Out = u64;
-
-    fn read(&self, value: &Value, wrongs: &mut Vec<Wrong>) -> Option<u64> {
-        let unit = "a size is a whole number and a unit (B, KiB, MiB or GiB), in quotes: \"64KiB\"";
-        match value.text().map(size) {
-            Some(Some(bytes)) if self.0.contains(&bytes) => Some(bytes),
-            Some(Some(bytes)) => {
-                let what = if bytes < *self.0.start() { "is too small" } else { "is too large" };
-                refuse(value, what, self.expected(), "", wrongs)
-            }
-            _ => refuse(value, "is not a size", self.expected(), unit, wrongs),
-        }
-    }
-
-    fn write(&self, bytes: &u64) -> Option<toml::Value> {
-        Some(shown_size(*bytes).into())
-    }
-
-    fn expected(&self) -> String {
-        format!("a size from \"{}\" to \"{}\"", shown_size(*self.0.start()), shown_size(*self.0.end()))
-    }
 }
 
 // === numbers and flags ===
@@ -262,6 +155,7 @@ impl Rule for Text {
 
 /// What [`FromStr`] reads and [`ToString`] writes: names, addresses.
 pub(super) struct Parsed<T> {
+    wrong: &'static str,
     expected: &'static str,
     help: &'static str,
     marker: PhantomData<T>,
@@ -272,13 +166,18 @@ const NAME_HELP: &str = "what people read goes into `label` or `display_name`";
 
 /// The name of a workspace, group or channel.
 pub(super) const fn named<T>() -> Parsed<T> {
-    Parsed { expected: NAME, help: NAME_HELP, marker: PhantomData }
+    Parsed { wrong: "is not a name", expected: NAME, help: NAME_HELP, marker: PhantomData }
 }
 
 /// An address to listen on.
 pub(super) const fn address() -> Parsed<SocketAddr> {
     let help = "host names are not looked up here; \"0.0.0.0:4433\" listens on every IPv4 address";
-    Parsed { expected: "an IP address and a port: \"127.0.0.1:4433\"", help, marker: PhantomData }
+    Parsed {
+        wrong: "is not an address",
+        expected: "an IP address and a port: \"127.0.0.1:4433\"",
+        help,
+        marker: PhantomData,
+    }
 }
 
 impl<T: FromStr + ToString> Rule for Parsed<T> {
@@ -287,7 +186,7 @@ impl<T: FromStr + ToString> Rule for Parsed<T> {
     fn read(&self, value: &Value, wrongs: &mut Vec<Wrong>) -> Option<T> {
         match value.text().and_then(|text| text.parse().ok()) {
             Some(out) => Some(out),
-            None => refuse(value, "can't be used here", self.expected(), self.help, wrongs),
+            None => refuse(value, self.wrong, self.expected(), self.help, wrongs),
         }
     }
 
@@ -517,7 +416,7 @@ impl<R: Rule<Out: PartialEq>> Rule for ListOf<R> {
         for value in values {
             match self.0.read(value, wrongs) {
                 Some(item) if out.contains(&item) => {
-                    refuse::<()>(value, "is listed twice", self.expected(), "", wrongs);
+                    refuse::<()>(value, "is listed twice", "each once".to_owned(), "", wrongs);
                 }
                 Some(item) => out.push(item),
                 None => {}

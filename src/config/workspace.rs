@@ -7,11 +7,9 @@ use smol_str::SmolStr;
 use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 
 use super::{
+    measures::{DAY, HOUR, Wait, ms, secs},
     section::{section, words},
-    values::{
-        DAY, Email, Flag, HOUR, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Rule as _, Text, Wait, Whole,
-        choice, ms, named, secs,
-    },
+    values::{Email, Flag, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Text, Whole, choice, named},
 };
 
 /// Longest message of the file to a visitor, in bytes.

@@ -13,7 +13,8 @@ use serde::{
 use smol_str::SmolStr;
 
 use super::{
-    wire::{OutOfRange, Shape, Wire, weight},
+    shape::{OutOfRange, Shape, Wire},
+    wire::weight,
     words::Variable,
 };
 

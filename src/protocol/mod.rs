@@ -3,6 +3,7 @@
 //! Holds: [`Request`], [`Reply`], [`Notice`], [`Frame`]. Knows: ids, time, serde, `codec`. Never: routing, actix,
 //! sockets. Start reading at: `messages!` in `request.rs`; for people with other languages, `docs/protocol.md`.
 
+mod shape;
 mod wire;
 
 pub mod bounded;
@@ -19,9 +20,8 @@ pub use notice::Notice;
 pub use refusal::RefusalCode;
 pub use reply::Reply;
 pub use request::Request;
-pub use wire::{
-    Catalogue, DecodeError, EncodeError, Field, Holds, Message, OutOfRange, Shape, Variant, Wire, weight,
-};
+pub use shape::{Catalogue, Field, Holds, OutOfRange, Shape, Variant, Wire};
+pub use wire::{DecodeError, EncodeError, Message, weight};
 
 /// ALPN name of the bincode encoding.
 pub const ALPN_BINCODE: &[u8] = b"maitred/1";

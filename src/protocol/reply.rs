@@ -351,7 +351,7 @@ wire! { lenient;
     pub struct Minted {
         /// The secret, shown only here; 256 bytes.
         token: Text<256>,
-        /// Its name, for RevokeToken; 64 bytes.
+        /// Its name, for `RevokeToken`; 64 bytes.
         token_id: Text<64>,
         /// When its time is over; absent for never.
         expires: Option<Timestamp>,

@@ -5,13 +5,18 @@ use maitred::protocol::{Catalogue, Encoding, Notice, Reply, Request, frame::HEAD
 /// The request number in all frames made here, except in notices.
 pub(crate) const NUMBER: u32 = 7;
 
+/// From a kind and a body in one encoding to a whole frame in another.
+type Recode = fn(u16, &[u8], Encoding, Encoding) -> Result<Vec<u8>, String>;
+
 /// Requests, replies or notices.
 pub(crate) struct Direction {
     pub(crate) name: &'static str,
     pub(crate) catalogue: &'static [Catalogue],
     pub(crate) number: u32,
     /// Decodes a body and encodes it again, as a whole frame.
-    pub(crate) recode: fn(u16, &[u8], Encoding, Encoding) -> Result<Vec<u8>, String>,
+    pub(crate) recode: Recode,
+    /// Whether a body is taken, whatever could be done with it afterwards.
+    pub(crate) takes: fn(u16, &[u8], Encoding) -> bool,
     /// Whether a bincode body and a JSON body decode to the same message.
     pub(crate) same: fn(u16, &[u8], &[u8]) -> bool,
 }
@@ -29,6 +34,7 @@ macro_rules! direction {
                 $encode.map_err(|error| error.to_string())?;
                 Ok($out)
             },
+            takes: |kind, body, from| $type::decode(from, kind, body).is_ok(),
             same: |kind, bincode, json| {
                 $type::decode(Encoding::Bincode, kind, bincode) == $type::decode(Encoding::Json, kind, json)
             },

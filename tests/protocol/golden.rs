@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, fs, path::PathBuf};
 
-use maitred::protocol::Encoding;
+use maitred::protocol::{Catalogue, Encoding};
 
 use crate::{
     direction::{Direction, body, every_kind, frame},
@@ -51,18 +51,27 @@ pub(crate) fn read(kind: u16, name: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs
 }
 
-fn write(direction: &Direction, kind: u16, name: &str, shape: &maitred::protocol::Shape) {
-    let mut text =
-        format!("# {name}, {} {kind:#06x}: whole frames, each in both encodings\n", direction.name);
-    for number in 0..sample::count(shape) {
-        let value = sample::sample(shape, number);
-        let mut bytes = Vec::new();
-        bincode(shape, &value, &mut bytes);
-        let _ = writeln!(text, "bincode {}", hex(&frame(kind, direction.number, &bytes)));
-        let bytes = json(shape, &value, Style::default());
-        let _ = writeln!(text, "json {}", hex(&frame(kind, direction.number, bytes.as_bytes())));
+/// The pair of frames, bincode and JSON, of a sample, by the second codec.
+pub(crate) fn pair(direction: &Direction, kind: &Catalogue, number: usize) -> (Vec<u8>, Vec<u8>) {
+    let value = sample::sample(kind.shape, number);
+    let mut compact = Vec::new();
+    bincode(kind.shape, &value, &mut compact);
+    let text = json(kind.shape, &value, Style::default());
+    let frame = |body: &[u8]| frame(kind.kind, direction.number, body);
+    (frame(&compact), frame(text.as_bytes()))
+}
+
+/// What belongs into the file of a kind.
+fn contents(direction: &Direction, kind: &Catalogue) -> String {
+    let mut text = format!(
+        "# {}, {} {:#06x}: whole frames, each in both encodings\n",
+        kind.name, direction.name, kind.kind
+    );
+    for number in 0..sample::count(kind.shape) {
+        let (bincode, json) = pair(direction, kind, number);
+        let _ = writeln!(text, "bincode {}\njson {}", hex(&bincode), hex(&json));
     }
-    fs::write(file(kind, name), text).expect("the golden folder can be written");
+    text
 }
 
 /// Every golden file holds what the samples say, decodes, means the same in both encodings, and is what we would send.
@@ -70,9 +79,12 @@ fn write(direction: &Direction, kind: u16, name: &str, shape: &maitred::protocol
 fn golden_bytes_stand() {
     fs::create_dir_all(folder()).expect("the golden folder can be made");
     for (direction, kind) in every_kind() {
+        let path = file(kind.kind, kind.name);
         if regenerating() {
-            write(direction, kind.kind, kind.name, kind.shape);
+            fs::write(&path, contents(direction, kind)).expect("the golden folder can be written");
         }
+        let kept = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(kept == contents(direction, kind), "{} is not what {} is now", path.display(), kind.name);
         let pairs = read(kind.kind, kind.name);
         assert_eq!(pairs.len(), sample::count(kind.shape), "{}: a sample is missing", kind.name);
         for (bincode, json) in pairs {

@@ -31,8 +31,8 @@ pub(crate) fn snake_case(name: &str) -> String {
 }
 
 fn varint(number: u64, out: &mut Vec<u8>) {
-    if number <= 250 {
-        out.push(number as u8);
+    if let Some(byte) = u8::try_from(number).ok().filter(|byte| *byte <= 250) {
+        out.push(byte);
     } else if let Ok(short) = u16::try_from(number) {
         out.push(251);
         out.extend(short.to_le_bytes());
@@ -79,7 +79,9 @@ pub(crate) fn bincode(shape: &Shape, value: &Value, out: &mut Vec<u8>) {
         },
         (Shape::List { item, .. }, Value::List(values)) => {
             varint(values.len() as u64, out);
-            values.iter().for_each(|value| bincode(item, value, out));
+            for value in values {
+                bincode(item, value, out);
+            }
         }
         (Shape::Struct { fields, .. }, Value::Struct(values)) => bincode_fields(fields, values, out),
         (Shape::Enum { variants, .. }, Value::Variant(number, held)) => {
@@ -127,7 +129,7 @@ pub(crate) fn json(shape: &Shape, value: &Value, style: Style) -> String {
         (_, Value::Integer(number)) => number.to_string(),
         (_, Value::Text(text)) => quoted(text),
         (_, Value::Id(bytes)) => {
-            let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = crate::golden::hex(bytes);
             let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
             format!("\"{}\"", parts.join("-"))
         }
