@@ -38,6 +38,7 @@ pub(crate) struct Stay {
     pub(crate) since: Timestamp,
     pub(crate) wait_until: Option<Timestamp>,
     pub(crate) preferred: Option<AgentId>,
+    pub(crate) direct: Option<AgentId>,
     pub(crate) barred: Option<AgentId>,
     pub(crate) tried: BTreeSet<AgentId>,
     pub(crate) offers: u32,
@@ -67,7 +68,7 @@ pub(crate) struct Conv {
     pub(crate) visitor: VisitorId,
     pub(crate) channel: Channel,
     pub(crate) priority: Priority,
-    pub(crate) direct: Option<AgentId>,
+    direct: Option<AgentId>,
     helpers: BTreeSet<AgentId>,
     pub(crate) invited: BTreeMap<AgentId, Timestamp>,
     group: GroupId,
@@ -324,7 +325,10 @@ impl Model {
                 }
                 conversation.invited.clear();
                 conversation.group = group.clone();
+                let wished =
+                    matches!(cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
                 Ok(Place::Waiting(Stay {
+                    direct: conversation.direct.filter(|_| wished && group.is_everyone()),
                     group: group.clone(),
                     since: *since,
                     wait_until: *wait_until,
@@ -347,6 +351,7 @@ impl Model {
                     _ => wrong("S9", &Place::Waiting(stay)),
                 }
             }
+            (Event::FellBack { reason: FallbackReason::NoRule, .. }, Place::Begun) => Ok(Place::Missed),
             (Event::FellBack { .. }, place) => wrong("S9", &place),
             (Event::Closed { .. }, Place::Closed) => wrong("S9", &Place::Closed),
             (Event::Closed { .. }, place) => {
@@ -379,17 +384,15 @@ impl Stay {
     }
 
     /// Whether everybody may have it.
-    pub(crate) fn is_unrestricted(&self, conversation: &Conv) -> bool {
-        let direct = conversation.direct.is_some() && self.group.is_everyone();
-        self.tried.is_empty() && self.barred.is_none() && self.preferred.is_none() && !direct
+    pub(crate) fn is_unrestricted(&self) -> bool {
+        self.tried.is_empty() && self.barred.is_none() && self.preferred.is_none() && self.direct.is_none()
     }
 
     /// Whether the conversation itself does not keep this agent out.
-    pub(crate) fn admits(&self, conversation: &Conv, agent: AgentId) -> bool {
-        let direct = conversation.direct.filter(|_| self.group.is_everyone());
+    pub(crate) fn admits(&self, agent: AgentId) -> bool {
         !self.tried.contains(&agent)
             && self.barred != Some(agent)
-            && direct.is_none_or(|direct| direct == agent)
+            && self.direct.is_none_or(|direct| direct == agent)
     }
 
     pub(crate) fn limit(&self, policy: &Policy) -> Option<u32> {
@@ -455,7 +458,7 @@ impl Conv {
             (Event::Offered { agent, deadline, .. }, pending @ Pending::Nothing) => {
                 *pending = Pending::Offer { agent: *agent, deadline: *deadline };
                 stay.offers += 1;
-                stay.admits(self, *agent)
+                stay.admits(*agent)
             }
             (Event::Announced { agents, deadline }, pending @ Pending::Nothing) => {
                 let agents: BTreeSet<AgentId> = agents.iter().copied().collect();

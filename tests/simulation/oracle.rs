@@ -93,7 +93,7 @@ impl Oracle {
         };
         let there = |agent: &&AgentId| {
             let worker = &self.model.agents[*agent];
-            stay.admits(conversation, **agent)
+            stay.admits(**agent)
                 && self.is_there(**agent, &stay.group, people)
                 && now.since(worker.changed.max(people.changed(**agent))) > CALM
         };
@@ -122,7 +122,7 @@ impl Oracle {
         let Some((it, stay)) = self.waiting(conversation) else { return };
         let candidates = self.model.agents.keys().copied();
         let candidates =
-            candidates.filter(|agent| stay.admits(it, *agent) && self.is_free(*agent, id, people, now));
+            candidates.filter(|agent| stay.admits(*agent) && self.is_free(*agent, id, people, now));
         let candidates: Vec<AgentId> = candidates.collect();
         let expected = match decision.because {
             Because::Strategy => self.best(id, decision.strategy, &candidates, now),
@@ -144,7 +144,7 @@ impl Oracle {
             Place::Waiting(stay) => {
                 stay.group == *id
                     && stay.pending == Pending::Nothing
-                    && stay.is_unrestricted(it)
+                    && stay.is_unrestricted()
                     && (it.priority, stay.since, **other) < place
             }
             _ => false,
@@ -357,7 +357,7 @@ impl Oracle {
             };
             let free = self.model.agents.keys().find(|agent| {
                 !asked.contains(agent)
-                    && stay.admits(it, **agent)
+                    && stay.admits(**agent)
                     && self.is_free(**agent, &stay.group, people, now)
             });
             if let Some(agent) = free {
@@ -448,6 +448,6 @@ impl Oracle {
 
     /// Whether a waiting conversation may go to this agent.
     pub(crate) fn suits(&self, conversation: ConversationId, agent: AgentId) -> bool {
-        self.waiting(conversation).is_none_or(|(it, stay)| stay.admits(it, agent))
+        self.waiting(conversation).is_none_or(|(_, stay)| stay.admits(agent))
     }
 }

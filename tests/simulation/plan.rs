@@ -173,10 +173,15 @@ fn draw_policy(rng: &mut Rng) -> Policy {
     }
     let channels: Vec<Channel> = ["web", "app"].iter().filter_map(|name| name.parse().ok()).collect();
     Policy {
-        default_group: if rng.chance(0.7) { names.first().cloned() } else { None },
+        default_group: match rng.below(10) {
+            0 => None,
+            1..=3 => Some(GroupId::everyone()),
+            _ => names.first().cloned(),
+        },
         groups,
         everyone: Arc::new(draw_group(rng)),
         channels,
+        fallback_message: rng.chance(0.5).then(|| SmolStr::new_static("we are closed")),
         cap: u16::try_from(if rng.chance(0.4) { 1 } else { rng.between(1, 10) }).unwrap_or(1),
         auto_away_after: rng.chance(0.4).then(|| u32::try_from(rng.between(1, 4)).unwrap_or(1)),
         disconnect_grace: Duration::from_secs(rng.between(1, 15)),
@@ -206,6 +211,7 @@ fn draw_group(rng: &mut Rng) -> GroupPolicy {
         fallback_message: rng.chance(0.8).then(|| SmolStr::new_static("nobody is there")),
         wrap_up: Duration::from_secs(if rng.chance(0.3) { rng.between(1, 30) } else { 0 }),
         requeue_on_disconnect: rng.chance(0.3),
+        allow_pull: rng.chance(0.8),
         queue_max: rng.chance(0.2).then(|| u32::try_from(rng.between(1, 6)).unwrap_or(1)),
         keep_age_on_transfer: rng.chance(0.3),
         ..GroupPolicy::default()
