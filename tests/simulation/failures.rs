@@ -121,7 +121,12 @@ impl Sim {
             Address::Group(id) => self.rebuild_group(id),
             Address::Agent(id) => self.rebuild_agent(*id),
             Address::Conversation(id) => {
-                if !self.rebuild_conversation(*id, presence) {
+                let mailbox = self.mail.get(address).into_iter().flatten();
+                let opens = |tell: &Tell| {
+                    matches!(tell, Tell::Conversation(_, conversation::Command::Open { .. }))
+                };
+                let again = mailbox.into_iter().any(opens);
+                if !self.rebuild_conversation(*id, presence) && !again {
                     // It failed at its opening: nobody has it open.
                     back.tells.into_iter().for_each(|tell| self.post(tell));
                 }
@@ -143,7 +148,8 @@ impl Sim {
             self.world.conversations.remove(&id);
             return false;
         };
-        let waiting = rebuilt.waiting(false);
+        let stands = matches!(rebuilt.phase(), Some(Phase::Waiting | Phase::Offered));
+        let group = rebuilt.group().filter(|_| stands).cloned();
         let visitor = rebuilt.visitor().map(|(visitor, ..)| visitor);
         self.world.conversations.insert(id, rebuilt);
         // Whether the visitor is there is volatile: whoever holds the connections says it again.
@@ -151,8 +157,9 @@ impl Sim {
         if let Some(present) = presence.or(told) {
             self.post(Tell::Conversation(id, conversation::Command::VisitorPresent(present)));
         }
-        if let Some((group, waiting)) = waiting {
-            self.post(Tell::Group(group, group::Command::Enqueue(Box::new(waiting))));
+        // What failed may have been its group's question, or the group's answer.
+        if let Some(group) = group {
+            self.post(Tell::Conversation(id, conversation::Command::AskWaiting { group }));
         }
         true
     }

@@ -211,11 +211,11 @@ impl Oracle {
     pub(crate) fn answered_again(&mut self, act: &Act, first: Reply, again: Answered) {
         let same = match (act, first, again) {
             (_, _, Err(Refusal::KeyExpired | Refusal::Failed)) => true,
-            (
-                Act::Open { .. },
-                Reply::Opened { conversation: first, .. },
-                Ok(Reply::Opened { conversation, .. }),
-            ) => first == conversation,
+            (Act::Open { conversation: asked, .. }, Reply::Opened { conversation: first, .. }, again) => {
+                // Who was led to another conversation had no effect, and may be led elsewhere later.
+                let led = matches!(again, Ok(Reply::Opened { conversation, .. }) if conversation == first);
+                led || first != *asked
+            }
             (Act::Presence(..), _, Err(Refusal::NotFound)) => true,
             (_, first, again) => again == Ok(first),
         };
