@@ -193,6 +193,7 @@ pub struct Group {
     /// Matches nothing before everything that waits was told.
     held: bool,
     awaiting: BTreeSet<ConversationId>,
+    awaiting_members: BTreeSet<AgentId>,
 }
 
 impl Group {
@@ -208,6 +209,7 @@ impl Group {
             items: BTreeMap::new(),
             held: false,
             awaiting: BTreeSet::new(),
+            awaiting_members: BTreeSet::new(),
         }
     }
 
@@ -288,9 +290,11 @@ impl Group {
         self.held = true;
     }
 
-    /// After a failure: matches nothing until all these conversations have said whether they wait here.
-    pub fn rebuilt(&mut self, conversations: BTreeSet<ConversationId>) {
+    /// After a failure: matches nothing, and turns nothing away, until all these conversations have said whether they wait here and
+    /// all these agents how they stand.
+    pub fn rebuilt(&mut self, conversations: BTreeSet<ConversationId>, members: BTreeSet<AgentId>) {
         self.awaiting = conversations;
+        self.awaiting_members = members;
     }
 }
 
@@ -319,16 +323,18 @@ impl Machine for Group {
             Command::Enqueue(waiting) => self.enqueue(cx, *waiting, out),
             Command::Leave { conversation } => {
                 let change = self.forget(conversation);
-                self.awaited(cx, conversation, out);
+                self.awaited(cx, Some(conversation), None, out);
                 self.react_to(cx, change, out);
             }
             Command::Member { agent, standing } => {
                 let change = self.roster.update(agent, standing);
                 self.react(cx, agent, change, out);
+                self.awaited(cx, None, Some(agent), out);
             }
             Command::MemberGone { agent } => {
                 let change = self.roster.remove(agent);
                 self.react(cx, agent, change, out);
+                self.awaited(cx, None, Some(agent), out);
             }
             Command::ProposalGranted { conversation, agent } => {
                 let change = self.roster.answered(agent, conversation);
@@ -382,7 +388,7 @@ impl Group {
             Some(why) => out.tell_conversation(conversation, conversation::Command::Unserved { stay, why }),
             None => self.place(cx, conversation, out),
         }
-        self.awaited(cx, conversation, out);
+        self.awaited(cx, Some(conversation), None, out);
         self.react_to(cx, change, out);
     }
 
@@ -401,7 +407,7 @@ impl Group {
         if waiting.is_spent() {
             return Some(Unserved::Exhausted);
         }
-        if self.held || self.roster.anybody_present(&waiting.admits()) {
+        if self.is_still() || self.roster.anybody_present(&waiting.admits()) {
             return None;
         }
         let patient = policy.when_empty == WhenEmpty::Queue && waiting.direct.is_none();
@@ -730,12 +736,26 @@ impl Group {
     }
 
     fn is_still(&self) -> bool {
-        self.held || self.quarantined || !self.awaiting.is_empty()
+        self.held || self.quarantined || self.is_incomplete()
     }
 
-    /// A conversation that a rebuilt group waited for has answered.
-    fn awaited(&mut self, cx: &Context<'_>, conversation: ConversationId, out: &mut Out<Event>) {
-        if self.awaiting.remove(&conversation) && self.awaiting.is_empty() {
+    /// Whether a rebuilt group has not heard from everybody yet.
+    fn is_incomplete(&self) -> bool {
+        !(self.awaiting.is_empty() && self.awaiting_members.is_empty())
+    }
+
+    /// A conversation or an agent that a rebuilt group waited for has answered.
+    fn awaited(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: Option<ConversationId>,
+        agent: Option<AgentId>,
+        out: &mut Out<Event>,
+    ) {
+        let was_incomplete = self.is_incomplete();
+        conversation.iter().for_each(|id| drop(self.awaiting.remove(id)));
+        agent.iter().for_each(|id| drop(self.awaiting_members.remove(id)));
+        if was_incomplete && !self.is_incomplete() {
             self.match_all(cx, out);
         }
     }

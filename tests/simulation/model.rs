@@ -361,7 +361,9 @@ impl Model {
                 if let Place::Active(active) = &place {
                     let rest = self.policy.group(&conversation.group).map(|policy| policy.wrap_up);
                     let until = at + rest.unwrap_or_default();
-                    self.agents.entry(active.owner).or_default().wraps.push(until);
+                    if until > at {
+                        self.agents.entry(active.owner).or_default().wraps.push(until);
+                    }
                 }
                 self.open.remove(&(visitor, channel));
                 Ok(Place::Closed)
