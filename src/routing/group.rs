@@ -753,8 +753,12 @@ impl Group {
         out: &mut Out<Event>,
     ) {
         let was_incomplete = self.is_incomplete();
-        conversation.iter().for_each(|id| drop(self.awaiting.remove(id)));
-        agent.iter().for_each(|id| drop(self.awaiting_members.remove(id)));
+        if let Some(conversation) = conversation {
+            self.awaiting.remove(&conversation);
+        }
+        if let Some(agent) = agent {
+            self.awaiting_members.remove(&agent);
+        }
         if was_incomplete && !self.is_incomplete() {
             self.match_all(cx, out);
         }
