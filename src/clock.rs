@@ -114,7 +114,7 @@ impl Clock {
         matches!(&*self.0, Source::Manual { .. })
     }
 
-    /// Moves a manual clock on and wakes whoever waits in [`Clock::moved`]. A system clock can't be moved.
+    /// Moves a manual clock on and wakes whoever waits in [`Clock::moved_from`]. A system clock can't be moved.
     pub fn advance(&self, by: Duration) {
         if let Source::Manual { now, moved } = &*self.0 {
             let micros = u64::try_from(by.as_micros()).unwrap_or(u64::MAX);
@@ -123,11 +123,18 @@ impl Clock {
         }
     }
 
-    /// Ends when a manual clock is next advanced; never ends on a system clock.
-    pub async fn moved(&self) {
-        match &*self.0 {
-            Source::System { .. } => std::future::pending().await,
-            Source::Manual { moved, .. } => moved.notified().await,
+    /// Ends when a manual clock stands at another time than `seen`; never ends on a system clock.
+    pub async fn moved_from(&self, seen: Timestamp) {
+        let Source::Manual { moved, .. } = &*self.0 else { return std::future::pending().await };
+        loop {
+            let next = moved.notified();
+            tokio::pin!(next);
+            // Enabled before looking, so that a move in between is not missed.
+            next.as_mut().enable();
+            if self.now() != seen {
+                return;
+            }
+            next.await;
         }
     }
 }

@@ -197,9 +197,8 @@ impl ConversationId {
     pub fn made_at_ms(&self) -> Option<u64> {
         let version = self.0[6] >> 4;
         let variant = self.0[8] >> 6;
-        (version == 7 && variant == 0b10).then(|| {
-            self.0[..6].iter().fold(0, |time, byte| (time << 8) | u64::from(*byte))
-        })
+        (version == 7 && variant == 0b10)
+            .then(|| self.0[..6].iter().fold(0, |time, byte| (time << 8) | u64::from(*byte)))
     }
 }
 

@@ -1,10 +1,12 @@
 //! maitred, the maître d' of live chat: a routing daemon that stands behind a chat frontend and decides, for every
 //! conversation, who answers it.
 
+pub mod actors;
 pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod config;
+pub mod daemon;
 pub mod ids;
 pub mod journal;
 pub mod metrics;

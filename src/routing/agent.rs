@@ -13,7 +13,7 @@ use super::{
     conversation::{self, Granted, Purpose},
     group::{self, Standing},
     keys::Keys,
-    words::{By, Presence, Ticket},
+    words::{By, Presence, ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -339,6 +339,12 @@ impl Agent {
         u16::try_from(self.slots.len()).unwrap_or(u16::MAX)
     }
 
+    /// How many offers they missed in a row, and when they were last assigned something.
+    #[must_use]
+    pub fn record_of_service(&self) -> (u32, Timestamp) {
+        (self.misses, self.last_assigned)
+    }
+
     /// Slots that hold a pending offer.
     #[must_use]
     pub fn reserved(&self) -> u16 {
@@ -475,6 +481,17 @@ impl Machine for Agent {
             Command::Tick => self.tick(cx, out),
         }
         Ok(())
+    }
+
+    fn asker(command: &Command) -> Option<ReplyTo> {
+        match command {
+            Command::Put { ticket, .. }
+            | Command::Remove { ticket }
+            | Command::SetPresence { ticket, .. }
+            | Command::Invite { ticket, .. } => ticket.reply_to,
+            Command::Claim { purpose, .. } => purpose.ticket().and_then(|ticket| ticket.reply_to),
+            _ => None,
+        }
     }
 
     fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
@@ -773,4 +790,3 @@ impl Agent {
         self.tell_groups(cx, out);
     }
 }
-

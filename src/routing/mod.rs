@@ -20,6 +20,9 @@ pub mod undeliverable;
 pub mod words;
 pub mod workspace;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +61,9 @@ pub trait Machine {
         command: Self::Command,
         out: &mut Out<Self::Event>,
     ) -> Result<(), Refused>;
+
+    /// Who waits for the answer to a command: told `Failed` if the machine falls over it.
+    fn asker(command: &Self::Command) -> Option<ReplyTo>;
 
     /// When it next wants its `Tick`, though nobody asked.
     fn next_deadline(&self, cx: &Context<'_>) -> Option<Timestamp>;
@@ -196,6 +202,8 @@ pub enum Reply {
     },
     /// Recorded in a conversation.
     Recorded {
+        /// The conversation.
+        conversation: ConversationId,
         /// The newest event's number.
         seq: u64,
         /// Its number for the visitor, if they may see it.

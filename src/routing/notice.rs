@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{
     OfferOutcome, RescindReason,
-    conversation::{Conversation, PendingOffer},
+    conversation::{Conversation, Party, PendingOffer},
 };
 use crate::ids::AgentId;
 
@@ -12,7 +12,7 @@ use crate::ids::AgentId;
 #[derive(Debug, Clone, Default)]
 pub struct Before {
     pending: SmallVec<[(AgentId, PendingOffer); 4]>,
-    parts: SmallVec<[AgentId; 4]>,
+    parts: SmallVec<[Party; 2]>,
 }
 
 /// What changed for agents.
@@ -62,17 +62,23 @@ impl Before {
     /// The agents who hear of what was recorded: who takes part now, or did before it.
     #[must_use]
     pub fn staff(&self, after: &Conversation) -> SmallVec<[AgentId; 4]> {
-        let mut staff = parts(after);
-        staff.extend(self.parts.iter().copied());
+        let mut staff: SmallVec<[AgentId; 4]> = self.parties(after).iter().map(|party| party.agent).collect();
         staff.sort_unstable();
         staff.dedup();
         staff
     }
+
+    /// Those who take part now or did before it, by the names that visitors know.
+    #[must_use]
+    pub fn parties(&self, after: &Conversation) -> SmallVec<[Party; 2]> {
+        let mut parties = parts(after);
+        parties.extend(self.parts.iter().filter(|party| !after.has_part(party.agent)).cloned());
+        parties
+    }
 }
 
-fn parts(conversation: &Conversation) -> SmallVec<[AgentId; 4]> {
-    let owner = conversation.owner().into_iter();
-    owner.chain(conversation.participants()).map(|party| party.agent).collect()
+fn parts(conversation: &Conversation) -> SmallVec<[Party; 2]> {
+    conversation.owner().into_iter().chain(conversation.participants()).cloned().collect()
 }
 
 impl Conversation {

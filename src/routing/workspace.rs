@@ -9,7 +9,7 @@ use super::{
     Context, Machine, Out, Refusal, Refused, Reply,
     agent::{self, Profile},
     conversation::{self, Opening, Target},
-    words::Ticket,
+    words::{ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -31,6 +31,8 @@ pub struct Token {
     pub hash: [u8; 32],
     /// What it allows.
     pub grants: Grants,
+    /// When it was made.
+    pub created: Timestamp,
     /// When it ends; `None`: never.
     pub expires: Option<Timestamp>,
 }
@@ -107,6 +109,11 @@ pub enum Command {
         agent: AgentId,
         /// Who asked.
         ticket: Ticket,
+    },
+    /// The configuration manages these agents and no others: those it managed before are removed. From a reload.
+    KeepManaged {
+        /// Whom.
+        agents: Vec<AgentId>,
     },
     /// Keep a token. Answered `Done`.
     MintToken {
@@ -204,6 +211,10 @@ impl Machine for Workspace {
             }
             Command::PutAgent { agent, profile, ticket } => self.put_agent(cx, agent, profile, ticket, out),
             Command::RemoveAgent { agent, ticket } => self.remove_agent(agent, ticket, out),
+            Command::KeepManaged { agents } => {
+                self.keep_managed(&agents, out);
+                Ok(())
+            }
             Command::MintToken { token, ticket } => {
                 out.by = ticket.by;
                 self.record(Event::TokenMinted(token), out);
@@ -219,6 +230,18 @@ impl Machine for Workspace {
                 out.answer(&ticket, Reply::Done);
                 Ok(())
             }
+        }
+    }
+
+    fn asker(command: &Command) -> Option<ReplyTo> {
+        match command {
+            Command::Open { ticket, .. }
+            | Command::Reopen { ticket, .. }
+            | Command::PutAgent { ticket, .. }
+            | Command::RemoveAgent { ticket, .. }
+            | Command::MintToken { ticket, .. }
+            | Command::RevokeToken { ticket, .. } => ticket.reply_to,
+            Command::Closed { .. } | Command::KeepManaged { .. } => None,
         }
     }
 
@@ -259,7 +282,7 @@ impl Workspace {
             return Err(Refusal::ChannelNotSupported);
         }
         match &opening.target {
-            Target::Default => enabled(cx, &cx.policy.entrance()),
+            Target::Default => cx.policy.default_group.as_ref().map_or(Ok(()), |group| enabled(cx, group)),
             Target::Group(group) => enabled(cx, group),
             Target::Agent(agent) if self.agents.contains_key(agent) => Ok(()),
             Target::Agent(_) => Err(Refusal::NotFound),
@@ -310,6 +333,15 @@ impl Workspace {
         self.restore_agent(agent, &profile);
         out.tell_agent(agent, agent::Command::Put { profile, ticket });
         Ok(())
+    }
+
+    fn keep_managed(&mut self, agents: &[AgentId], out: &mut Out<Event>) {
+        let gone = self.agents.iter().filter(|(id, member)| member.managed_by_config && !agents.contains(id));
+        let gone: Vec<AgentId> = gone.map(|(id, _)| *id).collect();
+        for agent in gone {
+            self.agents.remove(&agent);
+            out.tell_agent(agent, agent::Command::Remove { ticket: Ticket::system() });
+        }
     }
 
     fn remove_agent(&mut self, agent: AgentId, ticket: Ticket, out: &mut Out<Event>) -> Result<(), Refused> {

@@ -5,6 +5,7 @@
 //! Start reading at: [`Border`], then `connection`.
 
 pub mod admission;
+pub mod border;
 pub mod connections;
 pub mod counters;
 pub mod endpoint;
@@ -12,9 +13,11 @@ pub mod tls;
 pub mod unix;
 
 mod connection;
+mod orders;
 mod outbox;
 #[cfg(test)]
 mod tests;
+mod translate;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -1,0 +1,264 @@
+//! The actor of one conversation: a thin shell round its machine. It knows where its records are, so that it can be rebuilt.
+
+use std::{rc::Rc, sync::Arc};
+
+use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
+
+use super::{
+    count::Marks,
+    directory::Name,
+    port::{ConversationRow, Numbered},
+    publish,
+    shell::{Deliver, Scratch, Step, release, step},
+    space::{Records, Space},
+    supervision::{Failures, Verdict},
+};
+use crate::{
+    clock::Timestamp,
+    metrics::ActorKind,
+    routing::{
+        Machine as _, Out, Refusal, Variable,
+        conversation::{Command, Conversation, Event, Party, Phase, Record},
+        notice::Before,
+    },
+};
+
+thread_local! {
+    static SCRATCH: Scratch<Event> = const { Scratch::new() };
+}
+
+/// A conversation's actor.
+pub struct ConversationActor {
+    pub(super) space: Rc<Space>,
+    pub(super) machine: Conversation,
+    pub(super) records: Records,
+    pub(super) marks: Marks,
+    pub(super) variables: Arc<[Variable]>,
+    listed: Option<Phase>,
+    armed: Timestamp,
+    failures: Option<Box<Failures>>,
+    pub(super) quarantined: bool,
+}
+
+/// Closed: end, unless something else came meanwhile.
+struct Retire;
+impl Message for Retire {
+    type Result = ();
+}
+
+/// Everything that was on its way has been handled.
+struct Retired;
+impl Message for Retired {
+    type Result = ();
+}
+
+impl Actor for ConversationActor {
+    type Context = Context<Self>;
+}
+
+impl ConversationActor {
+    /// Starts the actor of a new, recovered or woken conversation.
+    pub fn begin(space: &Rc<Space>, machine: Conversation, records: Records) {
+        let id = machine.id();
+        let mut actor = Self {
+            space: Rc::clone(space),
+            machine,
+            records,
+            marks: Marks::default(),
+            variables: Arc::from([]),
+            listed: None,
+            armed: Timestamp::NEVER,
+            failures: None,
+            quarantined: false,
+        };
+        actor.resume();
+        space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
+        space.local.shared.directory.enter_conversation(space.index, id, actor.start());
+    }
+
+    /// After a start or a rebuild: lists, marks and the timer are views of the machine.
+    fn resume(&mut self) {
+        if self.machine.phase().is_none() {
+            return;
+        }
+        let mut marks = Marks::default();
+        for position in &self.records {
+            if let Some(record) = self.space.read_record(*position) {
+                record.events.iter().for_each(|event| marks.see(record.at, event));
+                if let Some(Event::Opened { variables, .. }) = record.events.first() {
+                    self.variables = variables.clone().into();
+                }
+            }
+        }
+        marks.restore(&self.space, self.machine.phase() == Some(Phase::Active));
+        self.marks = marks;
+        self.enlist();
+        publish::restore(self);
+        self.arm();
+    }
+
+    fn handle_command(&mut self, command: Command, context: &mut Context<Self>) {
+        if self.quarantined {
+            if let Some(reply_to) = Conversation::asker(&command) {
+                self.space.answer(reply_to, Err(Refusal::Quarantined));
+            }
+            return;
+        }
+        if matches!(command, Command::Tick) && !self.is_due() {
+            return;
+        }
+        let before = Before::of(&self.machine);
+        let numbers = self.machine.numbers();
+        let mut out = SCRATCH.with(Scratch::take);
+        match step(&self.space, &mut self.machine, command, &mut out) {
+            Step::Taken => self.commit(&before, numbers, &mut out),
+            Step::Fell => self.rebuild(),
+        }
+        release(&self.space, &mut out);
+        SCRATCH.with(|scratch| scratch.give(out));
+        self.arm();
+        if self.machine.phase() == Some(Phase::Closed) {
+            context.notify(Retire);
+        } else if self.machine.phase().is_none() {
+            // The opening was refused: there is no such conversation.
+            self.space.local.shared.directory.take_conversation(self.space.index, self.machine.id());
+            context.stop();
+        }
+    }
+
+    /// Records what happened and lets everybody know whom it concerns.
+    fn commit(&mut self, before: &Before, numbers: (u64, u64), out: &mut Out<Event>) {
+        if out.events.is_empty() {
+            return;
+        }
+        let at = self.space.local.now();
+        let record =
+            Arc::new(Record { at, by: out.by, key: out.key, events: std::mem::take(&mut out.events) });
+        let id = self.machine.id();
+        let position = self.space.local.record_conversation(&self.space, id, &record);
+        self.records.push(position);
+        if let Some(Event::Opened { variables, .. }) = record.events.first() {
+            self.variables = variables.clone().into();
+        }
+        self.marks.count(&self.space, &record);
+        self.enlist();
+        let (seq, visitor_seq) = numbers;
+        publish::publish(self, before, &Numbered { record, seq, visitor_seq });
+    }
+
+    /// The machine fell: back to what the log says, the not yet durable tail included (design §3.5).
+    fn rebuild(&mut self) {
+        let metrics = &self.space.local.shared.metrics.actors;
+        metrics.restarts.of(ActorKind::Conversation).increment(1);
+        let verdict = self.failures.get_or_insert_default().count(self.space.local.now());
+        let rebuilt = self.space.read_back(self.machine.id(), &self.records);
+        match (verdict, rebuilt) {
+            (Verdict::Rebuild, Some(machine)) => {
+                tracing::error!(conversation = %machine.id(), "a conversation fell and was rebuilt from the log");
+                self.machine = machine;
+                if let Some((group, _)) = self.machine.waiting(false) {
+                    let command = Command::AskWaiting { group };
+                    self.space.tell(crate::routing::Tell::Conversation(self.machine.id(), command));
+                }
+            }
+            (Verdict::GiveUp, _) | (_, None) => {
+                tracing::error!(conversation = %self.machine.id(), "a conversation fell too often and is put aside");
+                self.quarantined = true;
+                metrics.quarantined.of(ActorKind::Conversation).add(1);
+            }
+        }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let now = self.space.local.now();
+        if self.armed <= now {
+            self.armed = Timestamp::NEVER;
+        }
+        let due = self.space.with_context(|cx| self.machine.next_deadline(cx)).is_some_and(|at| at <= now);
+        if !due {
+            self.arm();
+        }
+        due
+    }
+
+    /// Keeps one reminder, no later than the next deadline.
+    fn arm(&mut self) {
+        if let Some(at) = self.space.with_context(|cx| self.machine.next_deadline(cx))
+            && at < self.armed
+        {
+            self.armed = at;
+            self.space.local.arm(at, Name::conversation(self.space.index, self.machine.id()));
+        }
+    }
+
+    fn enlist(&mut self) {
+        if let Some(row) = self.row() {
+            let before = self.listed.replace(row.phase);
+            self.space.ledger.borrow_mut().list(before, row);
+        }
+    }
+
+    /// Everybody who ever took part, by the names that visitors know: for telling old events again.
+    #[must_use]
+    pub fn faces(&self) -> Vec<Party> {
+        let mut faces: Vec<Party> = Vec::new();
+        for record in self.records.iter().filter_map(|position| self.space.read_record(*position)) {
+            for event in &record.events {
+                if let Event::Assigned { agent, name, .. } | Event::Joined { agent, name } = event {
+                    faces.retain(|party| party.agent != *agent);
+                    faces.push(Party { agent: *agent, name: name.clone() });
+                }
+            }
+        }
+        faces
+    }
+
+    /// Its line in a list.
+    #[must_use]
+    pub fn row(&self) -> Option<ConversationRow> {
+        let machine = &self.machine;
+        let (visitor, channel, via) = machine.visitor()?;
+        Some(ConversationRow {
+            conversation: machine.id(),
+            visitor,
+            via,
+            channel: channel.clone(),
+            phase: machine.phase()?,
+            group: machine.group().cloned(),
+            owner: machine.owner().map(|owner| owner.agent),
+            priority: machine.priority().get(),
+            opened_at: machine.opened_at()?,
+            waiting_since: machine.waiting_since().map(|(_, since)| since),
+            seq: machine.numbers().0,
+        })
+    }
+}
+
+impl Handler<Deliver<Command>> for ConversationActor {
+    type Result = ();
+    fn handle(&mut self, Deliver(command): Deliver<Command>, context: &mut Context<Self>) {
+        self.handle_command(command, context);
+    }
+}
+
+impl Handler<Retire> for ConversationActor {
+    type Result = ();
+    fn handle(&mut self, _: Retire, context: &mut Context<Self>) {
+        if self.machine.phase() == Some(Phase::Closed) {
+            self.space.leave(self.machine.id());
+            context.notify(Retired);
+        }
+    }
+}
+
+impl Handler<Retired> for ConversationActor {
+    type Result = ();
+    fn handle(&mut self, _: Retired, context: &mut Context<Self>) {
+        if self.space.left(self.machine.id(), &self.records) {
+            self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
+            context.stop();
+        } else if self.machine.phase() == Some(Phase::Closed) {
+            context.notify(Retire);
+        }
+    }
+}

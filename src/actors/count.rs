@@ -1,0 +1,167 @@
+//! What a conversation's events are counted as. Counting reads events only, so live traffic and a rebuilt actor agree.
+
+use std::time::Duration;
+
+use super::space::Space;
+use crate::{
+    clock::Timestamp,
+    ids::GroupId,
+    metrics::{self, GroupMetrics},
+    routing::{
+        By, CloseReason, FallbackReason, OfferOutcome,
+        conversation::{Event, Record},
+    },
+};
+
+/// The times that the counts need.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Marks {
+    group: Option<GroupId>,
+    queued_at: Option<Timestamp>,
+    offered_at: Option<Timestamp>,
+    offers: u32,
+    /// When an agent first accepted it, since the last opening.
+    served_at: Option<Timestamp>,
+    answered_once: bool,
+}
+
+impl Marks {
+    /// Since when it waits, or waited last.
+    #[must_use]
+    pub(super) fn queued_at(&self) -> Option<Timestamp> {
+        self.queued_at
+    }
+
+    /// Counts a record, event by event.
+    pub(super) fn count(&mut self, space: &Space, record: &Record) {
+        for event in &record.events {
+            self.tally(space, record.at, &record.by, event);
+            self.see(record.at, event);
+        }
+    }
+
+    /// Takes an event in without counting it.
+    pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
+        match event {
+            Event::Queued { group, .. } => {
+                self.group = Some(group.clone());
+                self.queued_at = Some(at);
+                self.offers = 0;
+                self.served_at = None;
+            }
+            Event::Offered { .. } | Event::Announced { .. } => {
+                self.offers += 1;
+                self.offered_at = Some(at);
+            }
+            Event::Assigned { .. } => {
+                self.served_at.get_or_insert(at);
+            }
+            Event::Reopened => {
+                self.served_at = None;
+                self.answered_once = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn tally(&mut self, space: &Space, at: Timestamp, by: &By, event: &Event) {
+        if let Event::Queued { group, cause, .. } = event {
+            let metrics = space.group_metrics(group);
+            metrics.queued();
+            if *cause == crate::routing::QueueCause::Transfer {
+                metrics.transfers.increment(1);
+            }
+            if self.in_service() {
+                self.metrics(space).active.add(-1);
+            }
+            return;
+        }
+        if self.group.is_none() {
+            return;
+        }
+        let metrics = self.metrics(space);
+        let wait = self.queued_at.map_or(Duration::ZERO, |queued| at.since(queued));
+        let response = self.offered_at.map_or(Duration::ZERO, |offered| at.since(offered));
+        match event {
+            Event::Offered { .. } | Event::Announced { .. } => metrics.offered(),
+            Event::OfferEnded { outcome, .. } => metrics.offer_ended(outcome_word(*outcome), response),
+            Event::Assigned { cause, .. } => {
+                if *cause == crate::routing::AssignCause::Accepted {
+                    metrics.offer_ended(metrics::OfferOutcome::Accepted, response);
+                }
+                if !self.in_service() {
+                    metrics.active.add(1);
+                    metrics.answered(wait, self.offers);
+                }
+            }
+            Event::HandoverStarted { .. } => metrics.transfers.increment(1),
+            Event::FellBack { reason, .. } => metrics.fell_back(reason_word(*reason), wait, self.offers),
+            Event::Said { .. } if !self.answered_once && by.agent().is_some() => {
+                self.answered_once = true;
+                metrics.first_response.record(wait);
+            }
+            Event::Closed { reason } => {
+                if *reason == CloseReason::Abandoned {
+                    metrics.abandoned(wait, self.offers);
+                }
+                if self.in_service() {
+                    metrics.active.add(-1);
+                }
+                let handled = self.served_at.take().map(|served| at.since(served));
+                metrics.closed(close_word(*reason), handled);
+            }
+            _ => {}
+        }
+    }
+
+    fn in_service(&self) -> bool {
+        self.served_at.is_some()
+    }
+
+    fn metrics(&self, space: &Space) -> std::sync::Arc<GroupMetrics> {
+        space.group_metrics(self.group.as_ref().unwrap_or(&GroupId::everyone()))
+    }
+
+    /// A conversation that was being served before a start still is.
+    pub(super) fn restore(&self, space: &Space, active: bool) {
+        if active {
+            self.metrics(space).active.add(1);
+        }
+    }
+}
+
+fn outcome_word(outcome: OfferOutcome) -> metrics::OfferOutcome {
+    match outcome {
+        OfferOutcome::Accepted => metrics::OfferOutcome::Accepted,
+        OfferOutcome::Declined => metrics::OfferOutcome::Declined,
+        OfferOutcome::TimedOut => metrics::OfferOutcome::TimedOut,
+        OfferOutcome::Rescinded(_) => metrics::OfferOutcome::Rescinded,
+    }
+}
+
+fn reason_word(reason: FallbackReason) -> metrics::FallbackReason {
+    match reason {
+        FallbackReason::NoRule => metrics::FallbackReason::NoRule,
+        FallbackReason::NobodyOnline => metrics::FallbackReason::NobodyOnline,
+        FallbackReason::AllAtCapacity => metrics::FallbackReason::AllAtCapacity,
+        FallbackReason::OffersExhausted => metrics::FallbackReason::OffersExhausted,
+        FallbackReason::WaitedTooLong => metrics::FallbackReason::WaitedTooLong,
+        FallbackReason::ClosedHours => metrics::FallbackReason::ClosedHours,
+        FallbackReason::QueueFull => metrics::FallbackReason::QueueFull,
+        FallbackReason::QuotaExhausted => metrics::FallbackReason::QuotaExhausted,
+        FallbackReason::GroupUnavailable => metrics::FallbackReason::GroupUnavailable,
+        FallbackReason::GroupRemoved => metrics::FallbackReason::GroupRemoved,
+        FallbackReason::Quarantined => metrics::FallbackReason::Quarantined,
+    }
+}
+
+fn close_word(reason: CloseReason) -> metrics::CloseReason {
+    match reason {
+        CloseReason::ByAgent => metrics::CloseReason::ByAgent,
+        CloseReason::ByVisitor => metrics::CloseReason::ByVisitor,
+        CloseReason::BySupervisor => metrics::CloseReason::BySupervisor,
+        CloseReason::Abandoned => metrics::CloseReason::Abandoned,
+        CloseReason::Idle => metrics::CloseReason::Idle,
+        CloseReason::MissedExpired => metrics::CloseReason::MissedExpired,
+    }
+}

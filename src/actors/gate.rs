@@ -1,0 +1,569 @@
+//! The way in from the connections: commands, queries and sessions, each for one workspace. A connection hands over everything it
+//! read at one wake-up; if the workspace lives on another arbiter it crosses in one batch.
+
+use std::{cell::RefCell, rc::Rc, sync::Arc};
+
+use smol_str::SmolStr;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::{
+    directory::Whom,
+    local::{Local, Shared},
+    port::{Answer, Notice, Port, View},
+    queries::{Gathering, Look, Rows, What},
+    sessions::Feed,
+    space::Space,
+    tokens::{self, TokenBook},
+};
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
+    routing::{
+        By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket,
+        agent::{self, Profile},
+        conversation::{self, Ask, Opening, Phase},
+        workspace::{self, Grants},
+    },
+};
+
+/// Rows of one page.
+const PAGE: usize = 100;
+
+/// Agents' items in one notice.
+const ITEMS: usize = 32;
+
+/// Something from a connection.
+pub struct Inbound {
+    /// The connection.
+    pub connection: u64,
+    /// What it is.
+    pub what: Asked,
+}
+
+/// What a connection says or asks.
+pub enum Asked {
+    /// It is there, with this token.
+    Connected {
+        /// Its ear.
+        port: Arc<dyn Port>,
+        /// The program.
+        client: ClientId,
+        /// What the token allows.
+        grants: Grants,
+        /// The token's public part.
+        token: SmolStr,
+    },
+    /// It is gone.
+    Disconnected,
+    /// It is a session of this agent from now on.
+    Attach {
+        /// Where the answer goes.
+        request: u32,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// It is not any more.
+    Detach {
+        /// Where the answer goes.
+        request: u32,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// A visitor is there, or gone.
+    Announce {
+        /// Where the answer goes.
+        request: u32,
+        /// The visitor.
+        visitor: VisitorId,
+        /// There, or gone.
+        present: bool,
+    },
+    /// Something to be done.
+    Command {
+        /// Where the answer goes.
+        request: u32,
+        /// Who asks.
+        by: By,
+        /// Under which key.
+        key: Option<Key>,
+        /// What.
+        order: Order,
+    },
+    /// Something to be looked up.
+    Query {
+        /// Where the answer goes.
+        request: u32,
+        /// Who asks.
+        by: By,
+        /// What.
+        query: Query,
+    },
+}
+
+/// Something to be done.
+pub enum Order {
+    /// Open a conversation.
+    Open(Box<Opening>),
+    /// Ask something of a conversation.
+    Ask(ConversationId, Ask),
+    /// Change an agent's intent.
+    SetPresence(AgentId, Presence),
+    /// Create or change an agent.
+    PutAgent(AgentId, Profile),
+    /// Remove an agent.
+    RemoveAgent(AgentId),
+    /// Make a token.
+    MintToken(Grants, Option<Timestamp>),
+    /// Revoke a token.
+    RevokeToken(SmolStr),
+}
+
+/// Something to be looked up.
+pub enum Query {
+    /// One actor is asked.
+    Look(Whom, What),
+    /// A page of conversations.
+    Conversations {
+        /// In these phases.
+        phases: Vec<Phase>,
+        /// Of this group.
+        group: Option<GroupId>,
+        /// Of this owner.
+        agent: Option<AgentId>,
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of groups.
+    Groups {
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of agents.
+    Agents {
+        /// Members of this group.
+        group: Option<GroupId>,
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of tokens.
+    Tokens {
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// End a subscription.
+    Unsubscribe(Feed),
+}
+
+/// What crosses to another arbiter.
+pub struct Parcel {
+    space: u32,
+    inbound: Vec<Inbound>,
+}
+
+/// Which workspace is where.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// The workspace.
+    pub id: WorkspaceId,
+    /// The arbiter it lives on.
+    pub arbiter: usize,
+}
+
+/// The gate: cheap to clone, the same for all connections.
+#[derive(Clone)]
+pub struct Gate {
+    /// What the arbiters share.
+    pub shared: Shared,
+    /// All tokens.
+    pub tokens: Arc<TokenBook>,
+    /// The workspaces by number.
+    pub placements: Arc<Vec<Placement>>,
+    /// The way to each arbiter.
+    pub lanes: Arc<Vec<UnboundedSender<Parcel>>>,
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Rc<Local>>> = const { RefCell::new(None) };
+}
+
+/// This thread is an arbiter from now on.
+pub fn settle_here(local: &Rc<Local>) {
+    HERE.with(|here| *here.borrow_mut() = Some(Rc::clone(local)));
+}
+
+/// The arbiter that the calling thread is.
+#[must_use]
+pub fn here() -> Option<Rc<Local>> {
+    HERE.with(|here| here.borrow().clone())
+}
+
+/// Takes in what other arbiters send here, until the daemon ends.
+pub async fn receive(local: Rc<Local>, mut lane: UnboundedReceiver<Parcel>) {
+    while let Some(Parcel { space, inbound }) = lane.recv().await {
+        if let Some(space) = local.space(space) {
+            inbound.into_iter().for_each(|inbound| space.take_in(inbound));
+        }
+    }
+}
+
+impl Gate {
+    /// Hands over what a connection read at one wake-up, all for one workspace.
+    pub fn submit(&self, space: u32, inbound: Vec<Inbound>) {
+        let Some(placement) = self.placements.get(space as usize) else { return };
+        let here = here().filter(|local| local.index == placement.arbiter);
+        if let Some(space) = here.and_then(|local| local.space(space)) {
+            inbound.into_iter().for_each(|inbound| space.take_in(inbound));
+        } else if let Some(lane) = self.lanes.get(placement.arbiter) {
+            // A closed lane: the daemon is ending, and nobody is left to answer.
+            let _ = lane.send(Parcel { space, inbound });
+        }
+    }
+
+    /// The number of a workspace.
+    #[must_use]
+    pub fn workspace(&self, id: &WorkspaceId) -> Option<u32> {
+        let at = self.placements.iter().position(|placement| placement.id == *id)?;
+        u32::try_from(at).ok()
+    }
+}
+
+impl Space {
+    /// Takes one thing in from a connection.
+    fn take_in(self: &Rc<Self>, inbound: Inbound) {
+        let connection = inbound.connection;
+        let to = |request| ReplyTo { connection, request };
+        match inbound.what {
+            Asked::Connected { port, client, grants, token } => {
+                self.connected(connection, port, client, grants, token)
+            }
+            Asked::Disconnected => self.disconnected(connection),
+            Asked::Attach { request, agent } => self.attach(to(request), agent),
+            Asked::Detach { request, agent } => {
+                if self.sessions.borrow_mut().detach(connection, agent) {
+                    self.tell(Tell::Agent(agent, agent::Command::SessionLost));
+                }
+                self.answer(to(request), Ok(Reply::Done));
+            }
+            Asked::Announce { request, visitor, present } => self.announce(to(request), visitor, present),
+            Asked::Command { request, by, key, order } => {
+                let ticket = self.ticket(to(request), by, key);
+                self.order(connection, ticket, order);
+            }
+            Asked::Query { request, by, query } => {
+                let ticket = self.ticket(to(request), by, None);
+                self.query(ticket, query);
+            }
+        }
+    }
+
+    fn ticket(&self, reply_to: ReplyTo, by: By, key: Option<Key>) -> Ticket {
+        let groups = by.agent().and_then(|agent| self.scope(agent));
+        Ticket { by, groups, key, reply_to: Some(reply_to) }
+    }
+
+    // === Sessions ===
+
+    fn connected(
+        self: &Rc<Self>,
+        id: u64,
+        port: Arc<dyn Port>,
+        client: ClientId,
+        grants: Grants,
+        token: SmolStr,
+    ) {
+        self.sessions.borrow_mut().connect(id, port, grants, client, token);
+        match grants {
+            Grants::Agent(agent) => {
+                self.begin_session(id, agent);
+            }
+            Grants::Visitor(visitor) => {
+                self.sessions.borrow_mut().welcome(id, visitor);
+                self.visitor_is(visitor, true);
+            }
+            Grants::Frontend => {
+                let theirs = self.ledger.borrow().of_frontend(client);
+                for (conversation, _) in theirs {
+                    self.tell(Tell::Conversation(conversation, conversation::Command::VisitorPresent(true)));
+                }
+            }
+            Grants::Supervisor | Grants::Admin => {}
+        }
+    }
+
+    fn disconnected(self: &Rc<Self>, id: u64) {
+        let lost = self.sessions.borrow_mut().disconnect(id);
+        for agent in lost.agents {
+            self.tell(Tell::Agent(agent, agent::Command::SessionLost));
+        }
+        for visitor in lost.visitors {
+            self.visitor_lost(visitor);
+        }
+        if let Some(client) = lost.frontend {
+            let theirs = self.ledger.borrow().of_frontend(client);
+            for (conversation, visitor) in theirs {
+                if !self.sessions.borrow().has_visitor(visitor, client) {
+                    self.tell(Tell::Conversation(conversation, conversation::Command::VisitorPresent(false)));
+                }
+            }
+        }
+    }
+
+    /// A visitor's last connection is gone; the program that opened their conversation may still be there for them.
+    fn visitor_lost(self: &Rc<Self>, visitor: VisitorId) {
+        for conversation in self.ledger.borrow().of_visitor(visitor) {
+            let present = {
+                let ledger = self.ledger.borrow();
+                let row = ledger.row(conversation);
+                row.is_some_and(|row| self.sessions.borrow().has_visitor(row.visitor, row.via))
+            };
+            if !present {
+                self.tell(Tell::Conversation(conversation, conversation::Command::VisitorPresent(false)));
+            }
+        }
+    }
+
+    fn visitor_is(self: &Rc<Self>, visitor: VisitorId, present: bool) {
+        for conversation in self.ledger.borrow().of_visitor(visitor) {
+            self.tell(Tell::Conversation(conversation, conversation::Command::VisitorPresent(present)));
+        }
+    }
+
+    fn announce(self: &Rc<Self>, reply_to: ReplyTo, visitor: VisitorId, present: bool) {
+        if present {
+            self.sessions.borrow_mut().welcome(reply_to.connection, visitor);
+        } else {
+            self.sessions.borrow_mut().farewell(reply_to.connection, visitor);
+        }
+        self.visitor_is(visitor, present);
+        self.answer(reply_to, Ok(Reply::Done));
+    }
+
+    fn attach(self: &Rc<Self>, reply_to: ReplyTo, agent: AgentId) {
+        if !self.local.shared.directory.has_agent(self.index, agent) {
+            return self.answer(reply_to, Err(Refusal::NotFound));
+        }
+        self.answer(reply_to, Ok(Reply::Done));
+        self.begin_session(reply_to.connection, agent);
+    }
+
+    /// A session begins with everything the agent has, so that a resumed one finds its pending offers (design §3.7).
+    fn begin_session(self: &Rc<Self>, connection: u64, agent: AgentId) {
+        if self.sessions.borrow_mut().attach(connection, agent) {
+            self.tell(Tell::Agent(agent, agent::Command::SessionOpened));
+        }
+        let Some(port) = self.sessions.borrow().port(connection) else { return };
+        let (version, offers, rows) = {
+            let ledger = self.ledger.borrow();
+            match ledger.mine(agent) {
+                None => (0, Vec::new(), Vec::new()),
+                Some(mine) => {
+                    let rows = mine.parts.iter().filter_map(|id| ledger.row(*id).cloned()).collect();
+                    (mine.version, mine.offers.values().cloned().collect(), rows)
+                }
+            }
+        };
+        let mut offers: std::collections::VecDeque<_> = Vec::into(offers);
+        let mut rows: std::collections::VecDeque<_> = Vec::into(rows);
+        loop {
+            let some_offers: Vec<_> = offers.drain(..offers.len().min(ITEMS)).collect();
+            let room = ITEMS - some_offers.len();
+            let some_rows: Vec<_> = rows.drain(..rows.len().min(room)).collect();
+            let more = !offers.is_empty() || !rows.is_empty();
+            let notice =
+                Notice::AgentItems { agent, version, offers: some_offers, conversations: some_rows, more };
+            self.notify(smallvec::smallvec![Arc::clone(&port)], notice);
+            if !more {
+                return;
+            }
+        }
+    }
+
+    // === Commands ===
+
+    fn order(self: &Rc<Self>, connection: u64, ticket: Ticket, order: Order) {
+        match order {
+            Order::Open(opening) => {
+                self.sessions.borrow_mut().welcome(connection, opening.visitor);
+                let id = opening.asked;
+                if self.knows(id) {
+                    self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket }));
+                } else {
+                    self.tell(Tell::Workspace(workspace::Command::Open { opening, ticket }));
+                }
+            }
+            Order::Ask(id, ask) => {
+                if let By::Visitor(visitor) = ticket.by {
+                    self.sessions.borrow_mut().welcome(connection, visitor);
+                }
+                self.tell(Tell::Conversation(id, conversation::Command::Ask { ask, ticket }));
+            }
+            Order::SetPresence(agent, presence) => {
+                self.tell(Tell::Agent(agent, agent::Command::SetPresence { presence, ticket }));
+            }
+            Order::PutAgent(agent, profile) => {
+                self.tell(Tell::Workspace(workspace::Command::PutAgent { agent, profile, ticket }));
+            }
+            Order::RemoveAgent(agent) => {
+                self.tell(Tell::Workspace(workspace::Command::RemoveAgent { agent, ticket }));
+            }
+            Order::MintToken(grants, expires) => self.mint(grants, expires, ticket),
+            Order::RevokeToken(id) => {
+                self.tell(Tell::Workspace(workspace::Command::RevokeToken { id, ticket }))
+            }
+        }
+    }
+
+    fn mint(self: &Rc<Self>, grants: Grants, expires: Option<Timestamp>, ticket: Ticket) {
+        let (token, text) = tokens::mint(grants, self.local.now(), expires);
+        if let Some(reply_to) = ticket.reply_to {
+            self.will_mint(reply_to, View::Minted { text, id: token.id.clone(), expires });
+        }
+        self.tell(Tell::Workspace(workspace::Command::MintToken { token, ticket }));
+    }
+
+    // === Queries ===
+
+    fn query(self: &Rc<Self>, ticket: Ticket, query: Query) {
+        let Some(reply_to) = ticket.reply_to else { return };
+        match query {
+            Query::Look(whom, what) => self.look(&whom, Look { what, ticket }),
+            Query::Conversations { phases, group, agent, cursor, limit } => {
+                let view =
+                    self.conversations(&ticket, &phases, group.as_ref(), agent, cursor.as_deref(), limit);
+                self.reply(reply_to, view);
+            }
+            Query::Groups { cursor, limit } => self.groups(ticket, cursor.as_deref(), limit),
+            Query::Agents { group, cursor, limit } => {
+                self.agents(ticket, group.as_ref(), cursor.as_deref(), limit);
+            }
+            Query::Tokens { cursor, limit } => {
+                let mut tokens = self.tokens.of(self.index);
+                tokens.sort_by(|one, two| one.id.cmp(&two.id));
+                tokens.retain(|token| cursor.as_deref().is_none_or(|cursor| token.id.as_str() > cursor));
+                let more = tokens.len() > limit.min(PAGE);
+                tokens.truncate(limit.min(PAGE));
+                let cursor = tokens.last().filter(|_| more).map(|token| token.id.to_string());
+                self.reply(reply_to, Answer::Found(Box::new(View::Tokens(tokens, cursor))));
+            }
+            Query::Unsubscribe(feed) => {
+                self.sessions.borrow_mut().unsubscribe(reply_to.connection, &feed);
+                self.answer(reply_to, Ok(Reply::Done));
+            }
+        }
+    }
+
+    fn look(self: &Rc<Self>, whom: &Whom, look: Look) {
+        let Err(look) = self.local.shared.directory.look(self.index, whom, look) else { return };
+        let woken = matches!(whom, Whom::Conversation(id) if self.wake_to_look(*id));
+        let left = if woken { self.local.shared.directory.look(self.index, whom, look) } else { Err(look) };
+        if let Err(Look { ticket: Ticket { reply_to: Some(reply_to), .. }, .. }) = left {
+            self.answer(reply_to, Err(Refusal::NotFound));
+        }
+        if woken && let Whom::Conversation(id) = whom {
+            // Woken only to be looked at: a reminder sends it back to sleep.
+            self.tell(Tell::Conversation(*id, conversation::Command::VisitorPresent(true)));
+        }
+    }
+
+    fn conversations(
+        &self,
+        ticket: &Ticket,
+        phases: &[Phase],
+        group: Option<&GroupId>,
+        agent: Option<AgentId>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Answer {
+        let after = match cursor.map(parse_cursor) {
+            Some(None) => return Answer::Refused(Refusal::Invalid("the cursor is not one that a page gave")),
+            Some(Some(after)) => Some(after),
+            None => None,
+        };
+        let ledger = self.ledger.borrow();
+        let visible = |row: &&super::port::ConversationRow| {
+            let in_scope = match ticket.by {
+                By::Agent(asker) => {
+                    row.owner == Some(asker) || row.group.as_ref().is_some_and(|group| ticket.covers(group))
+                }
+                _ => true,
+            };
+            in_scope
+                && group.is_none_or(|group| row.group.as_ref() == Some(group))
+                && agent.is_none_or(|agent| row.owner == Some(agent))
+        };
+        let limit = limit.clamp(1, PAGE);
+        let mut rows: Vec<_> = ledger.rows(phases, after).filter(visible).take(limit + 1).cloned().collect();
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let cursor =
+            rows.last().filter(|_| more).map(|row| format!("{}:{}", row.phase as u8, row.conversation));
+        Answer::Found(Box::new(View::Conversations(rows, cursor)))
+    }
+
+    fn groups(self: &Rc<Self>, ticket: Ticket, cursor: Option<&str>, limit: usize) {
+        let policy = self.policy();
+        let everyone = GroupId::everyone();
+        let mut ids: Vec<&GroupId> = policy.groups.keys().chain([&everyone]).collect();
+        ids.sort();
+        ids.retain(|id| cursor.is_none_or(|cursor| id.as_str() > cursor));
+        let more = ids.len() > limit.clamp(1, PAGE);
+        ids.truncate(limit.clamp(1, PAGE));
+        let cursor = ids.last().filter(|_| more).map(ToString::to_string);
+        let whom: Vec<Whom> = ids.into_iter().cloned().map(Whom::Group).collect();
+        self.gather(&ticket, whom, Rows::Groups(Vec::new()), cursor);
+    }
+
+    fn agents(self: &Rc<Self>, ticket: Ticket, group: Option<&GroupId>, cursor: Option<&str>, limit: usize) {
+        let after: Option<AgentId> = match cursor.map(str::parse) {
+            Some(Err(_)) => {
+                let refusal = Refusal::Invalid("the cursor is not one that a page gave");
+                return ticket.reply_to.into_iter().for_each(|to| self.answer(to, Err(refusal)));
+            }
+            Some(Ok(after)) => Some(after),
+            None => None,
+        };
+        let mut ids = match group {
+            Some(group) => self.agents_of(group),
+            None => self.agents_of(&GroupId::everyone()),
+        };
+        ids.sort_unstable();
+        ids.retain(|id| after.is_none_or(|after| *id > after));
+        let more = ids.len() > limit.clamp(1, PAGE);
+        ids.truncate(limit.clamp(1, PAGE));
+        let cursor = ids.last().filter(|_| more).map(ToString::to_string);
+        let whom: Vec<Whom> = ids.into_iter().map(Whom::Agent).collect();
+        self.gather(&ticket, whom, Rows::Agents(Vec::new()), cursor);
+    }
+
+    /// Asks several actors for their rows; the last one's answer completes the page.
+    fn gather(self: &Rc<Self>, ticket: &Ticket, whom: Vec<Whom>, rows: Rows, cursor: Option<String>) {
+        let Some(reply_to) = ticket.reply_to else { return };
+        if whom.is_empty() {
+            let view = match rows {
+                Rows::Groups(rows) => View::Groups(rows, None),
+                Rows::Agents(rows) => View::Agents(rows, None),
+            };
+            return self.reply(reply_to, Answer::Found(Box::new(view)));
+        }
+        let gathering = Arc::new(Gathering { reply_to, rows: rows.into(), asked: whom.len(), cursor });
+        for whom in whom {
+            let look = Look { what: What::Gather(Arc::clone(&gathering)), ticket: ticket.clone() };
+            drop(self.local.shared.directory.look(self.index, &whom, look));
+        }
+    }
+}
+
+fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
+    let (phase, id) = cursor.split_once(':')?;
+    let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed];
+    let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
+    Some((phase, id.parse().ok()?))
+}

@@ -1,0 +1,169 @@
+//! A workspace's lists, kept as things change so that nobody has to ask every actor: conversations by phase, what each agent has,
+//! what each visitor and each frontend has open.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use foldhash::fast::RandomState;
+use smallvec::SmallVec;
+
+use super::port::{ConversationRow, OfferMade};
+use crate::{
+    ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId},
+    routing::conversation::Phase,
+};
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+
+/// Closed conversations that stay listed; older ones are found by id.
+const CLOSED_LISTED: usize = 10_000;
+
+/// The lists of one workspace.
+#[derive(Default)]
+pub(super) struct Ledger {
+    phases: BTreeMap<Phase, BTreeMap<ConversationId, ConversationRow>>,
+    closed_order: std::collections::VecDeque<ConversationId>,
+    served: Map<GroupId, Served>,
+    mine: Map<AgentId, Mine>,
+    visitors: Map<VisitorId, SmallVec<[ConversationId; 1]>>,
+    frontends: Map<ClientId, BTreeSet<ConversationId>>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Served {
+    active: u32,
+    missed: u32,
+}
+
+/// What one agent has.
+#[derive(Default)]
+pub(super) struct Mine {
+    /// Grows with each change.
+    pub(super) version: u64,
+    /// Pending offers.
+    pub(super) offers: BTreeMap<ConversationId, Arc<OfferMade>>,
+    /// Conversations that hold one of their slots.
+    pub(super) slots: BTreeSet<ConversationId>,
+    /// Conversations they own or take part in.
+    pub(super) parts: BTreeSet<ConversationId>,
+}
+
+impl Ledger {
+    /// A conversation changed; `before`: the phase it was listed under.
+    pub(super) fn list(&mut self, before: Option<Phase>, row: ConversationRow) {
+        let id = row.conversation;
+        if let Some(before) = before {
+            let old = self.phases.get_mut(&before).and_then(|rows| rows.remove(&id));
+            if let Some(old) = old {
+                self.count(&old, false);
+            }
+        }
+        self.count(&row, true);
+        if row.phase == Phase::Closed && before != Some(Phase::Closed) {
+            self.closed_order.push_back(id);
+            if self.closed_order.len() > CLOSED_LISTED
+                && let Some(oldest) = self.closed_order.pop_front()
+            {
+                self.phases.entry(Phase::Closed).or_default().remove(&oldest);
+            }
+        }
+        self.phases.entry(row.phase).or_default().insert(id, row);
+    }
+
+    fn count(&mut self, row: &ConversationRow, add: bool) {
+        let Some(group) = &row.group else { return };
+        let change = |count: &mut u32| *count = if add { *count + 1 } else { count.saturating_sub(1) };
+        match row.phase {
+            Phase::Active => change(&mut self.served.entry(group.clone()).or_default().active),
+            Phase::Missed => change(&mut self.served.entry(group.clone()).or_default().missed),
+            Phase::Waiting | Phase::Offered | Phase::Closed => {}
+        }
+    }
+
+    /// Active and missed conversations of a group.
+    #[must_use]
+    pub(super) fn served(&self, group: &GroupId) -> (u32, u32) {
+        self.served.get(group).map_or((0, 0), |served| (served.active, served.missed))
+    }
+
+    /// One conversation's line.
+    #[must_use]
+    pub(super) fn row(&self, id: ConversationId) -> Option<&ConversationRow> {
+        self.phases.values().find_map(|rows| rows.get(&id))
+    }
+
+    /// Lines of one phase, or of all in turn, after a cursor.
+    pub(super) fn rows(
+        &self,
+        phases: &[Phase],
+        after: Option<(Phase, ConversationId)>,
+    ) -> impl Iterator<Item = &ConversationRow> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let wanted: Vec<Phase> = phases.to_vec();
+        wanted.into_iter().filter(move |phase| after.is_none_or(|(from, _)| *phase >= from)).flat_map(
+            move |phase| {
+                let start = match after {
+                    Some((from, id)) if from == phase => Excluded(id),
+                    _ => Unbounded,
+                };
+                self.phases
+                    .get(&phase)
+                    .into_iter()
+                    .flat_map(move |rows| rows.range((start, Unbounded)).map(|(_, row)| row))
+            },
+        )
+    }
+
+    /// What an agent has.
+    #[must_use]
+    pub(super) fn mine(&self, agent: AgentId) -> Option<&Mine> {
+        self.mine.get(&agent)
+    }
+
+    /// Changes what an agent has; the version grows.
+    pub(super) fn change_mine(&mut self, agent: AgentId, change: impl FnOnce(&mut Mine)) {
+        let mine = self.mine.entry(agent).or_default();
+        mine.version += 1;
+        change(mine);
+    }
+
+    /// A conversation is open for a visitor, through a program.
+    pub(super) fn opened(&mut self, visitor: VisitorId, via: ClientId, id: ConversationId) {
+        let list = self.visitors.entry(visitor).or_default();
+        if !list.contains(&id) {
+            list.push(id);
+        }
+        self.frontends.entry(via).or_default().insert(id);
+    }
+
+    /// It no longer is.
+    pub(super) fn closed(&mut self, visitor: VisitorId, via: ClientId, id: ConversationId) {
+        if let Some(list) = self.visitors.get_mut(&visitor) {
+            list.retain(|open| *open != id);
+            if list.is_empty() {
+                self.visitors.remove(&visitor);
+            }
+        }
+        if let Some(set) = self.frontends.get_mut(&via) {
+            set.remove(&id);
+            if set.is_empty() {
+                self.frontends.remove(&via);
+            }
+        }
+    }
+
+    /// A visitor's open conversations.
+    #[must_use]
+    pub(super) fn of_visitor(&self, visitor: VisitorId) -> SmallVec<[ConversationId; 1]> {
+        self.visitors.get(&visitor).cloned().unwrap_or_default()
+    }
+
+    /// The open conversations of a frontend program, with their visitors.
+    #[must_use]
+    pub(super) fn of_frontend(&self, via: ClientId) -> Vec<(ConversationId, VisitorId)> {
+        let set = self.frontends.get(&via).into_iter().flatten();
+        set.filter_map(|id| Some((*id, self.row(*id)?.visitor))).collect()
+    }
+}

@@ -1,0 +1,386 @@
+//! What the actors say to connections, in routing's words. The transport implements [`Port`] and puts them on the wire.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use crate::{
+    clock::Timestamp,
+    ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
+    journal::Position,
+    routing::{
+        FallbackReason, GroupPolicy, OfferOutcome, Policy, Presence, Refusal, Reply, Variable, WhyNot,
+        agent::{Held, Profile},
+        conversation::{Party, PendingOffer, Phase, Record, StayFacts},
+        queue::Place,
+        workspace::Token,
+    },
+};
+
+/// One connection's ear. Cheap to share; may be called from any arbiter.
+pub trait Port: Send + Sync {
+    /// The answer to one of its requests. Each request is answered once.
+    fn answer(&self, request: u32, answer: Answer);
+    /// Something it did not ask for.
+    fn notify(&self, notice: &Notice);
+    /// Its token is no longer good: it is told so and closed.
+    fn revoke(&self);
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// A command was carried out.
+    Done(Reply),
+    /// A command or query was refused.
+    Refused(Refusal),
+    /// What a query found.
+    Found(Box<View>),
+}
+
+/// What a query found.
+#[derive(Debug)]
+pub enum View {
+    /// A page of a conversation's records, oldest first.
+    History {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The records, each with the numbers before its first event.
+        records: Vec<Numbered>,
+        /// What a visitor sees of staff; `None`: the asker is staff.
+        faces: Option<Faces>,
+        /// Events with numbers above this, of the asking audience, are asked for.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// One conversation.
+    Conversation(Box<ConversationView>),
+    /// A page of conversations; the cursor of the next one.
+    Conversations(Vec<ConversationRow>, Option<String>),
+    /// One group.
+    Group(GroupRow),
+    /// A page of groups; the cursor of the next one.
+    Groups(Vec<GroupRow>, Option<String>),
+    /// One agent.
+    Agent(Box<AgentView>),
+    /// A page of agents; the cursor of the next one.
+    Agents(Vec<AgentRow>, Option<String>),
+    /// Why a conversation was routed as it was.
+    Explanation {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Its records, oldest first.
+        records: Vec<Numbered>,
+        /// Why it waits, if it does.
+        waits_because: Option<String>,
+        /// Why the asked agent is not offered it now; `Some(None)`: they are eligible.
+        agent: Option<Option<WhyNot>>,
+    },
+    /// Where a conversation stands in its queue.
+    Position {
+        /// How many are ahead; `None`: it does not wait.
+        ahead: Option<usize>,
+        /// Since when it waits.
+        since: Option<Timestamp>,
+    },
+    /// A token was made: its text, shown once.
+    Minted {
+        /// The text.
+        text: String,
+        /// Its public part.
+        id: SmolStr,
+        /// When it ends.
+        expires: Option<Timestamp>,
+    },
+    /// A page of tokens; the cursor of the next one.
+    Tokens(Vec<Token>, Option<String>),
+    /// A subscription began at this version.
+    Subscribed {
+        /// The newest number or version.
+        version: u64,
+    },
+}
+
+/// A record with the numbers that its first event follows.
+#[derive(Debug, Clone)]
+pub struct Numbered {
+    /// The record.
+    pub record: Arc<Record>,
+    /// The number before its first event.
+    pub seq: u64,
+    /// The visitor's number before its first event.
+    pub visitor_seq: u64,
+}
+
+/// One line in a list of conversations.
+#[derive(Debug, Clone)]
+pub struct ConversationRow {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Whose.
+    pub visitor: VisitorId,
+    /// The program that opened it.
+    pub via: ClientId,
+    /// Where.
+    pub channel: Channel,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Its group.
+    pub group: Option<GroupId>,
+    /// Its owner.
+    pub owner: Option<AgentId>,
+    /// Its class.
+    pub priority: u8,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// Since when it waits.
+    pub waiting_since: Option<Timestamp>,
+    /// The newest event's number.
+    pub seq: u64,
+}
+
+/// One conversation, looked at closely.
+#[derive(Debug)]
+pub struct ConversationView {
+    /// Its line.
+    pub row: ConversationRow,
+    /// Who takes part without owning it.
+    pub participants: Vec<Party>,
+    /// What the frontend knew at the opening.
+    pub variables: Vec<Variable>,
+    /// Who has something pending.
+    pub pending: Vec<(AgentId, PendingOffer)>,
+    /// Its stay, if it waits.
+    pub stay: Option<StayFacts>,
+    /// Whether it is put aside.
+    pub quarantined: bool,
+    /// Why it waits, or why it is missed.
+    pub because: Option<String>,
+}
+
+/// One line in a list of groups.
+#[derive(Debug, Clone)]
+pub struct GroupRow {
+    /// The group.
+    pub group: GroupId,
+    /// Its rules.
+    pub rules: Arc<GroupPolicy>,
+    /// Whether it is closed for routing.
+    pub quarantined: bool,
+    /// How many members it has.
+    pub members: u32,
+    /// The head of its line; empty in lists.
+    pub line: Vec<Place>,
+    /// How many wait without an offer.
+    pub waiting: u32,
+    /// How many are with an agent who has not answered.
+    pub offered: u32,
+    /// How many are being served.
+    pub active: u32,
+    /// How many were missed.
+    pub missed: u32,
+    /// Since when the longest waiting one waits.
+    pub oldest: Option<Timestamp>,
+    /// Members who are online and here, or expected back.
+    pub present: u32,
+    /// Their free slots.
+    pub free: u32,
+    /// Grows with each change.
+    pub version: u64,
+}
+
+/// One line in a list of agents.
+#[derive(Debug, Clone)]
+pub struct AgentRow {
+    /// The agent.
+    pub agent: AgentId,
+    /// What is known of them.
+    pub profile: Profile,
+    /// What they intend.
+    pub presence: Presence,
+    /// Whether they have a session.
+    pub live: bool,
+    /// The first reason why they are offered nothing; `None`: eligible.
+    pub why_not: Option<WhyNot>,
+    /// Slots in all.
+    pub cap: u16,
+    /// Slots in use.
+    pub taken: u16,
+    /// Of these, with pending offers.
+    pub reserved: u16,
+    /// Offers missed in a row.
+    pub missed: u32,
+    /// When they were last assigned something.
+    pub last_assigned: Timestamp,
+    /// How many sessions they have.
+    pub sessions: u32,
+    /// Whether they are put aside.
+    pub quarantined: bool,
+    /// Grows with each change.
+    pub version: u64,
+}
+
+/// One agent, looked at closely.
+#[derive(Debug)]
+pub struct AgentView {
+    /// Their line.
+    pub row: AgentRow,
+    /// What holds their slots, as what and since when.
+    pub holds: Vec<(ConversationId, Held, Timestamp)>,
+}
+
+/// What agents and visitors are told unasked.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// Something waits for an agent's answer.
+    OfferMade(Arc<OfferMade>),
+    /// Something does no longer.
+    OfferEnded {
+        /// Whom it concerns.
+        agent: AgentId,
+        /// The conversation.
+        conversation: ConversationId,
+        /// The offer's number.
+        offer: u32,
+        /// How it ended for them.
+        outcome: OfferOutcome,
+    },
+    /// An event of a conversation, for staff.
+    StaffEvent {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The attached agent it is for; `None`: for a watcher.
+        agent: Option<AgentId>,
+        /// The record.
+        record: Numbered,
+        /// Which of its events.
+        index: usize,
+    },
+    /// An event of a conversation, for its visitor.
+    VisitorEvent {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Whose it is.
+        visitor: VisitorId,
+        /// The record.
+        record: Numbered,
+        /// Which of its events.
+        index: usize,
+        /// Names and labels that visitors read.
+        faces: Faces,
+    },
+    /// Somebody is typing, or no longer.
+    Typing {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Whom it is told.
+        to: Audience,
+        /// Who types: an agent's name, or the visitor.
+        by: Option<SmolStr>,
+        /// Whether they do.
+        typing: bool,
+    },
+    /// Everything an agent has at a version: pending offers and own conversations.
+    AgentItems {
+        /// The agent.
+        agent: AgentId,
+        /// The version.
+        version: u64,
+        /// Pending offers.
+        offers: Vec<Arc<OfferMade>>,
+        /// Own conversations.
+        conversations: Vec<ConversationRow>,
+        /// Whether more follow at this version.
+        more: bool,
+    },
+    /// A group changed, for who subscribed to it.
+    GroupChanged(GroupRow),
+    /// An agent changed, for who subscribed to it.
+    AgentChanged(AgentRow),
+}
+
+/// Whom a volatile notice is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// An agent.
+    Agent(AgentId),
+    /// The visitor.
+    Visitor(VisitorId),
+}
+
+/// What a visitor sees of staff: names of agents who take part, labels of groups.
+#[derive(Debug, Clone)]
+pub struct Faces {
+    /// Those who take part, or did before the event.
+    pub parties: Vec<Party>,
+    /// The operator's rules, for labels.
+    pub policy: Arc<Policy>,
+}
+
+/// Something that waits for an agent's answer.
+#[derive(Debug, Clone)]
+pub struct OfferMade {
+    /// Whose answer.
+    pub agent: AgentId,
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// What it is.
+    pub pending: PendingOffer,
+    /// The group it waits in or is served for.
+    pub group: Option<GroupId>,
+    /// Whose conversation it is.
+    pub visitor: VisitorId,
+    /// Since when the visitor waits.
+    pub waiting_since: Timestamp,
+    /// What the frontend knew.
+    pub variables: Arc<[Variable]>,
+}
+
+/// What was recorded, for whoever watches decisions as they are made (`maitred dev`).
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// Where in the log.
+    pub position: Position,
+    /// What.
+    pub entry: Arc<crate::routing::recovery::Entry>,
+}
+
+/// The words in which a reason is shown.
+#[must_use]
+pub fn words(reason: WhyNot) -> &'static str {
+    match reason {
+        WhyNot::NotMember => "not_member",
+        WhyNot::NoPermission => "no_permission",
+        WhyNot::Removed => "removed",
+        WhyNot::Quarantined => "quarantined",
+        WhyNot::Offline => "offline",
+        WhyNot::Away => "away",
+        WhyNot::NotLive => "not_live",
+        WhyNot::Reconnecting => "reconnecting",
+        WhyNot::AtCap => "at_cap",
+        WhyNot::WrapUp => "wrapup",
+        WhyNot::TransferredIt => "transferred_it",
+        WhyNot::TriedIt => "tried_it",
+        WhyNot::NotTheDirectOne => "not_the_direct_one",
+        WhyNot::HoldsIt => "holds_it",
+    }
+}
+
+/// The words in which a fallback's reason is shown.
+#[must_use]
+pub fn fallback_words(reason: FallbackReason) -> &'static str {
+    match reason {
+        FallbackReason::NoRule => "no_rule",
+        FallbackReason::NobodyOnline => "nobody_online",
+        FallbackReason::AllAtCapacity => "all_at_capacity",
+        FallbackReason::OffersExhausted => "offers_exhausted",
+        FallbackReason::WaitedTooLong => "waited_too_long",
+        FallbackReason::ClosedHours => "closed_hours",
+        FallbackReason::QueueFull => "queue_full",
+        FallbackReason::QuotaExhausted => "quota_exhausted",
+        FallbackReason::GroupUnavailable => "group_unavailable",
+        FallbackReason::GroupRemoved => "group_removed",
+        FallbackReason::Quarantined => "quarantined",
+    }
+}

@@ -1,0 +1,399 @@
+//! What people ask about the state of things. Each answer waits for the log like any other, so nobody reads what a crash could undo.
+
+use std::sync::Arc;
+
+use actix::{Context, Handler, Message};
+
+use super::{
+    agent::AgentActor,
+    conversation::ConversationActor,
+    directory::Whom,
+    group::GroupActor,
+    port::{
+        AgentRow, AgentView, Answer, Audience, ConversationView, Faces, GroupRow, Notice, Numbered, View,
+        fallback_words,
+    },
+    publish,
+    sessions::Feed,
+    space::Space,
+};
+use crate::{
+    ids::{AgentId, ConversationId, GroupId},
+    routing::{
+        By, Refusal, ReplyTo, Ticket, WhyNot,
+        conversation::{Conversation, Phase},
+    },
+};
+
+/// Records that one page of a history reads at most.
+const RECORDS_PAGE: usize = 200;
+
+/// A question to one actor.
+#[derive(Debug)]
+pub struct Look {
+    /// What is asked.
+    pub what: What,
+    /// Who asks, and where the answer goes.
+    pub ticket: Ticket,
+}
+
+impl Message for Look {
+    type Result = ();
+}
+
+/// What is asked of one actor.
+#[derive(Debug)]
+pub enum What {
+    /// Look closely.
+    Show,
+    /// A page of events after a number.
+    History {
+        /// The last number known.
+        after: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Why it was routed as it was; why not to this agent.
+    Explain {
+        /// The agent.
+        agent: Option<AgentId>,
+    },
+    /// Where it stands in its queue.
+    Position {
+        /// The conversation, when a group is asked.
+        conversation: Option<ConversationId>,
+    },
+    /// Tell the others that the asker is typing, or no longer.
+    Typing(bool),
+    /// Subscribe the asking connection to the feed; events after this number come first.
+    Subscribe {
+        /// The last number known.
+        after: u64,
+    },
+    /// One row of a list that is gathered.
+    Gather(Arc<Gathering>),
+}
+
+/// A list that is asked of several actors; the last answer completes it.
+#[derive(Debug)]
+pub struct Gathering {
+    /// Where it goes.
+    pub reply_to: ReplyTo,
+    /// What has come.
+    pub rows: std::sync::Mutex<Rows>,
+    /// How many are asked.
+    pub asked: usize,
+    /// Where the next page begins.
+    pub cursor: Option<String>,
+}
+
+/// Rows of one kind.
+#[derive(Debug)]
+pub enum Rows {
+    /// Groups.
+    Groups(Vec<GroupRow>),
+    /// Agents.
+    Agents(Vec<AgentRow>),
+}
+
+impl Gathering {
+    fn add(&self, space: &Space, group: Option<GroupRow>, agent: Option<AgentRow>) {
+        let mut rows = self.rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let full = match &mut *rows {
+            Rows::Groups(rows) => {
+                rows.extend(group);
+                rows.len() == self.asked
+            }
+            Rows::Agents(rows) => {
+                rows.extend(agent);
+                rows.len() == self.asked
+            }
+        };
+        if full {
+            let view = match &mut *rows {
+                Rows::Groups(rows) => View::Groups(std::mem::take(rows), self.cursor.clone()),
+                Rows::Agents(rows) => View::Agents(std::mem::take(rows), self.cursor.clone()),
+            };
+            space.reply(self.reply_to, Answer::Found(Box::new(view)));
+        }
+    }
+}
+
+fn found(space: &Space, ticket: &Ticket, view: View) {
+    if let Some(reply_to) = ticket.reply_to {
+        space.reply(reply_to, Answer::Found(Box::new(view)));
+    }
+}
+
+fn refuse(space: &Space, ticket: &Ticket, refusal: Refusal) {
+    if let Some(reply_to) = ticket.reply_to {
+        space.reply(reply_to, Answer::Refused(refusal));
+    }
+}
+
+// === Conversations ===
+
+impl Handler<Look> for ConversationActor {
+    type Result = ();
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+        if !self.machine.may_read(&look.ticket) {
+            return refuse(&self.space, &look.ticket, Refusal::NotFound);
+        }
+        let Look { what, ticket } = look;
+        match what {
+            What::Show => self.show(&ticket),
+            What::History { after, limit } => {
+                let conversation = self.machine.id();
+                let visitor = matches!(ticket.by, By::Visitor(_));
+                let records = self.records_after(after, visitor);
+                let faces = visitor.then(|| Faces { parties: self.faces(), policy: self.space.policy() });
+                found(&self.space, &ticket, View::History { conversation, records, faces, after, limit });
+            }
+            What::Explain { agent } => self.explain(agent, ticket),
+            What::Position { .. } => self.position(ticket),
+            What::Typing(typing) => self.typing(&ticket, typing),
+            What::Subscribe { after } => self.subscribe(&ticket, after),
+            What::Gather(_) => {}
+        }
+    }
+}
+
+impl ConversationActor {
+    fn show(&self, ticket: &Ticket) {
+        let Some(row) = self.row() else { return refuse(&self.space, ticket, Refusal::NotFound) };
+        let machine = &self.machine;
+        let pending = machine.pending_agents().into_iter();
+        let view = ConversationView {
+            row,
+            participants: machine.participants().to_vec(),
+            variables: self.variables.to_vec(),
+            pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),
+            stay: machine.stay(),
+            quarantined: self.quarantined,
+            because: because(machine),
+        };
+        found(&self.space, ticket, View::Conversation(Box::new(view)));
+    }
+
+    /// The records that hold events after a number of the asking audience, at most a page of them.
+    fn records_after(&self, after: u64, visitor: bool) -> Vec<Numbered> {
+        let (mut seq, mut visitor_seq) = (0, 0);
+        let mut page = Vec::new();
+        for position in &self.records {
+            let Some(record) = self.space.read_record(*position) else { break };
+            let record = Arc::new(record);
+            let numbered = Numbered { record: Arc::clone(&record), seq, visitor_seq };
+            seq += record.events.len() as u64;
+            visitor_seq += record.events.iter().filter(|event| event.visitor_sees()).count() as u64;
+            if if visitor { visitor_seq > after } else { seq > after } {
+                page.push(numbered);
+            }
+            if page.len() == RECORDS_PAGE {
+                break;
+            }
+        }
+        page
+    }
+
+    fn explain(&self, agent: Option<AgentId>, ticket: Ticket) {
+        let conversation = self.machine.id();
+        let view = View::Explanation {
+            conversation,
+            records: self.records_after(0, false),
+            waits_because: because(&self.machine),
+            agent: None,
+        };
+        // Whether an agent would be offered it is for the group to say, which knows both.
+        match (agent, self.machine.group()) {
+            (Some(agent), Some(group)) => {
+                let asked = ExplainAgent { conversation, agent, view: Box::new(view), ticket };
+                let refused = self.space.ask_group(group, asked);
+                if let Err(asked) = refused {
+                    found(&self.space, &asked.ticket, *asked.view);
+                }
+            }
+            _ => found(&self.space, &ticket, view),
+        }
+    }
+
+    fn position(&self, ticket: Ticket) {
+        let waiting = self.machine.waiting_since().zip(self.machine.group());
+        let Some(((_, since), group)) = waiting else {
+            return found(&self.space, &ticket, View::Position { ahead: None, since: None });
+        };
+        let what = What::Position { conversation: Some(self.machine.id()) };
+        let look = Look { what, ticket };
+        let asked =
+            self.space.local.shared.directory.look(self.space.index, &Whom::Group(group.clone()), look);
+        if let Err(look) = asked {
+            found(&self.space, &look.ticket, View::Position { ahead: None, since: Some(since) });
+        }
+    }
+
+    fn typing(&self, ticket: &Ticket, typing: bool) {
+        let parts = self.machine.owner().into_iter().chain(self.machine.participants());
+        let name = ticket.by.agent().and_then(|asker| parts.clone().find(|party| party.agent == asker));
+        let by = name.map(|party| party.name.clone());
+        let conversation = self.machine.id();
+        let may = by.is_some() || matches!(ticket.by, By::Visitor(_));
+        if may {
+            for party in parts.filter(|party| Some(party.agent) != ticket.by.agent()) {
+                let ports = self.space.sessions.borrow().agent(party.agent);
+                let to = Audience::Agent(party.agent);
+                self.space.notify(ports, Notice::Typing { conversation, to, by: by.clone(), typing });
+            }
+            if let (Some((visitor, _, via)), Some(_)) = (self.machine.visitor(), &by) {
+                let ports = self.space.sessions.borrow().visitor(visitor, via);
+                let to = Audience::Visitor(visitor);
+                self.space.notify(ports, Notice::Typing { conversation, to, by, typing });
+            }
+        }
+        if let Some(reply_to) = ticket.reply_to {
+            self.space.answer(reply_to, Ok(crate::routing::Reply::Done));
+        }
+    }
+
+    /// What came after the known number comes first, then news, without a gap: both in the order in which effects are released.
+    fn subscribe(&self, ticket: &Ticket, after: u64) {
+        let Some(reply_to) = ticket.reply_to else { return };
+        let as_visitor = matches!(ticket.by, By::Visitor(_) | By::Frontend);
+        let (seq, visitor_seq) = self.machine.numbers();
+        let version = if as_visitor { visitor_seq } else { seq };
+        found(&self.space, ticket, View::Subscribed { version });
+        let Some(port) = self.space.sessions.borrow().port(reply_to.connection) else { return };
+        let conversation = self.machine.id();
+        let ports: super::sessions::Ports = smallvec::smallvec![port];
+        let faces = as_visitor.then(|| Faces { parties: self.faces(), policy: self.space.policy() });
+        let mut known = after;
+        loop {
+            let page = self.records_after(known, as_visitor);
+            let Some(last) = page.last() else { break };
+            let visible = last.record.events.iter().filter(|event| event.visitor_sees()).count() as u64;
+            let reached = if as_visitor {
+                last.visitor_seq + visible
+            } else {
+                last.seq + last.record.events.len() as u64
+            };
+            for numbered in &page {
+                publish::replay(self, numbered, known, faces.as_ref(), &ports);
+            }
+            known = reached;
+        }
+        let feed = Feed::Conversation { conversation, as_visitor };
+        self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);
+    }
+}
+
+/// Why a conversation waits, or why it is missed.
+fn because(machine: &Conversation) -> Option<String> {
+    match machine.phase()? {
+        Phase::Waiting => Some("no eligible agent has a free slot".to_owned()),
+        Phase::Offered => {
+            let agents = machine.pending_agents();
+            let names: Vec<String> = agents.iter().take(4).map(ToString::to_string).collect();
+            Some(format!("offered to {}", names.join(", ")))
+        }
+        Phase::Missed => machine.missed_because().map(|reason| format!("missed: {}", fallback_words(reason))),
+        Phase::Active | Phase::Closed => None,
+    }
+}
+
+// === Groups ===
+
+/// Why one agent is not offered one conversation, to be added to an explanation.
+#[derive(Debug)]
+pub struct ExplainAgent {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The explanation so far.
+    pub view: Box<View>,
+    /// Who asks.
+    pub ticket: Ticket,
+}
+
+impl Message for ExplainAgent {
+    type Result = ();
+}
+
+impl Handler<ExplainAgent> for GroupActor {
+    type Result = ();
+    fn handle(&mut self, mut asked: ExplainAgent, _: &mut Context<Self>) {
+        let reason: Option<WhyNot> = self.machine.why_not(asked.conversation, asked.agent);
+        if let View::Explanation { agent, .. } = &mut *asked.view {
+            *agent = Some(reason);
+        }
+        found(&self.space, &asked.ticket, *asked.view);
+    }
+}
+
+impl Handler<Look> for GroupActor {
+    type Result = ();
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+        let Look { what, ticket } = look;
+        let row = self.space.group_row(&self.machine, false);
+        match what {
+            What::Gather(gathering) => gathering.add(&self.space, Some(row), None),
+            What::Position { conversation: Some(conversation) } => {
+                let ahead = self.machine.ahead_of(conversation);
+                let since = self.space.ledger.borrow().row(conversation).and_then(|row| row.waiting_since);
+                found(&self.space, &ticket, View::Position { ahead, since });
+            }
+            What::Subscribe { .. } => {
+                found(&self.space, &ticket, View::Subscribed { version: row.version });
+                if let Some(reply_to) = ticket.reply_to {
+                    let feed = Feed::Group(self.machine.id().clone());
+                    self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);
+                    if let Some(port) = self.space.sessions.borrow().port(reply_to.connection) {
+                        self.space.notify(smallvec::smallvec![port], Notice::GroupChanged(row));
+                    }
+                }
+            }
+            _ => {
+                let line = self.machine.head(50);
+                found(&self.space, &ticket, View::Group(GroupRow { line, ..row }));
+            }
+        }
+    }
+}
+
+// === Agents ===
+
+impl Handler<Look> for AgentActor {
+    type Result = ();
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+        let Look { what, ticket } = look;
+        match what {
+            What::Gather(gathering) => gathering.add(&self.space, None, Some(self.row())),
+            What::Subscribe { .. } => {
+                let row = self.row();
+                found(&self.space, &ticket, View::Subscribed { version: row.version });
+                if let Some(reply_to) = ticket.reply_to {
+                    let feed = Feed::Agent(self.machine.id());
+                    self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);
+                    if let Some(port) = self.space.sessions.borrow().port(reply_to.connection) {
+                        self.space.notify(smallvec::smallvec![port], Notice::AgentChanged(row));
+                    }
+                }
+            }
+            _ => {
+                let ledger = self.space.ledger.borrow();
+                let since = |id| ledger.row(id).map_or_else(|| self.space.local.now(), |row| row.opened_at);
+                let holds = self.machine.holds().map(|(id, held)| (id, held, since(id))).collect();
+                let view = AgentView { row: self.row(), holds };
+                found(&self.space, &ticket, View::Agent(Box::new(view)));
+            }
+        }
+    }
+}
+
+impl Space {
+    /// Asks a group about an agent.
+    ///
+    /// # Errors
+    /// The question, if there is no such group.
+    fn ask_group(&self, group: &GroupId, asked: ExplainAgent) -> Result<(), ExplainAgent> {
+        self.local.shared.directory.explain(self.index, group, asked)
+    }
+}
