@@ -343,7 +343,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     pending: Vec<u8>,
-    waiting: HashMap<u32, oneshot::Sender<Reply>>,
+    waiting: HashMap<u32, oneshot::Sender<Reply>, foldhash::fast::RandomState>,
     next_number: u32,
     closing: bool,
     going: Option<GoAway>,
@@ -449,7 +449,7 @@ impl Client {
 
     /// Resolves when one more request may be in flight (or none will be, as the connection ended).
     pub async fn room(&self) {
-        let limit = self.welcome.limits.in_flight as usize;
+        let limit = self.welcome.limits.in_flight.max(1) as usize;
         self.shared.wait_until(|state| state.waiting.len() < limit || state.ended.is_some()).await;
     }
 
@@ -524,7 +524,7 @@ impl Shared {
             encoding,
             state: Mutex::new(State {
                 pending: Vec::new(),
-                waiting: HashMap::new(),
+                waiting: HashMap::default(),
                 next_number: 1,
                 closing: false,
                 going: None,

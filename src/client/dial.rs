@@ -78,6 +78,15 @@ impl Dialer {
             .await
     }
 
+    /// Moves to another port, as a NAT may do with any client.
+    #[cfg(test)]
+    pub(crate) fn rebind(&self) {
+        let socket = std::net::UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))
+            .or_else(|_| std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
+            .expect("a socket");
+        self.endpoint.rebind(socket).expect("it moves");
+    }
+
     /// The handshake, and the stream. A name may stand for an IPv6 and an IPv4 address of which the daemon listens on
     /// one: the second is tried too if the first does not answer at once.
     pub(crate) async fn dial(

@@ -689,6 +689,48 @@ fn a_second_stream_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
+fn a_client_behind_a_rebinding_nat_keeps_its_session() {
+    on_an_arbiter(async {
+        let daemon = Daemon::start(Settings::default());
+        let dialer = Dialer::new().expect("a socket");
+        let options = daemon.options(GOOD, Encoding::Bincode);
+        let (client, _notices) = dialer.connect(&options).await.expect("it connects");
+        for _ in 0..3 {
+            dialer.rebind();
+            client.ping().await.expect("a pong");
+        }
+        assert_eq!(daemon.count("admitted"), 1);
+    });
+}
+
+#[test]
+fn a_flood_of_rubbish_is_answered_with_less() {
+    on_an_arbiter(async {
+        let daemon = Daemon::start(Settings::default());
+        let socket = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await.expect("a socket");
+        socket.connect(daemon.endpoint.local_addr().expect("it listens")).await.expect("connected");
+        let (mut sent, mut heard) = (0, 0);
+        let mut noise = [0_u8; 1_200];
+        for round in 0..500_u32 {
+            // Every shape of first byte: long and short headers, all kinds of packets, any version.
+            for (place, byte) in noise.iter_mut().enumerate() {
+                *byte = (round.wrapping_mul(2_654_435_761) >> (place % 24)) as u8;
+            }
+            sent += socket.send(&noise[..40 + (round as usize * 7) % 1_160]).await.unwrap_or(0);
+            tokio::time::sleep(Duration::ZERO).await;
+            let mut answer = [0; 2_000];
+            while let Ok(bytes) = socket.try_recv(&mut answer) {
+                heard += bytes;
+            }
+        }
+        let (client, _notices) = daemon.client(Encoding::Bincode).await;
+        client.ping().await.expect("others are served");
+        assert!(heard <= sent * 3, "{heard} bytes for {sent}");
+        assert_eq!(daemon.connections.count(), 1);
+    });
+}
+
+#[test]
 fn a_panic_at_the_border_costs_one_connection() {
     on_an_arbiter(async {
         let mut daemon = Daemon::start(Settings::default());
