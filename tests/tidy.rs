@@ -379,7 +379,7 @@ fn is_room(name: &str) -> bool {
 
 /// A `//` that follows an even number of quotes begins a comment; strings over several lines are rare enough here.
 fn without_comment(line: &str) -> &str {
-    let begins = line.match_indices("//").find(|(at, _)| line[..*at].matches('"').count() % 2 == 0);
+    let begins = line.match_indices("//").find(|(at, _)| line[..*at].matches('"').count().is_multiple_of(2));
     begins.map_or(line, |(at, _)| &line[..at])
 }
 
