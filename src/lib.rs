@@ -2,6 +2,7 @@
 //! conversation, who answers it.
 
 pub mod actors;
+pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod config;

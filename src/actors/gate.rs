@@ -417,7 +417,7 @@ impl Space {
     }
 
     fn mint(self: &Rc<Self>, grants: Grants, expires: Option<Timestamp>, ticket: Ticket) {
-        let (token, text) = tokens::mint(grants, expires);
+        let (token, text) = tokens::mint(grants, self.local.now(), expires);
         if let Some(reply_to) = ticket.reply_to {
             self.will_mint(reply_to, View::Minted { text, id: token.id.clone(), expires });
         }

@@ -168,7 +168,8 @@ impl ConversationActor {
             participants: machine.participants().to_vec(),
             variables: self.variables.to_vec(),
             pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),
-            stay: machine.waiting_since(),
+            stay: machine.stay(),
+            quarantined: self.quarantined,
             because: because(machine),
         };
         found(&self.space, ticket, View::Conversation(Box::new(view)));
@@ -349,7 +350,10 @@ impl Handler<Look> for GroupActor {
                     }
                 }
             }
-            _ => found(&self.space, &ticket, View::Group(row)),
+            _ => {
+                let line = self.machine.head(50);
+                found(&self.space, &ticket, View::Group(GroupRow { line, ..row }));
+            }
         }
     }
 }
@@ -374,7 +378,10 @@ impl Handler<Look> for AgentActor {
                 }
             }
             _ => {
-                let view = AgentView { row: self.row(), holds: self.machine.holds().collect() };
+                let ledger = self.space.ledger.borrow();
+                let since = |id| ledger.row(id).map_or_else(|| self.space.local.now(), |row| row.opened_at);
+                let holds = self.machine.holds().map(|(id, held)| (id, held, since(id))).collect();
+                let view = AgentView { row: self.row(), holds };
                 found(&self.space, &ticket, View::Agent(Box::new(view)));
             }
         }

@@ -160,6 +160,8 @@ pub enum Command {
         conversation: ConversationId,
         /// The stay's number.
         stay: u32,
+        /// Who missed or declined it: the group has not heard of the last one.
+        tried: Vec<AgentId>,
     },
     /// Everything that waits and every member has been told after a start: begin to match.
     Start,
@@ -247,6 +249,21 @@ impl Group {
         Some(self.queue.ahead_of(&item.waiting.place()))
     }
 
+    /// The head of the line, at most so many.
+    #[must_use]
+    pub fn head(&self, most: usize) -> Vec<Place> {
+        let mut places = self.queue.places_where(|_| true);
+        places.sort_unstable();
+        places.truncate(most);
+        places
+    }
+
+    /// Whether it is closed for routing.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.quarantined
+    }
+
     /// The members.
     #[must_use]
     pub fn roster(&self) -> &Roster {
@@ -322,7 +339,9 @@ impl Machine for Group {
             Command::RequestEntry { conversation, epoch, cause, ticket, leave } => {
                 self.request_entry(cx, conversation, epoch, cause, ticket, leave, out)?;
             }
-            Command::WaitedTooLong { conversation, stay } => self.waited_too_long(conversation, stay, out),
+            Command::WaitedTooLong { conversation, stay, tried } => {
+                self.waited_too_long(conversation, stay, tried, out);
+            }
             Command::Start => {
                 self.held = false;
                 self.match_all(cx, out);
@@ -647,17 +666,28 @@ impl Group {
         }
     }
 
-    fn waited_too_long(&self, conversation: ConversationId, stay: u32, out: &mut Out<Event>) {
-        let admits =
-            self.items.get(&conversation).map_or_else(|| Admits::except([]), |item| item.waiting.admits());
-        let reason = if !self.roster.anybody_present(&admits) {
-            FallbackReason::NobodyOnline
-        } else if self.roster.available() == 0 {
-            FallbackReason::AllAtCapacity
+    fn waited_too_long(
+        &self,
+        conversation: ConversationId,
+        stay: u32,
+        tried: Vec<AgentId>,
+        out: &mut Out<Event>,
+    ) {
+        let item = self.items.get(&conversation);
+        let waiting = item.map(|item| Waiting { tried: tried.clone(), ..item.waiting.clone() });
+        let admits = waiting.as_ref().map_or_else(|| Admits::except(tried), Waiting::admits);
+        let spent = waiting.is_some_and(|waiting| waiting.is_spent());
+        // The slot of the offer that just ended is as good as free: the agent has been told, but not yet the group.
+        let freeing = item.and_then(|item| item.with);
+        let why = if self.roster.present() == 0 {
+            Unserved::Because(FallbackReason::NobodyOnline)
+        } else if spent || !self.roster.anybody_present(&admits) {
+            Unserved::Exhausted
+        } else if self.roster.all_full(&admits, freeing) {
+            Unserved::Because(FallbackReason::AllAtCapacity)
         } else {
-            FallbackReason::WaitedTooLong
+            Unserved::Because(FallbackReason::WaitedTooLong)
         };
-        let why = Unserved::Because(reason);
         out.tell_conversation(conversation, conversation::Command::Unserved { stay, why });
     }
 

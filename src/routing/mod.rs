@@ -20,6 +20,9 @@ pub mod undeliverable;
 pub mod words;
 pub mod workspace;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -199,6 +202,8 @@ pub enum Reply {
     },
     /// Recorded in a conversation.
     Recorded {
+        /// The conversation.
+        conversation: ConversationId,
         /// The newest event's number.
         seq: u64,
         /// Its number for the visitor, if they may see it.

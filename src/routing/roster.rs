@@ -180,6 +180,18 @@ impl Roster {
         }
     }
 
+    /// Whether everybody present is at their cap, `freeing` aside; for one agent only, whether they are.
+    #[must_use]
+    pub fn all_full(&self, admits: &Admits, freeing: Option<AgentId>) -> bool {
+        let is_full = |agent| matches!(self.why_not(agent), Some(WhyNot::AtCap | WhyNot::WrapUp));
+        if let Admits::Only(agent) = admits {
+            return is_full(*agent);
+        }
+        // Who is out for a full cap alone is present: any other reason comes before that one.
+        let full: u32 = [WhyNot::AtCap, WhyNot::WrapUp].iter().filter_map(|why| self.out.get(why)).sum();
+        full as usize == self.present.len() && !freeing.is_some_and(is_full)
+    }
+
     /// Whether the caller would be the only one present (ZD-13).
     #[must_use]
     pub fn only_present(&self, agent: AgentId) -> bool {
@@ -215,6 +227,18 @@ impl Roster {
     /// How many members are out, per reason.
     pub fn out(&self) -> impl Iterator<Item = (WhyNot, u32)> + '_ {
         self.out.iter().filter(|(_, count)| **count > 0).map(|(why, count)| (*why, *count))
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether it has no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
     }
 
     /// How many members are present.

@@ -73,7 +73,7 @@ fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
     };
     match command {
         group::Command::Enqueue(waiting) => unserved(waiting.conversation, waiting.stay),
-        group::Command::WaitedTooLong { conversation, stay } => unserved(conversation, stay),
+        group::Command::WaitedTooLong { conversation, stay, .. } => unserved(conversation, stay),
         // It was proposed while the group still was there: the conversation's answer comes back as an `Enqueue`.
         group::Command::ProposalRefused { conversation, .. } => {
             let command = conversation::Command::AskWaiting { group: id.clone() };

@@ -31,6 +31,8 @@ pub struct Token {
     pub hash: [u8; 32],
     /// What it allows.
     pub grants: Grants,
+    /// When it was made.
+    pub created: Timestamp,
     /// When it ends; `None`: never.
     pub expires: Option<Timestamp>,
 }

@@ -3,11 +3,12 @@
 
 use super::{
     Active, Conversation, Event, Handover, Invitation, Opened, PAST_MAX, Party, Past, Pending, State, Stay,
+    Whom,
 };
 use crate::{
     clock::Timestamp,
     ids::AgentId,
-    routing::words::{By, OfferOutcome, QueueCause},
+    routing::words::{By, OfferOutcome, QueueCause, RescindReason},
 };
 
 impl Conversation {
@@ -28,16 +29,17 @@ impl Conversation {
                     at,
                 });
             }
-            Event::Queued { group, cause, since, wait_until, preferred, barred, chain } => {
+            Event::Queued { stay, group, cause, since, wait_until, preferred, barred, chain } => {
                 self.epoch += 1;
-                self.stays += 1;
-                self.past.clear();
-                self.invitations.clear();
+                self.stays = *stay;
+                self.take_back(RescindReason::Moved, None);
+                self.take_back_invitations(RescindReason::Moved);
                 if *cause != QueueCause::Overflow {
                     self.home = Some(group.clone());
                 }
                 self.state = State::Waiting(Box::new(Stay {
-                    number: self.stays,
+                    number: *stay,
+                    cause: *cause,
                     group: group.clone(),
                     since: *since,
                     wait_until: *wait_until,
@@ -103,7 +105,7 @@ impl Conversation {
                     handover.orphaned = true;
                 }
             }
-            Event::HandoverStarted { to, name, deadline, leave } => {
+            Event::HandoverStarted { to, name, deadline, leave, .. } => {
                 self.epoch += 1;
                 let held = self.epoch;
                 if let State::Active(active) = &mut self.state {
@@ -123,7 +125,7 @@ impl Conversation {
                 if let State::Active(active) = &mut self.state
                     && let Some(handover) = active.handover.take()
                 {
-                    self.remember_past(*to, handover.offer, *outcome);
+                    self.remember_past(Whom::One(*to), handover.offer, *outcome);
                 }
             }
             Event::Invited { agent, name, deadline } => self.invitations.push(Invitation {
@@ -136,7 +138,7 @@ impl Conversation {
                 let at = self.invitations.iter().position(|invitation| invitation.party.agent == *agent);
                 if let Some(at) = at {
                     let invitation = self.invitations.remove(at);
-                    self.remember_past(*agent, invitation.offer, *outcome);
+                    self.remember_past(Whom::One(*agent), invitation.offer, *outcome);
                 }
             }
             Event::FellBack { reason, expires, .. } => {
@@ -152,14 +154,12 @@ impl Conversation {
             Event::Noted { .. } => {}
             Event::Closed { reason } => {
                 self.epoch += 1;
+                self.take_back(RescindReason::Closed, None);
+                self.take_back_invitations(RescindReason::Closed);
                 self.participants.clear();
-                self.invitations.clear();
                 self.state = State::Closed { reason: *reason };
             }
-            Event::Reopened => {
-                self.epoch += 1;
-                self.past.clear();
-            }
+            Event::Reopened => self.epoch += 1,
         }
     }
 
@@ -184,42 +184,27 @@ impl Conversation {
                 stay.tried.push(agent)
             }
         }
-        self.remember_past(agent, offer, outcome);
+        self.remember_past(Whom::One(agent), offer, outcome);
     }
 
     fn announcement_ended(&mut self, outcome: OfferOutcome) {
         let State::Waiting(stay) = &mut self.state else { return };
-        let Pending::Announcement { agents, declined, offer, .. } =
-            std::mem::replace(&mut stay.pending, Pending::Nothing)
-        else {
-            return;
-        };
+        let Pending::Announcement { offer, .. } = stay.pending else { return };
+        stay.pending = Pending::Nothing;
         self.epoch += 1;
-        for agent in agents.into_iter().filter(|agent| !declined.contains(agent)) {
-            self.remember_past(agent, offer, outcome);
-        }
+        self.remember_past(Whom::Others { than: None }, offer, outcome);
     }
 
     fn assigned(&mut self, at: Timestamp, agent: AgentId, name: &smol_str::SmolStr, keep: bool) {
         self.epoch += 1;
         let group = self.group().cloned().unwrap_or_else(crate::ids::GroupId::everyone);
-        let losers = std::mem::replace(&mut self.state, State::New);
-        match losers {
-            State::Waiting(stay) => {
-                if let Pending::Announcement { agents, offer, .. } = &stay.pending {
-                    let taken = OfferOutcome::Rescinded(crate::routing::RescindReason::AlreadyTaken);
-                    for other in agents.iter().filter(|other| **other != agent) {
-                        self.remember_past(*other, *offer, taken);
-                    }
-                }
-            }
-            State::Active(active) if keep && active.owner.agent != agent => {
-                let orphaned = active.handover.as_ref().is_some_and(|handover| handover.orphaned);
-                if !orphaned {
-                    self.participants.push(active.owner);
-                }
-            }
-            State::Active(_) | State::New | State::Missed { .. } | State::Closed { .. } => {}
+        self.take_back(RescindReason::AlreadyTaken, Some(agent));
+        if let State::Active(active) = std::mem::replace(&mut self.state, State::New)
+            && keep
+            && active.owner.agent != agent
+            && !active.handover.is_some_and(|handover| handover.orphaned)
+        {
+            self.participants.push(active.owner);
         }
         self.participants.retain(|party| party.agent != agent);
         self.invitations.retain(|invitation| invitation.party.agent != agent);
@@ -229,10 +214,37 @@ impl Conversation {
         self.state = State::Active(Box::new(Active { owner, held: self.epoch, group, handover: None }));
     }
 
-    fn remember_past(&mut self, agent: AgentId, offer: u32, outcome: OfferOutcome) {
+    /// Remembers what was pending, invitations aside, as taken back from all but the one who has it now.
+    fn take_back(&mut self, reason: RescindReason, but: Option<AgentId>) {
+        let pending = match &self.state {
+            State::Waiting(stay) => match stay.pending {
+                Pending::Offer { agent, offer, .. } => Some((Whom::One(agent), offer)),
+                Pending::Announcement { offer, .. } => Some((Whom::Others { than: but }, offer)),
+                Pending::Nothing => None,
+            },
+            State::Active(active) => {
+                active.handover.as_ref().map(|handover| (Whom::One(handover.to.agent), handover.offer))
+            }
+            State::New | State::Missed { .. } | State::Closed { .. } => None,
+        };
+        match pending {
+            Some((Whom::One(agent), _)) if Some(agent) == but => {}
+            Some((whom, offer)) => self.remember_past(whom, offer, OfferOutcome::Rescinded(reason)),
+            None => {}
+        }
+    }
+
+    fn take_back_invitations(&mut self, reason: RescindReason) {
+        for invitation in std::mem::take(&mut self.invitations) {
+            let whom = Whom::One(invitation.party.agent);
+            self.remember_past(whom, invitation.offer, OfferOutcome::Rescinded(reason));
+        }
+    }
+
+    fn remember_past(&mut self, whom: Whom, offer: u32, outcome: OfferOutcome) {
         if self.past.len() == PAST_MAX {
             self.past.remove(0);
         }
-        self.past.push(Past { agent, offer, outcome });
+        self.past.push(Past { whom, offer, outcome });
     }
 }

@@ -25,7 +25,7 @@ use super::{
     agent::{self, Held},
     group::{self, Waiting},
     keys::Keys,
-    words::{By, FallbackReason, OfferOutcome, Priority, ReplyTo, Ticket},
+    words::{By, FallbackReason, OfferOutcome, Priority, QueueCause, ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -102,9 +102,18 @@ struct Invitation {
 /// An offer that ended without being accepted.
 #[derive(Debug, Clone, Copy)]
 struct Past {
-    agent: AgentId,
+    whom: Whom,
     offer: u32,
     outcome: OfferOutcome,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    One(AgentId),
+    /// Everybody it was announced to who had not answered, but the one who took it.
+    Others {
+        than: Option<AgentId>,
+    },
 }
 
 /// In exactly one place (S1).
@@ -127,6 +136,7 @@ enum State {
 #[derive(Debug, Clone)]
 struct Stay {
     number: u32,
+    cause: QueueCause,
     group: GroupId,
     since: Timestamp,
     wait_until: Option<Timestamp>,
@@ -220,18 +230,24 @@ impl Conversation {
             self.evolve(record.at, &record.by, event);
         }
         if let Some(key) = &record.key {
-            self.keys.remember(key, self.recorded());
+            let reply = self.recorded(record.events.last());
+            self.keys.remember(key, reply);
         }
     }
 
     /// The answer to a command that was just recorded.
-    fn recorded(&self) -> Reply {
-        Reply::Recorded { seq: self.seq, visitor_seq: Some(self.visitor_seq) }
+    fn recorded(&self, last: Option<&Event>) -> Reply {
+        let visible = last.is_some_and(Event::visitor_sees);
+        Reply::Recorded {
+            conversation: self.id,
+            seq: self.seq,
+            visitor_seq: visible.then_some(self.visitor_seq),
+        }
     }
 
     /// Ends a recorded command: its key is remembered and whoever asked is answered.
     fn done(&mut self, ticket: &Ticket, out: &mut Out<Event>) {
-        let reply = self.recorded();
+        let reply = self.recorded(out.events.last());
         if let Some(key) = &ticket.key {
             self.keys.remember(key, reply);
         }
@@ -314,6 +330,20 @@ impl Conversation {
         }
     }
 
+    /// Its stay in a group's queue, for people.
+    #[must_use]
+    pub fn stay(&self) -> Option<StayFacts> {
+        let State::Waiting(stay) = &self.state else { return None };
+        Some(StayFacts {
+            number: stay.number,
+            cause: stay.cause,
+            since: stay.since,
+            wait_until: stay.wait_until,
+            offers: stay.offers,
+            tried: stay.tried.to_vec(),
+        })
+    }
+
     /// The number of its stay and since when it waits, if it does.
     #[must_use]
     pub fn waiting_since(&self) -> Option<(u32, Timestamp)> {
@@ -390,11 +420,17 @@ impl Conversation {
 
     /// How an offer to an agent ended, if it is remembered.
     pub(super) fn past_outcome(&self, agent: AgentId, offer: u32) -> Option<OfferOutcome> {
-        self.past
-            .iter()
-            .rev()
-            .find(|past| past.agent == agent && past.offer == offer)
-            .map(|past| past.outcome)
+        let of_offer = || self.past.iter().rev().filter(|past| past.offer == offer);
+        let own = of_offer().find(|past| past.whom == Whom::One(agent));
+        let shared = || {
+            of_offer().find(|past| matches!(past.whom, Whom::Others { than } if than != Some(agent)))
+        };
+        own.or_else(shared).map(|past| past.outcome)
+    }
+
+    /// Whether an offer that ended was made to this agent by name.
+    fn was_offered(&self, agent: AgentId, offer: u32) -> bool {
+        self.past.iter().any(|past| past.offer == offer && past.whom == Whom::One(agent))
     }
 
     fn invitation_of(&self, agent: AgentId) -> Option<PendingOffer> {
@@ -505,6 +541,23 @@ impl Conversation {
         self.invitations.iter_mut().for_each(|invitation| later(&mut invitation.deadline));
         self.absent_since = Some(start + grace);
     }
+}
+
+/// A stay in a group's queue, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StayFacts {
+    /// Its number.
+    pub number: u32,
+    /// Why it began.
+    pub cause: QueueCause,
+    /// Its place within its class.
+    pub since: Timestamp,
+    /// When it has waited long enough.
+    pub wait_until: Option<Timestamp>,
+    /// Offers made, rescinded ones aside.
+    pub offers: u32,
+    /// Who missed or declined it.
+    pub tried: Vec<AgentId>,
 }
 
 /// Something that waits for an agent's answer.

@@ -137,7 +137,7 @@ impl Conversation {
     ) -> Result<(), Refused> {
         let Some(agent) = ticket.by.agent() else { return Err(Refusal::NotFound.to(&ticket)) };
         let Some(pending) = self.pending_for(agent).filter(|pending| pending.offer == offer) else {
-            return Err(self.what_became_of(agent, offer).to(&ticket));
+            return Err(self.what_became_of(agent, offer, &ticket).to(&ticket));
         };
         // In time is decided here, not by whether the deadline was acted on already (design §3.7, AD-18).
         if pending.deadline.is_some_and(|deadline| deadline <= cx.now) {
@@ -180,15 +180,17 @@ impl Conversation {
     }
 
     /// Why an agent can't accept or decline what is not pending for them.
-    fn what_became_of(&self, agent: AgentId, offer: u32) -> Refusal {
+    fn what_became_of(&self, agent: AgentId, offer: u32, ticket: &Ticket) -> Refusal {
+        let may_know = self.was_offered(agent, offer) || self.last_owner == Some(agent);
+        if !may_know && !self.may_read(ticket) {
+            return Refusal::NotFound;
+        }
         match (self.past_outcome(agent, offer), self.owner()) {
             (Some(OfferOutcome::TimedOut), _) => Refusal::OfferTimedOut,
             (Some(OfferOutcome::Rescinded(RescindReason::AlreadyTaken)), Some(owner)) => {
                 Refusal::AlreadyTaken(owner.agent)
             }
-            (Some(_), _) => Refusal::OfferEnded,
-            (None, _) if self.has_part(agent) || self.last_owner == Some(agent) => Refusal::OfferEnded,
-            (None, _) => Refusal::NotFound,
+            (Some(_) | None, _) => Refusal::OfferEnded,
         }
     }
 
@@ -201,7 +203,7 @@ impl Conversation {
     ) -> Result<(), Refused> {
         let Some(agent) = ticket.by.agent() else { return Err(Refusal::NotFound.to(ticket)) };
         let Some(pending) = self.pending_for(agent).filter(|pending| pending.offer == offer) else {
-            return Err(self.what_became_of(agent, offer).to(ticket));
+            return Err(self.what_became_of(agent, offer, ticket).to(ticket));
         };
         if pending.deadline.is_some_and(|deadline| deadline <= cx.now) {
             return Err(Refusal::OfferTimedOut.to(ticket));
@@ -270,7 +272,8 @@ impl Conversation {
             return;
         }
         stay.ask_at = Some(cx.now + super::ASK_AGAIN);
-        let command = group::Command::WaitedTooLong { conversation: self.id, stay: stay.number };
+        let tried = stay.tried.to_vec();
+        let command = group::Command::WaitedTooLong { conversation: self.id, stay: stay.number, tried };
         out.tell_group(&stay.group, command);
     }
 

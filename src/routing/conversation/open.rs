@@ -7,6 +7,7 @@ use crate::{
     routing::{
         Context, Out, Refusal, Refused, Reply,
         words::{QueueCause, Ticket},
+        workspace,
     },
 };
 
@@ -44,6 +45,15 @@ impl Conversation {
             }
             (_, Some(opened)) if !existing && opened.digest != opening.digest => {
                 return Err(Refusal::KeyReused.to(ticket));
+            }
+            // It was closed while the opening was on its way here: the workspace hears of that first, and opens anew.
+            (State::Closed { .. }, Some(opened)) if existing => {
+                let (visitor, channel) = (opened.visitor, opened.channel.clone());
+                let conversation = self.id;
+                out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation });
+                let (opening, ticket) = (Box::new(opening), ticket.clone());
+                out.tell_workspace(workspace::Command::Open { opening, ticket });
+                return Ok(());
             }
             // A second opening by the same visitor routes a missed conversation again; a retry of the first does nothing.
             (State::Missed { .. }, Some(_)) if existing => self.route_again(cx, out),
@@ -94,6 +104,7 @@ impl Conversation {
     pub(super) fn enter(&mut self, cx: &Context<'_>, entry: Entry, out: &mut Out<Event>) {
         let max_wait = cx.policy.group(&entry.group).and_then(|policy| policy.max_wait);
         let queued = Event::Queued {
+            stay: self.stays + 1,
             group: entry.group,
             cause: entry.cause,
             since: entry.since.unwrap_or(cx.now),

@@ -230,7 +230,9 @@ impl Conversation {
         self.begin(ticket, out);
         let deadline = cx.now + self.accept_timeout(cx);
         let agent = to.agent;
-        self.record(cx, Event::HandoverStarted { to: agent, name: to.name, deadline, leave }, out);
+        let Some(from) = self.owner().map(|owner| owner.agent) else { return };
+        let started = Event::HandoverStarted { from, to: agent, name: to.name, deadline, leave };
+        self.record(cx, started, out);
         let confirm =
             agent::Command::Confirm { conversation: self.id, epoch: self.epoch, held: Held::Reserved };
         out.tell_agent(agent, confirm);

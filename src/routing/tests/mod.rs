@@ -1,0 +1,12 @@
+//! Stories: each rule of routing as a small story that is told through one door.
+//!
+//! Holds: the door and the stories, one file per part of a conversation's life.
+//! Knows: the machines, as anybody outside sees them. Never: actors, a clock that moves by itself.
+//! Start reading at: [`floor::Floor`].
+
+mod floor;
+
+mod fallback;
+mod offers;
+mod opening;
+mod strategies;
