@@ -6,6 +6,7 @@ pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod config;
+pub mod daemon;
 pub mod ids;
 pub mod journal;
 pub mod metrics;

@@ -256,7 +256,7 @@ impl ConversationActor {
     /// What came after the known number comes first, then news, without a gap: both in the order in which effects are released.
     fn subscribe(&self, ticket: &Ticket, after: u64) {
         let Some(reply_to) = ticket.reply_to else { return };
-        let as_visitor = matches!(ticket.by, By::Visitor(_));
+        let as_visitor = matches!(ticket.by, By::Visitor(_) | By::Frontend);
         let (seq, visitor_seq) = self.machine.numbers();
         let version = if as_visitor { visitor_seq } else { seq };
         found(&self.space, ticket, View::Subscribed { version });

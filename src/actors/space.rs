@@ -49,7 +49,7 @@ pub struct Space {
     /// Who is connected.
     pub sessions: RefCell<Sessions>,
     /// Its lists.
-    pub ledger: RefCell<Ledger>,
+    pub(super) ledger: RefCell<Ledger>,
     /// Its tokens, for whoever says Hello.
     pub tokens: Arc<TokenBook>,
     policy: RefCell<Arc<Policy>>,

@@ -80,7 +80,11 @@ impl Dialer {
 
     /// The handshake, and the stream. A name may stand for an IPv6 and an IPv4 address of which the daemon listens on
     /// one: the second is tried too if the first does not answer at once.
-    pub(crate) async fn dial(&self, options: &Options, config: ClientConfig) -> Result<Dialled, ConnectError> {
+    pub(crate) async fn dial(
+        &self,
+        options: &Options,
+        config: ClientConfig,
+    ) -> Result<Dialled, ConnectError> {
         let (first, second) = resolve(&options.address).await?;
         let first = self.attempt(first, options, config.clone());
         let Some(second) = second else { return first.await };
@@ -113,11 +117,10 @@ impl Dialer {
     ) -> Result<Dialled, ConnectError> {
         let host = options.address.rsplit_once(':').map_or(options.address.as_str(), |(host, _)| host);
         let name = options.server_name.as_deref().unwrap_or(host.trim_matches(['[', ']']));
-        let connecting =
-            self.endpoint.connect_with(config, address, name).map_err(|error| match error {
-                quinn::ConnectError::InvalidServerName(name) => ConnectError::ServerName(name),
-                other => ConnectError::Socket(io::Error::other(other)),
-            })?;
+        let connecting = self.endpoint.connect_with(config, address, name).map_err(|error| match error {
+            quinn::ConnectError::InvalidServerName(name) => ConnectError::ServerName(name),
+            other => ConnectError::Socket(io::Error::other(other)),
+        })?;
         let limit = options.common.timeout;
         let timed_out = || ConnectError::Timeout { address: options.address.clone(), after: limit };
         let connection = match timeout(limit, connecting).await {

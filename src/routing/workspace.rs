@@ -282,7 +282,7 @@ impl Workspace {
             return Err(Refusal::ChannelNotSupported);
         }
         match &opening.target {
-            Target::Default => enabled(cx, &cx.policy.entrance()),
+            Target::Default => cx.policy.default_group.as_ref().map_or(Ok(()), |group| enabled(cx, group)),
             Target::Group(group) => enabled(cx, group),
             Target::Agent(agent) if self.agents.contains_key(agent) => Ok(()),
             Target::Agent(_) => Err(Refusal::NotFound),

@@ -24,7 +24,6 @@ use crate::{
         tokens::NoGood,
     },
     clock::Timestamp,
-    codec,
     ids::{AgentId, ClientId, VisitorId},
     protocol::{
         self, Request,
@@ -39,6 +38,9 @@ use crate::{
 
 /// Visitors whose rates one arbiter remembers; past it those with nothing held against them are forgotten.
 const REMEMBERED: usize = 100_000;
+
+/// When to ask again after a bound on requests in flight was reached, in milliseconds.
+const OVERLOADED_MS: u64 = 100;
 
 /// How often one may ask (design §5).
 #[derive(Debug, Clone, Copy)]
@@ -425,6 +427,12 @@ impl Border for Post {
     fn receive(&self, session: &mut Session, asked: &mut Vec<Asked>) -> Flow {
         let mut batch = Vec::with_capacity(asked.len());
         for asked in asked.drain(..) {
+            if session.outbox.begin().is_err() {
+                let overloaded = translate::no(RefusalCode::Overloaded, None, Some(OVERLOADED_MS));
+                session.outbox.push_aside(asked.number, &overloaded);
+                self.gate.shared.metrics.routing.refusals.of("overloaded").increment(1);
+                continue;
+            }
             match (&session.state, asked.request) {
                 (State::Strange, Request::Hello(hello)) => {
                     let flow = self.hello(session, asked.number, &hello);

@@ -15,9 +15,9 @@ pub mod unix;
 mod connection;
 mod orders;
 mod outbox;
-mod translate;
 #[cfg(test)]
 mod tests;
+mod translate;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

@@ -122,10 +122,14 @@ impl Asker<'_> {
                 let ask = Ask::Invite { agent: invite.agent };
                 self.ask(invite.speaker, invite.key, invite.conversation, ask, staff)
             }
-            Request::Leave(leave) => self.ask(leave.speaker, leave.key, leave.conversation, Ask::Leave, staff),
-            Request::Close(close) => self.ask(close.speaker, close.key, close.conversation, Ask::Close, |by| {
-                staff(by) || matches!(by, By::Visitor(_))
-            }),
+            Request::Leave(leave) => {
+                self.ask(leave.speaker, leave.key, leave.conversation, Ask::Leave, staff)
+            }
+            Request::Close(close) => {
+                self.ask(close.speaker, close.key, close.conversation, Ask::Close, |by| {
+                    staff(by) || matches!(by, By::Visitor(_))
+                })
+            }
             Request::Reopen(reopen) => {
                 self.ask(reopen.speaker, reopen.key, reopen.conversation, Ask::Reopen, staff)
             }
@@ -274,14 +278,29 @@ impl Asker<'_> {
             Request::History(history) => {
                 let by = self.by(history.speaker)?;
                 if matches!(by, By::Frontend | By::Bot) {
-                    return Err((RefusalCode::Forbidden, Some("say for which visitor or attached agent you read")));
+                    return Err((
+                        RefusalCode::Forbidden,
+                        Some("say for which visitor or attached agent you read"),
+                    ));
                 }
                 let limit = usize::from(history.limit);
-                (by, Query::Look(Whom::Conversation(history.conversation), What::History { after: history.after, limit }))
+                (
+                    by,
+                    Query::Look(
+                        Whom::Conversation(history.conversation),
+                        What::History { after: history.after, limit },
+                    ),
+                )
             }
             Request::Position(position) => {
                 let by = self.by(position.speaker)?;
-                (by, Query::Look(Whom::Conversation(position.conversation), What::Position { conversation: None }))
+                (
+                    by,
+                    Query::Look(
+                        Whom::Conversation(position.conversation),
+                        What::Position { conversation: None },
+                    ),
+                )
             }
             Request::ShowConversation(show) if reader => {
                 (own, Query::Look(Whom::Conversation(show.conversation), What::Show))

@@ -2,17 +2,14 @@
 
 use crate::{
     actors::port::{
-        AgentRow, Answer, Audience, ConversationRow, Faces, GroupRow, Notice, Numbered, OfferMade, View, words,
+        AgentRow, Answer, Audience, ConversationRow, Faces, GroupRow, Notice, Numbered, OfferMade, View,
+        words,
     },
     clock::Timestamp,
     ids::{AgentId, ConversationId},
     protocol::{
-        self, List, Text, Variables,
-        frame::PAGE_BUDGET,
-        notice as wire_notice,
-        refusal::RefusalCode,
-        reply as wire_reply,
-        words as wire,
+        self, List, Text, Variables, frame::PAGE_BUDGET, notice as wire_notice, refusal::RefusalCode,
+        reply as wire_reply, words as wire,
     },
     routing::{
         self, Body, By, Refusal, Reply,
@@ -258,15 +255,17 @@ fn decision(at: Timestamp, stay: u32, event: &Event) -> Option<wire_reply::Decis
         strategy: strategy(decision.strategy),
         chosen: List::clip([chosen]),
         next: List::clip(decision.next.iter().copied()),
-        excluded: List::clip(decision.named.iter().map(|(agent, why)| wire_reply::Exclusion {
-            agent: *agent,
-            reason: Text::clip(words(*why)),
-        })),
-        others: List::clip(
+        excluded: List::clip(
             decision
-                .rest
+                .named
                 .iter()
-                .map(|(why, count)| wire_reply::ReasonCount { reason: Text::clip(words(*why)), count: *count }),
+                .map(|(agent, why)| wire_reply::Exclusion { agent: *agent, reason: Text::clip(words(*why)) }),
+        ),
+        others: List::clip(
+            decision.rest.iter().map(|(why, count)| wire_reply::ReasonCount {
+                reason: Text::clip(words(*why)),
+                count: *count,
+            }),
         ),
         fallback: None,
     })
@@ -379,13 +378,13 @@ pub(super) fn notice(notice: &Notice) -> Option<(protocol::Notice, bool)> {
                 Some(name) => wire_notice::Typist::Agent { name: Text::clip(name) },
                 None => wire_notice::Typist::Visitor,
             };
-            let typing =
-                wire_notice::Typing { conversation: *conversation, audience, by, typing: *typing };
+            let typing = wire_notice::Typing { conversation: *conversation, audience, by, typing: *typing };
             return Some((typing.into(), true));
         }
         Notice::AgentItems { agent, version, offers, conversations, more } => {
             let offers = offers.iter().map(|made| wire_notice::AgentItem::Offer(offer_made(made)));
-            let rows = conversations.iter().map(|row| wire_notice::AgentItem::Conversation(conversation_row(row)));
+            let rows =
+                conversations.iter().map(|row| wire_notice::AgentItem::Conversation(conversation_row(row)));
             let items = List::clip(offers.chain(rows));
             wire_notice::AgentItems { agent: *agent, version: *version, items, more: *more }.into()
         }
@@ -463,14 +462,20 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::OfferEnded { agent, outcome } => {
             Change::OfferEnded { agent: *agent, outcome: offer_outcome(*outcome) }
         }
-        Event::AnnouncementEnded { outcome } => Change::AnnouncementEnded { outcome: offer_outcome(*outcome) },
-        Event::Assigned { agent, cause, .. } => Change::Assigned { agent: *agent, cause: assign_cause(*cause) },
+        Event::AnnouncementEnded { outcome } => {
+            Change::AnnouncementEnded { outcome: offer_outcome(*outcome) }
+        }
+        Event::Assigned { agent, cause, .. } => {
+            Change::Assigned { agent: *agent, cause: assign_cause(*cause) }
+        }
         Event::Joined { agent, .. } => Change::Joined { agent: *agent },
         Event::Left { agent } => Change::Left { agent: *agent },
         Event::HandoverStarted { from, to, deadline, .. } => {
             Change::HandoverStarted { from: *from, to: *to, deadline: *deadline }
         }
-        Event::HandoverEnded { to, outcome } => Change::HandoverEnded { to: *to, outcome: offer_outcome(*outcome) },
+        Event::HandoverEnded { to, outcome } => {
+            Change::HandoverEnded { to: *to, outcome: offer_outcome(*outcome) }
+        }
         Event::Invited { agent, deadline, .. } => Change::Invited { agent: *agent, deadline: *deadline },
         Event::InvitationEnded { agent, outcome } => {
             Change::InvitationEnded { agent: *agent, outcome: offer_outcome(*outcome) }

@@ -12,7 +12,7 @@ fn directory() -> PathBuf {
 fn records() -> Vec<Written> {
     let record = |number: u16| {
         let length = usize::from(number * 29 % 200);
-        let version = u8::from(number % 3 == 0) + 1;
+        let version = u8::from(number.is_multiple_of(3)) + 1;
         Written { kind: number, version, payload: vec![number as u8; length] }
     };
     (0..60).map(record).collect()
