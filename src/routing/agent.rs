@@ -228,6 +228,8 @@ pub struct Agent {
     liveness: Liveness,
     slots: BTreeMap<ConversationId, Slot>,
     awaiting: BTreeSet<ConversationId>,
+    /// When it asks those again that it waits for.
+    ask_at: Option<Timestamp>,
 }
 
 impl Agent {
@@ -254,6 +256,7 @@ impl Agent {
             liveness: Liveness::Gone,
             slots: BTreeMap::new(),
             awaiting: BTreeSet::new(),
+            ask_at: None,
         }
     }
 
@@ -386,6 +389,11 @@ impl Agent {
         }
     }
 
+    /// Whether a conversation holds a slot; one that only rests after it does not count.
+    fn holds_for(&self, conversation: ConversationId) -> bool {
+        self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }))
+    }
+
     fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
         if self.taken() < self.cap(cx) {
             return None;
@@ -440,6 +448,7 @@ impl Agent {
         self.liveness = if sessions > 0 { Liveness::Live { sessions } } else { Liveness::Gone };
         self.slots.clear();
         self.awaiting = conversations;
+        self.ask_at = None;
     }
 }
 
@@ -480,6 +489,9 @@ impl Machine for Agent {
             }
             Command::Tick => self.tick(cx, out),
         }
+        if !self.awaiting.is_empty() && self.ask_at.is_none() {
+            self.ask_at = Some(cx.now + LEASE);
+        }
         Ok(())
     }
 
@@ -503,7 +515,8 @@ impl Machine for Agent {
             SlotKind::Granted { ask_at: at } | SlotKind::WrapUp { until: at } => Some(at),
             SlotKind::Reserved | SlotKind::Owned => None,
         });
-        slots.chain(grace).min()
+        let asks = self.ask_at.filter(|_| !self.awaiting.is_empty());
+        slots.chain(grace).chain(asks).min()
     }
 }
 
@@ -592,10 +605,16 @@ impl Agent {
         decision: Box<super::Decision>,
         out: &mut Out<Event>,
     ) {
-        let why_not =
-            if self.slots.contains_key(&conversation) { Some(WhyNot::HoldsIt) } else { self.why_not(cx) };
+        let held = self.slots.remove(&conversation);
+        let why_not = match held.map(|slot| slot.kind) {
+            Some(SlotKind::Reserved | SlotKind::Owned) => Some(WhyNot::HoldsIt),
+            // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
+            // what it is now, and a release of the older grant does not name it.
+            Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => self.why_not(cx),
+        };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {
+            self.slots.extend(held.map(|slot| (conversation, slot)));
             let standing = self.standing(cx);
             let refused = group::Command::ProposalRefused { conversation, agent: self.id, why_not, standing };
             out.tell_group(&group, refused);
@@ -614,8 +633,7 @@ impl Agent {
         purpose: Purpose,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let holds =
-            self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }));
+        let holds = self.holds_for(conversation);
         let Some(ticket) = purpose.ticket() else { return Ok(()) };
         let why_not = match purpose {
             Purpose::Handover { .. } => self.why_not(cx),
@@ -772,6 +790,13 @@ impl Agent {
                 && *ask_at <= cx.now
             {
                 *ask_at = cx.now + LEASE;
+                out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
+            }
+        }
+        // A conversation that failed over the question never answers it: it is asked again.
+        if self.ask_at.is_some_and(|at| at <= cx.now) {
+            self.ask_at = None;
+            for conversation in &self.awaiting {
                 out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
             }
         }

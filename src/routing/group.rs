@@ -62,6 +62,8 @@ pub struct Waiting {
     pub tried: Vec<AgentId>,
     /// Who began the transfer that brought it here (ZD-14).
     pub barred: Option<AgentId>,
+    /// Whether it is announced already: more agents may hear of it, none may have it for themself.
+    pub announced: bool,
     /// Whether it arrives now, rather than coming back after an offer or a restart.
     pub entering: bool,
 }
@@ -426,10 +428,14 @@ impl Group {
             .or(item.waiting.preferred.map(|agent| (agent, Because::Preferred)));
         let wish = wish
             .filter(|(agent, _)| item.waiting.admits().allows(*agent) && self.roster.is_available(*agent));
+        let announced = item.waiting.announced;
         match (wish, policy.strategy) {
-            (Some((agent, because)), _) => self.propose(policy, conversation, agent, because, out),
-            (None, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
-            (None, _) => {
+            (Some((agent, because)), _) if !announced => {
+                self.propose(policy, conversation, agent, because, out);
+            }
+            (_, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
+            _ if announced => self.announce(conversation, out),
+            (_, _) => {
                 let admits = item.waiting.admits();
                 let pointer = self.pointer.as_ref();
                 let chosen = self.roster.candidates(pointer).find(|agent| admits.allows(*agent));
@@ -440,15 +446,19 @@ impl Group {
         }
     }
 
-    fn announce(&self, conversation: ConversationId, out: &mut Out<Event>) {
+    fn announce(&mut self, conversation: ConversationId, out: &mut Out<Event>) {
         let Some(item) = self.items.get(&conversation) else { return };
         let admits = item.waiting.admits();
-        let agents: Vec<AgentId> =
-            self.roster.candidates(None).filter(|agent| admits.allows(*agent)).collect();
-        if !agents.is_empty() {
-            let stay = item.waiting.stay;
-            out.tell_conversation(conversation, conversation::Command::Announce { stay, agents });
-        }
+        let agents = self.roster.candidates(None).filter(|agent| admits.allows(*agent)).collect();
+        self.announce_to(conversation, agents, out);
+    }
+
+    fn announce_to(&mut self, conversation: ConversationId, agents: Vec<AgentId>, out: &mut Out<Event>) {
+        let Some(item) = self.items.get_mut(&conversation).filter(|_| !agents.is_empty()) else { return };
+        // From here on a proposal would name an epoch that is over.
+        item.waiting.announced = true;
+        let stay = item.waiting.stay;
+        out.tell_conversation(conversation, conversation::Command::Announce { stay, agents });
     }
 
     fn propose(
@@ -547,6 +557,10 @@ impl Group {
     fn serve(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
         while self.roster.is_available(agent) {
             let Some(place) = self.queue.first_for(agent) else { break };
+            if self.items.get(&place.conversation).is_some_and(|item| item.waiting.announced) {
+                // Announced under another strategy: it stays in line, so the line is walked instead.
+                return self.show_line(cx, agent, out);
+            }
             self.place_with(cx, place.conversation, agent, out);
         }
     }
@@ -570,13 +584,9 @@ impl Group {
             Because::Strategy
         };
         let announces = matches!(policy.strategy, Strategy::Broadcast | Strategy::Pull);
-        if announces && because == Because::Strategy {
-            let stay = item.waiting.stay;
-            out.tell_conversation(
-                conversation,
-                conversation::Command::Announce { stay, agents: vec![agent] },
-            );
-        } else {
+        if item.waiting.announced || (announces && because == Because::Strategy) {
+            self.announce_to(conversation, vec![agent], out);
+        } else if self.roster.is_available(agent) {
             self.propose(policy, conversation, agent, because, out);
         }
     }

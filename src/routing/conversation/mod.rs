@@ -484,13 +484,15 @@ impl Conversation {
         self.group().is_some_and(|group| ticket.covers(group))
     }
 
-    /// What its group needs to know to place it; `None` unless it waits with nothing pending.
+    /// What its group needs to know to place it; `None` unless it waits and is with nobody alone.
     #[must_use]
     pub fn waiting(&self, entering: bool) -> Option<(GroupId, Waiting)> {
         let State::Waiting(stay) = &self.state else { return None };
-        if !matches!(stay.pending, Pending::Nothing) {
-            return None;
-        }
+        let announced = match stay.pending {
+            Pending::Offer { .. } => return None,
+            Pending::Announcement { .. } => true,
+            Pending::Nothing => false,
+        };
         let waiting = Waiting {
             conversation: self.id,
             epoch: self.epoch,
@@ -498,16 +500,21 @@ impl Conversation {
             class: self.priority(),
             since: stay.since,
             preferred: stay.preferred,
-            direct: self
-                .opened
-                .as_ref()
-                .and_then(|opened| opened.direct)
-                .filter(|_| stay.group.is_everyone()),
+            direct: self.direct(stay),
             tried: stay.tried.to_vec(),
             barred: stay.barred,
+            announced,
             entering,
         };
         Some((stay.group.clone(), waiting))
+    }
+
+    /// The one agent that a stay is for. Only for as long as the visitor's wish is all that brought it there: whoever moves it or
+    /// gives it back means somebody else.
+    fn direct(&self, stay: &Stay) -> Option<AgentId> {
+        let wished = matches!(stay.cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+        let direct = self.opened.as_ref().and_then(|opened| opened.direct);
+        direct.filter(|_| wished && stay.group.is_everyone())
     }
 
     /// Tells its group that it waits there.
