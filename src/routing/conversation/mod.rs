@@ -464,13 +464,15 @@ impl Conversation {
         self.group().is_some_and(|group| ticket.covers(group))
     }
 
-    /// What its group needs to know to place it; `None` unless it waits with nothing pending.
+    /// What its group needs to know to place it; `None` unless it waits in the line, announced or not.
     #[must_use]
     pub fn waiting(&self, entering: bool) -> Option<(GroupId, Waiting)> {
         let State::Waiting(stay) = &self.state else { return None };
-        if !matches!(stay.pending, Pending::Nothing) {
-            return None;
-        }
+        let announced = match stay.pending {
+            Pending::Nothing => false,
+            Pending::Announcement { .. } => true,
+            Pending::Offer { .. } => return None,
+        };
         let waiting = Waiting {
             conversation: self.id,
             epoch: self.epoch,
@@ -485,6 +487,7 @@ impl Conversation {
                 .filter(|_| stay.group.is_everyone()),
             tried: stay.tried.to_vec(),
             barred: stay.barred,
+            announced,
             entering,
         };
         Some((stay.group.clone(), waiting))

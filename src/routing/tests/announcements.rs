@@ -113,7 +113,7 @@ fn a_pull_queue_lists_it_for_the_whole_stay() {
     floor.wait(secs(119));
     assert_eq!(floor.phase(visit), Phase::Offered);
     floor.wait(secs(1));
-    floor.fell_back(visit, FallbackReason::WaitedTooLong);
+    floor.fell_back(visit, FallbackReason::OffersExhausted);
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn an_owner_who_is_offline_does_not_get_it_back_but_its_group_does_at_the_end_of
         floor.assigns(busy, to_agent("ben")).expect("assigned");
         let waiting = floor.visitor_arrives_with("sales", |opening| opening.preferred = Some(agent("ben")));
         floor.waits(waiting, "sales");
+        floor.wait(MICRO);
         floor.declines("cleo", visit).expect("declined");
         floor.waits(visit, "sales");
         assert_eq!(floor.group_view("sales").ahead_of(visit.id), Some(1));
