@@ -444,8 +444,11 @@ impl Conversation {
     /// Whether an agent owns it or takes part.
     #[must_use]
     pub fn has_part(&self, agent: AgentId) -> bool {
-        self.owner().is_some_and(|owner| owner.agent == agent)
-            || self.participants.iter().any(|party| party.agent == agent)
+        self.owner().is_some_and(|owner| owner.agent == agent) || self.is_participant(agent)
+    }
+
+    fn is_participant(&self, agent: AgentId) -> bool {
+        self.participants.iter().any(|party| party.agent == agent)
     }
 
     /// Whether the caller may read it: staff by part or scope, visitors their own (roles table).

@@ -206,6 +206,10 @@ impl Conversation {
         {
             self.record(cx, Event::Left { agent: owner }, out);
         }
+        // A participant who transfers and leaves goes too.
+        if let Some(agent) = ticket.by.agent().filter(|agent| leave && self.is_participant(*agent)) {
+            self.record(cx, Event::Left { agent }, out);
+        }
         self.stay_on(owner.filter(|owner| !leave && ticket.by.agent() == Some(*owner)), cx, out);
         self.enter(cx, Entry { barred, since, ..Entry::new(group, cause) }, out);
         self.done(ticket, out);
