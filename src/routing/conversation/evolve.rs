@@ -14,7 +14,8 @@ use crate::{
 impl Conversation {
     pub(super) fn evolve(&mut self, at: Timestamp, by: &By, event: &Event) {
         self.seq += 1;
-        self.visitor_seq += u64::from(event.visitor_sees());
+        self.visitor_sees_newest = event.visitor_sees();
+        self.visitor_seq += u64::from(self.visitor_sees_newest);
         let offer = u32::try_from(self.seq).unwrap_or(u32::MAX);
         match event {
             Event::Opened { visitor, channel, priority, direct, preferred, via, digest, .. } => {

@@ -52,6 +52,8 @@ pub struct Conversation {
     seq: u64,
     /// The number of the newest event that the visitor may see.
     visitor_seq: u64,
+    /// Whether the visitor may see the newest event.
+    visitor_sees_newest: bool,
     /// Grows whenever it changes hands or place: grants and claims for an older one are void.
     epoch: u32,
     /// How many stays it had.
@@ -203,6 +205,7 @@ impl Conversation {
             state: State::New,
             seq: 0,
             visitor_seq: 0,
+            visitor_sees_newest: false,
             epoch: 0,
             stays: 0,
             home: None,
@@ -235,7 +238,8 @@ impl Conversation {
 
     /// The answer to a command that was just recorded.
     fn recorded(&self) -> Reply {
-        Reply::Recorded { seq: self.seq, visitor_seq: Some(self.visitor_seq) }
+        let visitor_seq = self.visitor_sees_newest.then_some(self.visitor_seq);
+        Reply::Recorded { seq: self.seq, visitor_seq }
     }
 
     /// Ends a recorded command: its key is remembered and whoever asked is answered.
