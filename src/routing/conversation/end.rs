@@ -56,7 +56,7 @@ impl Conversation {
     }
 
     pub(super) fn visitor_present(&mut self, cx: &Context<'_>, present: bool) {
-        self.absent_since = (!present).then_some(cx.now);
+        self.absent_since = (!present).then(|| self.absent_since.unwrap_or(cx.now));
     }
 
     /// The visitor has been gone for the whole grace while waiting.
