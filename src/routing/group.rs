@@ -522,13 +522,20 @@ impl Group {
         let allowed = |agent: &AgentId| waiting.is_none_or(|waiting| barrier(waiting, *agent).is_none());
         let others = self.roster.candidates(self.pointer.as_ref()).filter(|agent| *agent != chosen);
         let next = others.filter(allowed).take(Decision::NEXT_MAX).collect();
-        let mut named = Vec::new();
+        let mut named: Vec<(AgentId, WhyNot)> = Vec::new();
+        let mut rest: BTreeMap<WhyNot, u32> = self.roster.out().collect();
         if let Some(waiting) = waiting {
             let names =
                 waiting.direct.iter().chain(&waiting.preferred).chain(&waiting.tried).chain(&waiting.barred);
             for agent in names.filter(|agent| **agent != chosen) {
-                if let Some(why_not) = barrier(waiting, *agent).or(self.roster.why_not(*agent)) {
-                    named.push((*agent, why_not));
+                let out = self.roster.why_not(*agent);
+                let Some(why_not) = barrier(waiting, *agent).or(out) else { continue };
+                if named.iter().any(|(known, _)| known == agent) {
+                    continue;
+                }
+                named.push((*agent, why_not));
+                if let Some(count) = out.and_then(|out| rest.get_mut(&out)) {
+                    *count -= 1;
                 }
             }
         }
@@ -538,7 +545,7 @@ impl Group {
             because,
             next,
             named,
-            rest: self.roster.out().collect(),
+            rest: rest.into_iter().filter(|(_, count)| *count > 0).collect(),
         }
     }
 
