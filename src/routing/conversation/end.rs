@@ -33,8 +33,7 @@ impl Conversation {
         out: &mut Out<Event>,
     ) {
         let State::Waiting(stay) = &self.state else { return };
-        let direct =
-            stay.group.is_everyone() && self.opened.as_ref().is_some_and(|opened| opened.direct.is_some());
+        let direct = stay.direct.is_some();
         let policy = cx.policy.group(&stay.group);
         let next = policy.and_then(|policy| policy.overflow.clone()).filter(|next| {
             let open = cx.policy.group(next).is_some_and(|policy| policy.enabled);

@@ -141,6 +141,8 @@ struct Stay {
     group: GroupId,
     since: Timestamp,
     wait_until: Option<Timestamp>,
+    /// The one agent it is for, until somebody moves it elsewhere by hand.
+    direct: Option<AgentId>,
     preferred: Option<AgentId>,
     barred: Option<AgentId>,
     chain: u8,
@@ -487,11 +489,7 @@ impl Conversation {
             class: self.priority(),
             since: stay.since,
             preferred: stay.preferred,
-            direct: self
-                .opened
-                .as_ref()
-                .and_then(|opened| opened.direct)
-                .filter(|_| stay.group.is_everyone()),
+            direct: stay.direct,
             tried: stay.tried.to_vec(),
             barred: stay.barred,
             announced,
