@@ -586,8 +586,14 @@ impl Agent {
         decision: Box<super::Decision>,
         out: &mut Out<Event>,
     ) {
-        let why_not =
-            if self.slots.contains_key(&conversation) { Some(WhyNot::HoldsIt) } else { self.why_not(cx) };
+        // The wrap-up of the same conversation, open again, gives its slot back to it.
+        let why_not = match self.slots.get(&conversation) {
+            Some(Slot { kind: SlotKind::WrapUp { .. }, .. }) => {
+                self.why_not(cx).filter(|why_not| *why_not != WhyNot::WrapUp)
+            }
+            Some(_) => Some(WhyNot::HoldsIt),
+            None => self.why_not(cx),
+        };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {
             let standing = self.standing(cx);
