@@ -363,7 +363,7 @@ impl Agent {
             (Presence::Away, _) => Some(WhyNot::Away),
             (Presence::Online, Liveness::Gone) => Some(WhyNot::NotLive),
             (Presence::Online, Liveness::Grace { .. }) => Some(WhyNot::Reconnecting),
-            (Presence::Online, Liveness::Live { .. }) => self.full(cx),
+            (Presence::Online, Liveness::Live { .. }) => self.unsettled().or_else(|| self.full(cx)),
         })
     }
 
@@ -373,11 +373,16 @@ impl Agent {
             Some(WhyNot::Removed)
         } else if !self.profile.live_chat {
             Some(WhyNot::NoPermission)
-        } else if self.quarantined || !self.awaiting.is_empty() {
+        } else if self.quarantined {
             Some(WhyNot::Quarantined)
         } else {
             None
         }
+    }
+
+    /// Rebuilt, and not all conversations have said yet what they hold: grants nothing, but is not absent (design §3.2).
+    fn unsettled(&self) -> Option<WhyNot> {
+        (!self.awaiting.is_empty()).then_some(WhyNot::Reconnecting)
     }
 
     fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
@@ -622,9 +627,14 @@ impl Agent {
             Purpose::Accept { .. } | Purpose::Take { .. } => self
                 .unfit()
                 .or((self.intent == Presence::Offline).then_some(WhyNot::Offline))
+                .or_else(|| self.unsettled())
                 .or_else(|| self.full(cx)),
-            Purpose::Assign { force: false, .. } => self.unfit().or_else(|| self.full(cx)),
-            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => self.unfit(),
+            Purpose::Assign { force: false, .. } => {
+                self.unfit().or_else(|| self.unsettled()).or_else(|| self.full(cx))
+            }
+            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => {
+                self.unfit().or_else(|| self.unsettled())
+            }
         };
         match why_not {
             Some(WhyNot::AtCap | WhyNot::WrapUp) if holds => {}
