@@ -696,7 +696,13 @@ impl Agent {
         end: End,
         out: &mut Out<Event>,
     ) {
-        if end == End::Missed {
+        // At the end of a grace the offer's deadline may be acted on first: who never came back missed nothing.
+        let is_gone = match self.liveness {
+            Liveness::Gone => true,
+            Liveness::Grace { until } => until <= cx.now,
+            Liveness::Live { .. } => false,
+        };
+        if end == End::Missed && !is_gone {
             self.missed(cx, out);
         }
         let current = self.slots.get_mut(&conversation).filter(|slot| slot.epoch == epoch);
