@@ -7,7 +7,7 @@ use crate::{
         Context, Decision, Out, Refusal, Refused,
         agent::{self, End, Held},
         group,
-        words::{AssignCause, Body, By, OfferOutcome, QueueCause, Ticket},
+        words::{AssignCause, Body, By, OfferOutcome, QueueCause, RescindReason, Ticket},
     },
 };
 
@@ -234,6 +234,11 @@ impl Conversation {
         self.begin(ticket, out);
         let deadline = cx.now + self.accept_timeout(cx);
         let agent = to.agent;
+        // They are asked one thing at a time: to own it instead of to help.
+        if self.invitations.iter().any(|invitation| invitation.party.agent == agent) {
+            let outcome = OfferOutcome::Rescinded(RescindReason::Moved);
+            self.record(cx, Event::InvitationEnded { agent, outcome }, out);
+        }
         self.record(cx, Event::HandoverStarted { to: agent, name: to.name, deadline, leave }, out);
         let confirm =
             agent::Command::Confirm { conversation: self.id, epoch: self.epoch, held: Held::Reserved };
