@@ -361,9 +361,16 @@ impl Conversation {
     ) -> Result<(), Refused> {
         let part = ticket.by.agent().filter(|agent| self.has_part(*agent));
         let Some(agent) = part else { return Err(Refusal::NotFound.to(ticket)) };
-        self.begin(ticket, out);
         let owns = self.owner().is_some_and(|owner| owner.agent == agent);
-        let hands_over = matches!(&self.state, State::Active(active) if active.handover.is_some());
+        let handover = match &self.state {
+            State::Active(active) => active.handover.as_ref(),
+            State::New | State::Waiting(_) | State::Missed { .. } | State::Closed { .. } => None,
+        };
+        let hands_over = handover.is_some();
+        if owns && handover.is_some_and(|handover| handover.orphaned) {
+            return Err(Refusal::WrongState("you have left: the handover decides who goes on").to(ticket));
+        }
+        self.begin(ticket, out);
         self.record(cx, Event::Left { agent }, out);
         if owns && !hands_over {
             self.give_back(cx, QueueCause::Returned, out);
