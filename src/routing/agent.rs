@@ -13,7 +13,7 @@ use super::{
     conversation::{self, Granted, Purpose},
     group::{self, Standing},
     keys::Keys,
-    words::{By, Presence, ReplyTo, Ticket},
+    words::{By, Presence, ReplyTo, RescindReason, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -528,6 +528,11 @@ impl Agent {
         if self.exists {
             self.record(cx, Event::Removed, out);
         }
+        // They finish what they own; what is only offered to them goes on.
+        for (conversation, _) in self.holds().filter(|(_, held)| *held == Held::Reserved) {
+            let why = RescindReason::Removed;
+            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id, why });
+        }
         for group in self.profile.groups.iter().chain([&GroupId::everyone()]) {
             out.tell_group(group, group::Command::MemberGone { agent: self.id });
         }
@@ -801,7 +806,8 @@ impl Agent {
     fn gone(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
         self.liveness = Liveness::Gone;
         for (conversation, _) in self.holds() {
-            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id });
+            let why = RescindReason::AgentGone;
+            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id, why });
         }
         self.tell_groups(cx, out);
     }

@@ -576,7 +576,7 @@ impl Machine for Conversation {
             Command::ReopenGranted { ticket } => self.reopen(cx, &ticket, out),
             Command::AskHeld { agent } => self.say_what_is_held(agent, out),
             Command::AskWaiting { group } => self.say_whether_it_waits(&group, out),
-            Command::AgentGone { agent } => self.agent_gone(cx, agent, out),
+            Command::AgentGone { agent, why } => self.agent_gone(cx, agent, why, out),
             Command::OwnerAbsent { agent, epoch } => self.owner_absent(cx, agent, epoch, out),
             Command::VisitorPresent(present) => self.visitor_present(cx, present),
             Command::Tick => self.tick(cx, out),

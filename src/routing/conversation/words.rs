@@ -10,7 +10,7 @@ use crate::{
         Decision,
         words::{
             AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Priority, QueueCause,
-            Ticket, Variable,
+            RescindReason, Ticket, Variable,
         },
     },
 };
@@ -468,10 +468,12 @@ pub enum Command {
         /// The group.
         group: GroupId,
     },
-    /// An agent's last session is gone for longer than the grace.
+    /// An agent's last session is gone for longer than the grace, or they were removed.
     AgentGone {
         /// The agent.
         agent: AgentId,
+        /// Which of the two.
+        why: RescindReason,
     },
     /// The owner is not there to keep it after a failed handover.
     OwnerAbsent {
