@@ -212,6 +212,8 @@ pub struct Group {
     /// Matches nothing before everything that waits was told.
     held: bool,
     awaiting: BTreeSet<ConversationId>,
+    /// Where it overflows to: still known after a reload that removes it.
+    overflow: Option<GroupId>,
 }
 
 impl Group {
@@ -228,6 +230,7 @@ impl Group {
             items: BTreeMap::new(),
             held: false,
             awaiting: BTreeSet::new(),
+            overflow: None,
         }
     }
 
@@ -319,6 +322,9 @@ impl Machine for Group {
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         if let Some(policy) = cx.policy.group(&self.id) {
             self.roster.set_strategy(policy.strategy);
+            if self.overflow != policy.overflow {
+                self.overflow.clone_from(&policy.overflow);
+            }
         }
         match command {
             Command::Enqueue(waiting) => self.enqueue(cx, *waiting, out),
@@ -352,6 +358,9 @@ impl Machine for Group {
             Command::Start => {
                 self.held = false;
                 self.match_all(cx, out);
+            }
+            Command::PolicyChanged if cx.policy.group(&self.id).is_none() => {
+                self.turn_out(&Unserved::Removed { overflow: self.overflow.clone() }, out);
             }
             Command::PolicyChanged => self.match_all(cx, out),
             Command::Quarantine(locked) => self.quarantine(cx, locked, out),
@@ -401,7 +410,7 @@ impl Group {
             return Some(Unserved::Because(FallbackReason::GroupUnavailable));
         }
         let Some(policy) = cx.policy.group(&self.id) else {
-            return Some(Unserved::Because(FallbackReason::GroupRemoved));
+            return Some(Unserved::Removed { overflow: self.overflow.clone() });
         };
         if waiting.entering && self.is_full(policy) {
             return Some(Unserved::Because(FallbackReason::QueueFull));
@@ -732,9 +741,13 @@ impl Group {
         if !locked {
             return self.match_all(cx, out);
         }
+        self.turn_out(&Unserved::Because(FallbackReason::GroupUnavailable), out);
+    }
+
+    /// Nothing in the line can be served here any more. What is offered goes on until its answer.
+    fn turn_out(&self, why: &Unserved, out: &mut Out<Event>) {
         for (conversation, item) in self.items.iter().filter(|(_, item)| item.with().is_none()) {
-            let stay = item.waiting.stay;
-            let why = Unserved::Because(FallbackReason::GroupUnavailable);
+            let (stay, why) = (item.waiting.stay, why.clone());
             out.tell_conversation(*conversation, conversation::Command::Unserved { stay, why });
         }
     }

@@ -269,12 +269,17 @@ pub struct Record {
 }
 
 /// Why a group could not serve a stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unserved {
     /// No member was online when it came in.
     Empty,
     /// Nobody is left untried.
     Exhausted,
+    /// A reload removed the group.
+    Removed {
+        /// Where it overflowed to.
+        overflow: Option<GroupId>,
+    },
     /// For this reason.
     Because(FallbackReason),
 }
