@@ -407,9 +407,8 @@ impl Conversation {
     pub(super) fn past_outcome(&self, agent: AgentId, offer: u32) -> Option<OfferOutcome> {
         let of_offer = || self.past.iter().rev().filter(|past| past.offer == offer);
         let own = of_offer().find(|past| past.whom == Whom::One(agent));
-        let shared = || {
-            of_offer().find(|past| matches!(past.whom, Whom::Others { than } if than != Some(agent)))
-        };
+        let shared =
+            || of_offer().find(|past| matches!(past.whom, Whom::Others { than } if than != Some(agent)));
         own.or_else(shared).map(|past| past.outcome)
     }
 

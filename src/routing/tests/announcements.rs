@@ -23,12 +23,17 @@ fn of_two_who_accept_at_once_one_wins_and_the_other_is_told_who() {
     for mut floor in [broadcast(["ana", "ben", "cleo"]), pull(["ana", "ben", "cleo"])] {
         let visit = floor.visitor_arrives("sales");
         let offer = floor.pending("ana", visit).expect("announced").offer;
-        let posts = ["ben", "ana"].map(|name| floor.posts(By::Agent(agent(name)), visit, Ask::Accept { offer }));
+        let posts =
+            ["ben", "ana"].map(|name| floor.posts(By::Agent(agent(name)), visit, Ask::Accept { offer }));
         floor.settle();
         assert!(floor.answer_to(posts[0]).is_ok());
         assert_eq!(floor.answer_to(posts[1]), Err(Refusal::AlreadyTaken(agent("ben"))));
         assert_eq!(floor.owner(visit), Some("ben"));
-        assert_eq!(["ana", "ben", "cleo"].map(|name| floor.slots(name)), [0, 1, 0], "the loser's grant is released");
+        assert_eq!(
+            ["ana", "ben", "cleo"].map(|name| floor.slots(name)),
+            [0, 1, 0],
+            "the loser's grant is released"
+        );
         assert!(floor.offered_to(visit).is_empty(), "it left the others' lists");
     }
 }

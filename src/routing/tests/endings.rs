@@ -196,7 +196,9 @@ fn it_is_routed_to_the_group_it_first_came_to() {
 /// BO-29, known bug D18.
 #[test]
 fn a_reopened_conversation_goes_to_the_previous_owner_if_they_are_eligible() {
-    for (presence, offered) in [(Presence::Online, "ben"), (Presence::Away, "ana"), (Presence::Offline, "ana")] {
+    for (presence, offered) in
+        [(Presence::Online, "ben"), (Presence::Away, "ana"), (Presence::Offline, "ana")]
+    {
         let mut floor = floor();
         let visit = floor.visitor_arrives("sales");
         floor.takes("ben", visit).expect("taken");

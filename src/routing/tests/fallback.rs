@@ -223,7 +223,8 @@ fn a_conversation_for_one_agent_is_offered_to_nobody_else() {
 fn a_conversation_for_one_agent_falls_back_at_once_when_they_are_not_online() {
     for when_empty in [WhenEmpty::Queue, WhenEmpty::Reject, WhenEmpty::Overflow] {
         let mut floor = Floor::new().group("sales", ["ana", "ben"]).rules(|policy| {
-            let everyone = GroupPolicy { when_empty, overflow: Some(group("sales")), ..GroupPolicy::default() };
+            let everyone =
+                GroupPolicy { when_empty, overflow: Some(group("sales")), ..GroupPolicy::default() };
             policy.everyone = everyone.into();
         });
         floor.intends("ana", Presence::Away);

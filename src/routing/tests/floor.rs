@@ -545,7 +545,8 @@ impl Floor {
     /// Who sees something, by name.
     pub(super) fn offered_to(&self, visit: Visit) -> Vec<&str> {
         let pending = self.conversation(visit).pending_agents();
-        let mut names: Vec<_> = pending.iter().map(|id| self.world.agents[id].profile().name.as_str()).collect();
+        let mut names: Vec<_> =
+            pending.iter().map(|id| self.world.agents[id].profile().name.as_str()).collect();
         names.sort_unstable();
         names
     }
@@ -583,7 +584,9 @@ impl Floor {
     pub(super) fn decision(&self, visit: Visit) -> &Decision {
         let made = |event: &&Event| matches!(event, Event::Offered { .. } | Event::Assigned { .. });
         match self.events(visit).into_iter().rfind(made) {
-            Some(Event::Offered { decision, .. } | Event::Assigned { decision: Some(decision), .. }) => decision,
+            Some(Event::Offered { decision, .. } | Event::Assigned { decision: Some(decision), .. }) => {
+                decision
+            }
             other => panic!("no decision was recorded: {other:?}"),
         }
     }
@@ -592,7 +595,8 @@ impl Floor {
     pub(super) fn told(&mut self, visit: Visit) -> Vec<(String, AgentNotice)> {
         let told = std::mem::take(&mut self.notices).into_iter();
         let told = told.filter(|(id, ..)| *id == visit.id);
-        told.map(|(_, agent, notice)| (self.world.agents[&agent].profile().name.to_string(), notice)).collect()
+        told.map(|(_, agent, notice)| (self.world.agents[&agent].profile().name.to_string(), notice))
+            .collect()
     }
 
     pub(super) fn context(&self) -> Context<'_> {

@@ -96,8 +96,7 @@ fn the_losers_of_an_announcement_are_told_that_it_is_taken() {
 
 #[test]
 fn who_is_added_to_an_announcement_is_told_alone() {
-    let mut floor =
-        Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.strategy = Strategy::Pull);
+    let mut floor = Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.strategy = Strategy::Pull);
     floor.goes_offline("ben");
     let visit = floor.visitor_arrives("sales");
     told(&mut floor, visit, [("ana", Ok(OfferKind::Announcement))]);

@@ -2,9 +2,8 @@
 
 use super::floor::*;
 use crate::routing::{
-    By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, WhenEmpty, WhyNot,
+    By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, Tell, WhenEmpty, WhyNot,
     agent::Command,
-    Tell,
     conversation::{Ask, Event, Phase},
 };
 
@@ -92,7 +91,8 @@ fn a_lost_session_has_a_grace_in_which_offers_stay() {
 
 #[test]
 fn after_the_grace_pending_offers_go_on_without_a_miss() {
-    let mut floor = Floor::new().group("sales", ["ana", "ben"]).rules(|policy| policy.auto_away_after = Some(1));
+    let mut floor =
+        Floor::new().group("sales", ["ana", "ben"]).rules(|policy| policy.auto_away_after = Some(1));
     let visit = floor.visitor_arrives("sales");
     floor.disconnects("ana");
     floor.wait(GRACE);
@@ -130,8 +130,8 @@ fn a_reconnected_agent_is_given_what_waits() {
 #[test]
 fn owned_conversations_stay_unless_the_group_wants_them_back() {
     for requeue in [false, true] {
-        let mut floor = Floor::new()
-            .group_with("sales", ["ana", "ben"], |rules| rules.requeue_on_disconnect = requeue);
+        let mut floor =
+            Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.requeue_on_disconnect = requeue);
         let visit = floor.serves("ana", "sales");
         floor.disconnects("ana");
         floor.wait(GRACE - MICRO);
@@ -147,7 +147,8 @@ fn owned_conversations_stay_unless_the_group_wants_them_back() {
 
 #[test]
 fn going_offline_by_command_requeues_nothing() {
-    let mut floor = Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.requeue_on_disconnect = true);
+    let mut floor =
+        Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.requeue_on_disconnect = true);
     let visit = floor.serves("ana", "sales");
     floor.goes_offline("ana");
     floor.wait(secs(60));

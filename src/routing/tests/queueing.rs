@@ -139,12 +139,13 @@ fn whoever_takes_it_out_of_the_line_leaves_the_rest_in_order() {
     let (mut floor, busy) = busy();
     let visits = [(); 3].map(|()| floor.visitor_arrives("sales"));
     floor.assigns(visits[0], to_agent("ana")).expect_err("full");
-    floor.asks(
-        crate::routing::By::Supervisor,
-        visits[0],
-        crate::routing::conversation::Ask::Assign { to: to_agent("ana"), force: true },
-    )
-    .expect("forced");
+    floor
+        .asks(
+            crate::routing::By::Supervisor,
+            visits[0],
+            crate::routing::conversation::Ask::Assign { to: to_agent("ana"), force: true },
+        )
+        .expect("forced");
     floor.closes("ana", busy).expect("closed");
     floor.closes("ana", visits[0]).expect("closed");
     floor.sees_offer("ana", visits[1]);
@@ -154,7 +155,8 @@ fn whoever_takes_it_out_of_the_line_leaves_the_rest_in_order() {
 /// Known bug D17: an automatic assignment overrides a manual one.
 #[test]
 fn a_manual_assignment_wins_over_an_offer_on_its_way() {
-    let mut floor = Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.strategy = Strategy::Assign);
+    let mut floor =
+        Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.strategy = Strategy::Assign);
     let opening = floor.opening(crate::routing::conversation::Target::Group(group("sales")));
     floor.posts_opening(&opening);
     let visit = Visit { id: opening.asked, visitor: opening.visitor };

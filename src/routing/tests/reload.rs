@@ -48,7 +48,8 @@ fn an_announced_conversation_of_a_removed_group_goes_too() {
 
 #[test]
 fn an_offer_of_a_removed_group_is_not_cut_short() {
-    let mut floor = Floor::new().group_with("sales", ["ana"], |rules| rules.overflow = Some(group("support")));
+    let mut floor =
+        Floor::new().group_with("sales", ["ana"], |rules| rules.overflow = Some(group("support")));
     floor = floor.group("support", ["ben"]);
     let accepted = floor.visitor_arrives("sales");
     let declined = floor.visitor_arrives("sales");

@@ -68,7 +68,10 @@ fn a_supervisor_may_force_past_the_cap_and_it_is_recorded() {
     assert_eq!((floor.owner(waiting), floor.slots("ana")), (Some("ana"), 2));
     let forced = floor.records(waiting).any(|record| {
         record.by == By::Supervisor
-            && record.events.iter().any(|event| matches!(event, Event::Assigned { cause: AssignCause::Forced, .. }))
+            && record
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::Assigned { cause: AssignCause::Forced, .. }))
     });
     assert!(forced);
 }
@@ -231,7 +234,8 @@ fn a_slot_whose_conversation_is_not_known_any_more_is_freed() {
 
 fn grant(floor: &Floor, name: &str, visit: Visit, generation: u32, behind: u32) -> Tell {
     let (_, waiting) = floor.conversation(visit).waiting(false).expect("it waits");
-    let purpose = Purpose::Take { ticket: Ticket { by: By::Agent(agent(name)), ..Ticket::system() }, say: None };
+    let purpose =
+        Purpose::Take { ticket: Ticket { by: By::Agent(agent(name)), ..Ticket::system() }, say: None };
     let epoch = waiting.epoch - behind;
     let granted = Granted { agent: agent(name), name: name.into(), generation, epoch, purpose };
     Tell::Conversation(visit.id, conversation::Command::Granted(Box::new(granted)))
@@ -270,7 +274,8 @@ fn a_rebuilt_agent_grants_nothing_before_all_its_conversations_have_answered() {
     let kept = [(); 2].map(|()| floor.serves("ana", "sales"));
     let rebuilt = floor.world.agents.get_mut(&agent("ana")).expect("an agent");
     rebuilt.rebuilt(0, 1, kept.iter().map(|visit| visit.id).collect());
-    let question = |visit: &Visit| Tell::Conversation(visit.id, conversation::Command::AskHeld { agent: agent("ana") });
+    let question =
+        |visit: &Visit| Tell::Conversation(visit.id, conversation::Command::AskHeld { agent: agent("ana") });
     floor.tells(question(&kept[0]));
     let visit = floor.visitor_arrives("sales");
     floor.waits(visit, "sales");
@@ -305,7 +310,8 @@ fn what_a_conversation_holds_is_what_the_agents_hold() {
     let visit = floor.serves("ana", "sales");
     floor.hands("ana", visit, to_agent("ben")).expect("handed");
     floor.sees("ben", visit, OfferKind::Handover);
-    let holds: Vec<_> = floor.conversation(visit).holds().iter().map(|(agent, _, held)| (*agent, *held)).collect();
+    let holds: Vec<_> =
+        floor.conversation(visit).holds().iter().map(|(agent, _, held)| (*agent, *held)).collect();
     assert_eq!(holds, [(agent("ana"), Held::Owned), (agent("ben"), Held::Reserved)]);
     assert_eq!((floor.slots("ana"), floor.slots("ben")), (1, 1));
 }

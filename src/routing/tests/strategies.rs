@@ -188,8 +188,7 @@ fn the_preferred_agent_is_tried_first_whatever_the_strategy() {
         Strategy::Pull,
     ] {
         let mut floor = floor(strategy, ["ana", "ben", "cleo"]);
-        let visit =
-            floor.visitor_arrives_with("sales", |opening| opening.preferred = Some(agent("cleo")));
+        let visit = floor.visitor_arrives_with("sales", |opening| opening.preferred = Some(agent("cleo")));
         assert_eq!(floor.offered_to(visit), ["cleo"], "{strategy:?}");
         assert_eq!(floor.decision(visit).because, Because::Preferred);
     }

@@ -102,7 +102,10 @@ fn an_owner_who_left_meanwhile_does_not_get_it_back() {
     assert!(matches!(floor.leaves("ana", visit), Err(Refusal::WrongState(_))), "they left already");
     floor.declines("ben", visit).expect("declined");
     assert_eq!(floor.slots("ana") + floor.slots("ben"), 1, "it is offered to one of the group");
-    assert_eq!((floor.phase(visit), floor.conversation(visit).group()), (Phase::Offered, Some(&group("sales"))));
+    assert_eq!(
+        (floor.phase(visit), floor.conversation(visit).group()),
+        (Phase::Offered, Some(&group("sales")))
+    );
 }
 
 #[test]
@@ -466,7 +469,9 @@ fn an_invitation_can_be_declined_or_lapse() {
         }
         floor.sees_nothing("ben", visit);
         assert!(floor.participants(visit).is_empty());
-        floor.asks(By::Agent(agent("ana")), visit, Ask::Invite { agent: agent("ben") }).expect("invited again");
+        floor
+            .asks(By::Agent(agent("ana")), visit, Ask::Invite { agent: agent("ben") })
+            .expect("invited again");
     }
 }
 
