@@ -4,7 +4,11 @@
 //! `config::standard()`: little-endian, variable-length integers. Never: what a value means.
 //! Start reading at: [`from_wire`].
 
-use bincode::config::{self, Config};
+use bincode::{
+    config::{self, Config},
+    enc::write::Writer,
+    error::{DecodeError, EncodeError},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The most bytes that one value may take on the wire, 64 KiB: the largest body of a frame.
@@ -12,6 +16,11 @@ pub const WIRE_LIMIT: usize = 65_536;
 
 /// The most bytes that one payload may take in the log, 1 MiB.
 pub const LOG_LIMIT: usize = 1_048_576;
+
+/// How many bytes bincode counts, at most, for one that it reads: eight for each length and number, however short. Its
+/// own limit is so much higher than ours, or it would refuse values that [`to_wire`] and [`to_log`] have written. Ours
+/// is checked first, on the bytes themselves.
+const COUNTED: usize = 8;
 
 /// A value that can't be encoded, or bytes that are not one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,10 +50,10 @@ pub fn to_wire<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<us
 /// The value that `bytes`, all of them, encode.
 ///
 /// # Errors
-/// [`CodecError::TooLarge`] if it claims more than [`WIRE_LIMIT`] (decided before anything is allocated),
-/// [`CodecError::Trailing`], [`CodecError::Malformed`].
+/// [`CodecError::TooLarge`] if there are more than [`WIRE_LIMIT`] bytes, or far more are claimed (decided before they are
+/// allocated); [`CodecError::Trailing`]; [`CodecError::Malformed`].
 pub fn from_wire<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    decode(bytes, config::standard().with_limit::<WIRE_LIMIT>(), WIRE_LIMIT)
+    decode(bytes, config::standard().with_limit::<{ WIRE_LIMIT * COUNTED }>(), WIRE_LIMIT)
 }
 
 /// Appends the log's form of `value` to `out` and returns how many bytes that took.
@@ -60,24 +69,36 @@ pub fn to_log<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<usi
 /// # Errors
 /// As [`from_wire`], with [`LOG_LIMIT`].
 pub fn from_log<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    decode(bytes, config::standard().with_limit::<LOG_LIMIT>(), LOG_LIMIT)
+    decode(bytes, config::standard().with_limit::<{ LOG_LIMIT * COUNTED }>(), LOG_LIMIT)
+}
+
+/// Writes behind what `out` holds, and no further than `end`: a value above its limit stops where it passes it.
+struct Appender<'a> {
+    out: &'a mut Vec<u8>,
+    end: usize,
+}
+
+impl Writer for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        if bytes.len() > self.end - self.out.len() {
+            return Err(EncodeError::UnexpectedEnd);
+        }
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>, limit: usize) -> Result<usize, CodecError> {
     let start = out.len();
-    let written = bincode::serde::encode_into_std_write(value, out, config::standard())
-        .map_err(|error| CodecError::Malformed(error.to_string()));
-    match written {
-        Ok(length) if length <= limit => Ok(length),
-        Ok(_) => {
-            out.truncate(start);
-            Err(CodecError::TooLarge { limit })
+    let appender = Appender { end: start + limit, out: &mut *out };
+    bincode::serde::encode_into_writer(value, appender, config::standard()).map_err(|error| {
+        out.truncate(start);
+        match error {
+            EncodeError::UnexpectedEnd => CodecError::TooLarge { limit },
+            other => CodecError::Malformed(other.to_string()),
         }
-        Err(error) => {
-            out.truncate(start);
-            Err(error)
-        }
-    }
+    })?;
+    Ok(out.len() - start)
 }
 
 fn decode<T: DeserializeOwned, C: Config>(bytes: &[u8], config: C, limit: usize) -> Result<T, CodecError> {
@@ -85,8 +106,8 @@ fn decode<T: DeserializeOwned, C: Config>(bytes: &[u8], config: C, limit: usize)
         return Err(CodecError::TooLarge { limit });
     }
     let (value, used) = bincode::serde::decode_from_slice(bytes, config).map_err(|error| match error {
-        bincode::error::DecodeError::LimitExceeded => CodecError::TooLarge { limit },
-        bincode::error::DecodeError::OtherString(text) => CodecError::Malformed(text),
+        DecodeError::LimitExceeded => CodecError::TooLarge { limit },
+        DecodeError::OtherString(text) => CodecError::Malformed(text),
         other => CodecError::Malformed(other.to_string()),
     })?;
     match bytes.len() - used {
@@ -128,13 +149,27 @@ mod tests {
 
     #[test]
     fn the_limits_count_the_encoded_bytes_in_both_directions() {
-        let fits = "x".repeat(WIRE_LIMIT - 5);
-        assert_eq!(wire(&fits).len(), WIRE_LIMIT);
+        // The length before the text takes three bytes.
+        let fits = "x".repeat(WIRE_LIMIT - 3);
+        let bytes = wire(&fits);
+        assert_eq!(bytes.len(), WIRE_LIMIT);
+        assert_eq!(from_wire::<String>(&bytes).as_deref(), Ok(fits.as_str()));
         let mut out = vec![1, 2];
-        let above = "x".repeat(WIRE_LIMIT - 4);
+        let above = "x".repeat(WIRE_LIMIT - 2);
         assert_eq!(to_wire(&above, &mut out), Err(CodecError::TooLarge { limit: WIRE_LIMIT }));
         assert_eq!(out, [1, 2], "a refused value leaves nothing behind");
         assert_eq!(to_log(&above, &mut out), Ok(WIRE_LIMIT + 1));
         assert_eq!(from_log::<String>(&out[2..]).as_deref(), Ok(above.as_str()));
+        assert_eq!(from_wire::<String>(&out[2..]), Err(CodecError::TooLarge { limit: WIRE_LIMIT }));
+    }
+
+    #[test]
+    fn many_small_numbers_count_as_what_they_take() {
+        let numbers = vec![1_u64; WIRE_LIMIT - 3];
+        assert_eq!(from_wire::<Vec<u64>>(&wire(&numbers)).as_ref(), Ok(&numbers));
+        let numbers = vec![1_u64; LOG_LIMIT - 5];
+        let mut out = Vec::new();
+        assert_eq!(to_log(&numbers, &mut out), Ok(LOG_LIMIT));
+        assert_eq!(from_log::<Vec<u64>>(&out).as_ref(), Ok(&numbers));
     }
 }

@@ -2,9 +2,11 @@
 //! conversation, who answers it.
 
 pub mod actors;
+pub mod client;
 pub mod clock;
 pub mod codec;
 pub mod config;
+pub mod daemon;
 pub mod ids;
 pub mod journal;
 pub mod metrics;

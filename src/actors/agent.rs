@@ -181,7 +181,12 @@ impl AgentActor {
     /// Their line in a list.
     #[must_use]
     pub fn row(&self) -> AgentRow {
+        let (missed, last_assigned) = self.machine.record_of_service();
         self.space.with_context(|cx| AgentRow {
+            missed,
+            last_assigned,
+            sessions: self.space.sessions.borrow().sessions_of(self.machine.id()),
+            quarantined: self.quarantined,
             agent: self.machine.id(),
             profile: self.machine.profile().clone(),
             presence: self.machine.intent(),

@@ -37,7 +37,7 @@ pub struct ConversationActor {
     listed: Option<Phase>,
     armed: Timestamp,
     failures: Option<Box<Failures>>,
-    quarantined: bool,
+    pub(super) quarantined: bool,
 }
 
 /// Closed: end, unless something else came meanwhile.

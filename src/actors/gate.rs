@@ -199,6 +199,12 @@ pub fn settle_here(local: &Rc<Local>) {
     HERE.with(|here| *here.borrow_mut() = Some(Rc::clone(local)));
 }
 
+/// The arbiter that the calling thread is.
+#[must_use]
+pub fn here() -> Option<Rc<Local>> {
+    HERE.with(|here| here.borrow().clone())
+}
+
 /// Takes in what other arbiters send here, until the daemon ends.
 pub async fn receive(local: Rc<Local>, mut lane: UnboundedReceiver<Parcel>) {
     while let Some(Parcel { space, inbound }) = lane.recv().await {
@@ -212,8 +218,7 @@ impl Gate {
     /// Hands over what a connection read at one wake-up, all for one workspace.
     pub fn submit(&self, space: u32, inbound: Vec<Inbound>) {
         let Some(placement) = self.placements.get(space as usize) else { return };
-        let here = HERE.with(|here| here.borrow().clone());
-        let here = here.filter(|local| local.index == placement.arbiter);
+        let here = here().filter(|local| local.index == placement.arbiter);
         if let Some(space) = here.and_then(|local| local.space(space)) {
             inbound.into_iter().for_each(|inbound| space.take_in(inbound));
         } else if let Some(lane) = self.lanes.get(placement.arbiter) {
@@ -417,7 +422,7 @@ impl Space {
     }
 
     fn mint(self: &Rc<Self>, grants: Grants, expires: Option<Timestamp>, ticket: Ticket) {
-        let (token, text) = tokens::mint(grants, expires);
+        let (token, text) = tokens::mint(grants, self.local.now(), expires);
         if let Some(reply_to) = ticket.reply_to {
             self.will_mint(reply_to, View::Minted { text, id: token.id.clone(), expires });
         }

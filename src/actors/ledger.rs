@@ -116,12 +116,6 @@ impl Ledger {
         )
     }
 
-    /// How many are listed in a phase.
-    #[must_use]
-    pub(super) fn in_phase(&self, phase: Phase) -> usize {
-        self.phases.get(&phase).map_or(0, BTreeMap::len)
-    }
-
     /// What an agent has.
     #[must_use]
     pub(super) fn mine(&self, agent: AgentId) -> Option<&Mine> {

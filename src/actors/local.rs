@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crossbeam::channel::Receiver;
 use foldhash::fast::RandomState;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -186,9 +187,11 @@ impl Local {
     }
 
     /// Carries out what has become durable, whenever the journal says so.
-    pub async fn release_forever(self: Rc<Self>, durable: Arc<Notify>) {
+    pub async fn release_forever(self: Rc<Self>, durable: Arc<Notify>, news: Receiver<Position>) {
         loop {
             durable.notified().await;
+            // Positions only grow, and the newest is read below: what is in the channel is older.
+            news.try_iter().for_each(drop);
             self.release();
         }
     }

@@ -9,9 +9,10 @@ use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     journal::Position,
     routing::{
-        FallbackReason, OfferOutcome, Policy, Presence, Refusal, Reply, Strategy, Variable, WhyNot,
+        FallbackReason, GroupPolicy, OfferOutcome, Policy, Presence, Refusal, Reply, Variable, WhyNot,
         agent::{Held, Profile},
-        conversation::{Party, PendingOffer, Phase, Record},
+        conversation::{Party, PendingOffer, Phase, Record, StayFacts},
+        queue::Place,
         workspace::Token,
     },
 };
@@ -150,8 +151,10 @@ pub struct ConversationView {
     pub variables: Vec<Variable>,
     /// Who has something pending.
     pub pending: Vec<(AgentId, PendingOffer)>,
-    /// Its stay, if it waits: number and since when.
-    pub stay: Option<(u32, Timestamp)>,
+    /// Its stay, if it waits.
+    pub stay: Option<StayFacts>,
+    /// Whether it is put aside.
+    pub quarantined: bool,
     /// Why it waits, or why it is missed.
     pub because: Option<String>,
 }
@@ -161,10 +164,14 @@ pub struct ConversationView {
 pub struct GroupRow {
     /// The group.
     pub group: GroupId,
-    /// What visitors read.
-    pub label: SmolStr,
-    /// How it distributes.
-    pub strategy: Strategy,
+    /// Its rules.
+    pub rules: Arc<GroupPolicy>,
+    /// Whether it is closed for routing.
+    pub quarantined: bool,
+    /// How many members it has.
+    pub members: u32,
+    /// The head of its line; empty in lists.
+    pub line: Vec<Place>,
     /// How many wait without an offer.
     pub waiting: u32,
     /// How many are with an agent who has not answered.
@@ -202,6 +209,14 @@ pub struct AgentRow {
     pub taken: u16,
     /// Of these, with pending offers.
     pub reserved: u16,
+    /// Offers missed in a row.
+    pub missed: u32,
+    /// When they were last assigned something.
+    pub last_assigned: Timestamp,
+    /// How many sessions they have.
+    pub sessions: u32,
+    /// Whether they are put aside.
+    pub quarantined: bool,
     /// Grows with each change.
     pub version: u64,
 }
@@ -211,8 +226,8 @@ pub struct AgentRow {
 pub struct AgentView {
     /// Their line.
     pub row: AgentRow,
-    /// What holds their slots.
-    pub holds: Vec<(ConversationId, Held)>,
+    /// What holds their slots, as what and since when.
+    pub holds: Vec<(ConversationId, Held, Timestamp)>,
 }
 
 /// What agents and visitors are told unasked.

@@ -168,7 +168,8 @@ impl ConversationActor {
             participants: machine.participants().to_vec(),
             variables: self.variables.to_vec(),
             pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),
-            stay: machine.waiting_since(),
+            stay: machine.stay(),
+            quarantined: self.quarantined,
             because: because(machine),
         };
         found(&self.space, ticket, View::Conversation(Box::new(view)));
@@ -255,7 +256,7 @@ impl ConversationActor {
     /// What came after the known number comes first, then news, without a gap: both in the order in which effects are released.
     fn subscribe(&self, ticket: &Ticket, after: u64) {
         let Some(reply_to) = ticket.reply_to else { return };
-        let as_visitor = matches!(ticket.by, By::Visitor(_));
+        let as_visitor = matches!(ticket.by, By::Visitor(_) | By::Frontend);
         let (seq, visitor_seq) = self.machine.numbers();
         let version = if as_visitor { visitor_seq } else { seq };
         found(&self.space, ticket, View::Subscribed { version });
@@ -349,7 +350,10 @@ impl Handler<Look> for GroupActor {
                     }
                 }
             }
-            _ => found(&self.space, &ticket, View::Group(row)),
+            _ => {
+                let line = self.machine.head(50);
+                found(&self.space, &ticket, View::Group(GroupRow { line, ..row }));
+            }
         }
     }
 }
@@ -374,7 +378,10 @@ impl Handler<Look> for AgentActor {
                 }
             }
             _ => {
-                let view = AgentView { row: self.row(), holds: self.machine.holds().collect() };
+                let ledger = self.space.ledger.borrow();
+                let since = |id| ledger.row(id).map_or_else(|| self.space.local.now(), |row| row.opened_at);
+                let holds = self.machine.holds().map(|(id, held)| (id, held, since(id))).collect();
+                let view = AgentView { row: self.row(), holds };
                 found(&self.space, &ticket, View::Agent(Box::new(view)));
             }
         }

@@ -49,7 +49,7 @@ pub struct Space {
     /// Who is connected.
     pub sessions: RefCell<Sessions>,
     /// Its lists.
-    pub ledger: RefCell<Ledger>,
+    pub(super) ledger: RefCell<Ledger>,
     /// Its tokens, for whoever says Hello.
     pub tokens: Arc<TokenBook>,
     policy: RefCell<Arc<Policy>>,
@@ -346,8 +346,10 @@ impl Space {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         GroupRow {
             group: group.id().clone(),
-            label: rules.label.clone(),
-            strategy: rules.strategy,
+            rules: Arc::clone(rules),
+            quarantined: group.is_quarantined(),
+            members: count(group.roster().len()),
+            line: Vec::new(),
             waiting: count(group.waiting()),
             offered: count(group.offered()),
             active,

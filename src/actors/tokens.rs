@@ -79,14 +79,14 @@ fn split(text: &str) -> Option<(&str, &str)> {
 
 /// Makes a token: what is recorded, and its text `mtr_<id>_<secret>`, which is shown once. The secret has 32 random bytes.
 #[must_use]
-pub fn mint(grants: Grants, expires: Option<Timestamp>) -> (Token, String) {
+pub fn mint(grants: Grants, created: Timestamp, expires: Option<Timestamp>) -> (Token, String) {
     let mut bytes = [0_u8; 40];
     rand::rng().fill_bytes(&mut bytes);
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let (id, secret) = (hex(&bytes[..8]), hex(&bytes[8..]));
     let hash = *blake3::hash(secret.as_bytes()).as_bytes();
     let text = format!("mtr_{id}_{secret}");
-    (Token { id: id.into(), hash, grants, expires }, text)
+    (Token { id: id.into(), hash, grants, created, expires }, text)
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
     fn only_the_very_text_admits_until_it_expires_or_is_struck() {
         let book = TokenBook::default();
         let at = |second: u64| Timestamp::from_micros(second * 1_000_000);
-        let (token, text) = mint(Grants::Frontend, Some(at(10)));
+        let (token, text) = mint(Grants::Frontend, at(1), Some(at(10)));
         let id = token.id.clone();
         book.enter(3, token);
         assert_eq!(book.admit(&text, at(9)).expect("good").space, 3);

@@ -1,5 +1,7 @@
 //! Records that are not written yet, already in the form in which they will be.
 
+use std::ops::Range;
+
 use super::{
     Position, Record,
     format::{FRAME, Frame, frame_length, parse_frame, payload_sum, push_frame},
@@ -26,7 +28,7 @@ impl Sparse {
     }
 
     /// Those kept whose offset is in the range.
-    pub(super) fn within(&self, offsets: std::ops::Range<u64>) -> impl Iterator<Item = (u64, u64)> {
+    pub(super) fn within(&self, offsets: Range<u64>) -> impl Iterator<Item = (u64, u64)> {
         let from = self.0.partition_point(|&(_, offset)| offset < offsets.start);
         self.0[from..].iter().copied().take_while(move |&(_, offset)| offset < offsets.end)
     }

@@ -25,8 +25,8 @@ pub enum Error {
     },
     /// Bytes that were once synced are no longer what they were. Nothing has been changed on the disk.
     #[error(
-        "{file} is damaged at offset {offset}: {what}; record {position} cannot be read although records up to \
-         {durable} were synced; restore the data directory from a backup"
+        "{file} is damaged at offset {offset}: {what}; records up to {durable} were synced, but the log can be read \
+         only up to the one before {position}; restore the data directory from a backup"
     )]
     Damaged {
         /// The file.

@@ -74,7 +74,8 @@ pub(super) fn segment_name(first: u64) -> String {
 /// The first record of the segment that has this name, if it is one.
 pub(super) fn parse_segment_name(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(".log")?;
-    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+    let fits = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    fits.then(|| digits.parse().ok())?.filter(|&first| first > 0)
 }
 
 /// What the checksums of a log's frames start from, so that those of another log never fit.

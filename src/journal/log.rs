@@ -1,6 +1,10 @@
 //! The log itself, for one thread: buffers records, makes them durable in batches, finds them again.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    io,
+    ops::Range,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use crossbeam::channel::Receiver;
 
@@ -8,11 +12,11 @@ use super::{
     Options, Position, Record, Recovery,
     batch::Batch,
     catalog::{Catalog, Extent},
-    disk::{Disk, DiskFile},
+    disk::Disk,
     error::Error,
     format::{Header, segment_name},
     recovery,
-    segment::{Segment, make_spare},
+    segment::{SPARES, Segment, Spare, make_spare},
 };
 
 /// Where the next segment's file comes from.
@@ -20,7 +24,7 @@ pub(super) enum Spares {
     /// Made when it is needed.
     Inline,
     /// Made in advance by another thread, which offers one at a time, or what kept it from making one.
-    Ahead(Receiver<Result<Box<dyn DiskFile>, Error>>),
+    Ahead(Receiver<Result<Spare, Error>>),
 }
 
 /// The log. It has no threads: what it does, it does in the call, so that a simulation of it is deterministic.
@@ -56,8 +60,8 @@ impl Log {
     /// handed over is durable on return.
     ///
     /// # Errors
-    /// [`Error::Locked`]; [`Error::Options`]; damage (see [`Error::is_damage`]), which is found before anything on the disk is
-    /// changed; whatever the disk says. After an error, what `replay` was given is to be thrown away.
+    /// [`Error::Locked`]; [`Error::Options`]; damage (see [`Error::is_damage`]), which is found before anything on
+    /// the disk is changed; whatever the disk says. After an error, what `replay` was given is to be thrown away.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: Options,
@@ -79,7 +83,8 @@ impl Log {
     /// Writes and syncs what was appended, and says how far the log is durable: up to the newest record.
     ///
     /// # Errors
-    /// Whatever the disk says. From then on every call fails with [`Error::Stopped`]: a failed sync must not be tried again.
+    /// Whatever the disk says. From then on every call fails with [`Error::Stopped`]: a failed sync must not be tried
+    /// again.
     pub fn sync(&mut self) -> Result<Position, Error> {
         let spent = Batch::new(self.batch.seed(), self.batch.last() + 1, 0);
         let mut batch = std::mem::replace(&mut self.batch, spent);
@@ -92,7 +97,8 @@ impl Log {
         outcome.map(|()| self.durable())
     }
 
-    /// Copies the payload of a record, durable or not, into `into` (which is emptied first), and says its kind and version.
+    /// Copies the payload of a record, durable or not, into `into` (which is emptied first), and says its kind and
+    /// version.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Forgotten`], [`Error::Damaged`] or whatever the disk says.
@@ -183,8 +189,8 @@ impl Log {
     fn write_piece(
         &mut self,
         batch: &Batch,
-        bytes: std::ops::Range<usize>,
-        positions: std::ops::Range<u64>,
+        bytes: Range<usize>,
+        positions: Range<u64>,
     ) -> Result<(), Error> {
         let base = self.current.end();
         self.current.write(&batch.bytes()[bytes.clone()])?;
@@ -202,7 +208,7 @@ impl Log {
         let size = self.options.segment_size();
         let spare = match &self.spares {
             Spares::Inline => {
-                make_spare(&*self.disk, size, &AtomicBool::new(false))?.ok_or(Error::Stopped)?
+                make_spare(&*self.disk, SPARES[0], size, &AtomicBool::new(false))?.ok_or(Error::Stopped)?
             }
             Spares::Ahead(offered) => offered.recv().map_err(|_| Error::Stopped)??,
         };
@@ -226,9 +232,16 @@ impl Forgetting {
 
     fn remove_marked(&mut self, disk: &dyn Disk) -> Result<(), Error> {
         for first in self.marked.drain(..) {
-            let name = segment_name(first);
-            disk.remove(&name).map_err(|e| Error::io("removing", &name, e))?;
+            remove(disk, &segment_name(first))?;
         }
         Ok(())
+    }
+}
+
+/// Takes a segment away that is let go of; that somebody else did so is no harm.
+pub(super) fn remove(disk: &dyn Disk, name: &str) -> Result<(), Error> {
+    match disk.remove(name) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("removing", name, error)),
+        _ => Ok(()),
     }
 }

@@ -12,6 +12,7 @@ mod format;
 mod log;
 mod recovery;
 mod segment;
+mod shared;
 mod window;
 mod writer;
 
@@ -21,21 +22,21 @@ mod tests;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
-use crossbeam::channel::{self, Receiver, Sender, TrySendError};
+use crossbeam::channel::{self, Receiver, Sender};
 use serde::{Deserialize, Serialize};
 
 use self::{
     batch::Batch,
-    catalog::Catalog,
     format::{BLOCK, DATA, FRAME},
     log::Spares,
+    shared::{Shared, Watcher},
     writer::{Helper, Writer, Zeroer},
 };
 pub use self::{
@@ -91,13 +92,15 @@ pub struct Record<'a> {
 /// How the log is kept. All may be changed from one start to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Bytes of a file of the log, rounded up to 4 KiB. 64 MiB unless set. At least [`Options::payload_max`] and 13 KiB.
+    /// Bytes of a file of the log, rounded up to 4 KiB. 64 MiB unless set. At least [`Options::payload_max`] and 13
+    /// KiB.
     pub segment_bytes: u64,
-    /// Least time between the beginnings of two commits. Zero unless set: a commit begins when the one before has ended. A millisecond halves the
-    /// cost per record of a busy journal, and is added to the time that every acknowledgement takes.
+    /// Least time between the beginnings of two commits. Zero unless set: a commit begins when the one before has
+    /// ended. A millisecond halves the cost per record of a busy journal, and is added to the time that every
+    /// acknowledgement takes.
     pub commit_interval: Duration,
-    /// When so many bytes wait, [`Journal::append`] rings for a commit by itself. 1 MiB unless set. No limit: what waits is always
-    /// written as one batch.
+    /// When so many bytes wait, [`Journal::append`] rings for a commit by itself. 1 MiB unless set. No limit: what
+    /// waits is always written as one batch.
     pub max_batch_bytes: usize,
     /// Bytes that a payload may have. [`PAYLOAD_MAX`] unless set, and at most that.
     pub payload_max: usize,
@@ -206,47 +209,21 @@ pub struct Stats {
     pub reserve: Reserve,
 }
 
+type Thread = JoinHandle<Result<(), Error>>;
+
 /// The log of a running daemon: appends from any thread, one thread that writes. Clones are handles to the same.
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
     doorbell: Sender<()>,
-    writer: Arc<Mutex<Option<JoinHandle<Result<(), Error>>>>>,
-}
-
-/// What the threads and the handles have in common.
-struct Shared {
-    options: Options,
-    seed: u32,
-    catalog: Arc<Catalog>,
-    tail: Mutex<Tail>,
-    durable: AtomicU64,
-    newest: AtomicU64,
-    /// Records before this one may go.
-    forget: AtomicU64,
-    closing: AtomicBool,
-    watchers: Mutex<Vec<Watcher>>,
-    stats: Mutex<Stats>,
-}
-
-/// The records that are not durable yet.
-struct Tail {
-    /// Being written.
-    flying: Option<Arc<Batch>>,
-    /// To be written next.
-    pending: Batch,
-}
-
-struct Watcher {
-    news: Sender<Position>,
-    /// The other end of `news`, to take back what was not read in time.
-    stale: Receiver<Position>,
-    wake: Box<dyn Fn() + Send>,
+    /// Joined by the first to close.
+    writer: Arc<Mutex<Option<Thread>>>,
 }
 
 impl Journal {
-    /// Opens the log as [`Log::open`] does and starts its threads. `on_failure` is called on the journal's thread after any error in writing or
-    /// syncing; nothing is acknowledged from then on, and the daemon is to abort and recover from the disk.
+    /// Opens the log as [`Log::open`] does and starts its threads. `on_failure` is called on the journal's thread
+    /// after any error in writing or syncing; nothing is acknowledged from then on, and the daemon is to abort and
+    /// recover from the disk.
     ///
     /// # Errors
     /// As [`Log::open`].
@@ -276,8 +253,9 @@ impl Journal {
         Ok((Self { shared, doorbell, writer: Arc::new(Mutex::new(Some(writer))) }, recovery))
     }
 
-    /// Adds a record to what the next commit will write, and says its position. Rings only when [`Options::max_batch_bytes`]
-    /// wait; else [`Journal::commit`] is the caller's duty. After a failure or [`Journal::close`] it is never written.
+    /// Adds a record to what the next commit will write, and says its position. Rings only when
+    /// [`Options::max_batch_bytes`] wait; else [`Journal::commit`] is the caller's duty. After a failure or
+    /// [`Journal::close`] it is never written.
     ///
     /// # Panics
     /// If the payload is larger than [`Options::payload_max`]; see [`Journal::check`].
@@ -322,9 +300,9 @@ impl Journal {
         Position(self.shared.newest.load(Ordering::Acquire))
     }
 
-    /// A channel that has the newest durable position whenever it has become a later one since the last look; `wake` is called each time, on
-    /// the journal's thread, so it must be short. What became durable before the call is only in [`Journal::durable`]. The channel closes when the
-    /// journal stops.
+    /// A channel that has the newest durable position whenever it has become a later one since the last look; `wake`
+    /// is called each time, on the journal's thread, so it must be short. What became durable before the call is only
+    /// in [`Journal::durable`]. The channel closes when the journal stops.
     #[must_use]
     pub fn watch(&self, wake: Box<dyn Fn() + Send>) -> Receiver<Position> {
         let (news, receiver) = channel::bounded(1);
@@ -332,7 +310,8 @@ impl Journal {
         receiver
     }
 
-    /// Copies the payload of a record, durable or not, into `into` (which is emptied first), and says its kind and version.
+    /// Copies the payload of a record, durable or not, into `into` (which is emptied first), and says its kind and
+    /// version.
     ///
     /// # Errors
     /// [`Error::Unknown`], [`Error::Forgotten`], [`Error::Damaged`] or whatever the disk says.
@@ -354,12 +333,14 @@ impl Journal {
         }
     }
 
-    /// Lets go of the records before this one, as far as whole segments hold nothing else, with one of the next commits.
+    /// Lets go of the records before this one, as far as whole segments hold nothing else, with one of the next
+    /// commits.
     pub fn forget_before(&self, position: Position) {
         self.shared.forget.fetch_max(position.get(), Ordering::AcqRel);
     }
 
-    /// Writes and syncs what was appended, stops the threads and gives the directory free. Another call finds nothing to do.
+    /// Writes and syncs what was appended, stops the threads and gives the directory free. Another call finds nothing
+    /// to do.
     ///
     /// # Errors
     /// [`Error::Stopped`] if the journal failed, now or before; `on_failure` had the reason.
@@ -384,87 +365,6 @@ impl fmt::Debug for Journal {
             .field("durable", &self.durable())
             .field("newest", &self.newest())
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    fn new(log: &Log) -> Self {
-        let durable = log.durable().get();
-        let pending = Batch::new(log.batch.seed(), durable + 1, log.options.max_batch_bytes);
-        Self {
-            options: log.options.clone(),
-            seed: log.batch.seed(),
-            catalog: Arc::clone(&log.catalog),
-            tail: Mutex::new(Tail { flying: None, pending }),
-            durable: AtomicU64::new(durable),
-            newest: AtomicU64::new(durable),
-            forget: AtomicU64::new(0),
-            closing: AtomicBool::new(false),
-            watchers: Mutex::default(),
-            stats: Mutex::new(Stats { room_bytes: log.room(), ..Stats::default() }),
-        }
-    }
-
-    /// Takes what is pending to be written, and puts an empty batch in its place.
-    fn take_pending(&self, reusable: Option<Batch>) -> Option<Arc<Batch>> {
-        let capacity = self.options.max_batch_bytes;
-        let mut empty = reusable.unwrap_or_else(|| Batch::new(self.seed, 1, capacity));
-        let mut tail = self.tail();
-        if tail.pending.is_empty() {
-            return None;
-        }
-        empty.reset(tail.pending.last() + 1, capacity);
-        let batch = Arc::new(std::mem::replace(&mut tail.pending, empty));
-        tail.flying = Some(Arc::clone(&batch));
-        Some(batch)
-    }
-
-    /// Tells everybody that a batch is durable.
-    fn publish(&self, batch: &Batch, took: Duration, room_bytes: u64) {
-        {
-            let mut stats = self.stats();
-            stats.commits += 1;
-            stats.records += batch.count();
-            stats.bytes += batch.bytes().len() as u64;
-            stats.last_sync = took;
-            stats.total_sync += took;
-            stats.slowest_sync = stats.slowest_sync.max(took);
-            stats.last_batch_records = batch.count();
-            stats.last_batch_bytes = batch.bytes().len() as u64;
-            stats.room_bytes = room_bytes;
-        }
-        self.durable.store(batch.last(), Ordering::Release);
-        // The catalog has them by now, so no reader falls between the two.
-        self.tail().flying = None;
-        for watcher in &*self.watchers() {
-            watcher.tell(Position(batch.last()));
-        }
-    }
-
-    fn set_reserve(&self, reserve: Reserve) {
-        self.stats().reserve = reserve;
-    }
-
-    fn tail(&self) -> MutexGuard<'_, Tail> {
-        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn watchers(&self) -> MutexGuard<'_, Vec<Watcher>> {
-        self.watchers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn stats(&self) -> MutexGuard<'_, Stats> {
-        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Watcher {
-    /// Replaces what was not read yet: only the newest position matters.
-    fn tell(&self, position: Position) {
-        while let Err(TrySendError::Full(_)) = self.news.try_send(position) {
-            let _ = self.stale.try_recv();
-        }
-        (self.wake)();
     }
 }
 

@@ -13,11 +13,11 @@ use super::{
     disk::{Disk, DiskFile},
     error::Error,
     format::{
-        DATA, FORMAT, Frame, Header, IDENTITY, LogId, MARKS, Mark, SECTOR, Sector, Unfit, decode_identity,
-        encode_identity, parse_segment_name, seed, segment_name,
+        BLOCK, DATA, FORMAT, Frame, Header, IDENTITY, LogId, MARKS, Mark, SECTOR, Sector, Unfit,
+        decode_identity, encode_identity, parse_segment_name, seed, segment_name,
     },
-    log::{Forgetting, Log, Spares},
-    segment::{Segment, make_spare},
+    log::{Forgetting, Log, Spares, remove},
+    segment::{SPARES, Segment, make_spare},
     window::Window,
 };
 
@@ -27,19 +27,19 @@ const PIECE: usize = 1 << 20;
 const IDENTITY_NEW: &str = "identity.new";
 
 /// A segment found on the disk.
-struct Found {
+pub(super) struct Found {
     file: Box<dyn DiskFile>,
     name: String,
-    header: Header,
-    mark: Mark,
+    pub(super) header: Header,
+    pub(super) mark: Mark,
 }
 
 /// Where the readable records of a segment end.
-struct End {
+pub(super) struct End {
     /// The last of them; the one before the segment's first if there is none.
-    position: u64,
+    pub(super) position: u64,
     /// Where it ends in the file.
-    offset: u64,
+    pub(super) offset: u64,
     /// Why there is no other.
     what: &'static str,
     index: Sparse,
@@ -84,8 +84,9 @@ pub(super) fn open(
     let begin = chain[0].header.first;
     let extents = extents(&chain, &ends);
     let (current, cut_bytes) = settle(&*disk, chain, ends, begin)?;
-    for name in leftovers {
-        disk.remove(&name).map_err(|e| Error::io("removing", &name, e))?;
+    let spares = SPARES.map(str::to_owned).into_iter().filter(|name| names.contains(name));
+    for name in spares.chain(leftovers) {
+        remove(&*disk, &name)?;
     }
     let log_seed = seed(&log_id);
     let log = Log {
@@ -118,6 +119,7 @@ fn read_sector(file: &dyn DiskFile, name: &str, offset: u64) -> Result<Sector, E
     Ok(sector)
 }
 
+/// A file's first sector does not fit. All before the records of a segment was synced when it was begun.
 fn unfit(unfit: &Unfit, file: &str, first: u64) -> Error {
     match *unfit {
         Unfit::Newer(found) => Error::Newer { file: file.to_owned(), found, known: FORMAT },
@@ -125,7 +127,7 @@ fn unfit(unfit: &Unfit, file: &str, first: u64) -> Error {
             file: file.to_owned(),
             offset: 0,
             position: Position(first),
-            durable: Position(first),
+            durable: Position(first - 1),
             what: "its first sector is not what was written there",
         },
     }
@@ -137,7 +139,7 @@ fn read_identity(disk: &dyn Disk, names: &[String]) -> Result<Option<LogId>, Err
     }
     let file = disk.open(IDENTITY).map_err(|e| Error::io("opening", IDENTITY, e))?;
     let sector = read_sector(&*file, IDENTITY, 0)?;
-    decode_identity(&sector).map(Some).map_err(|problem| unfit(&problem, IDENTITY, 0))
+    decode_identity(&sector).map(Some).map_err(|problem| unfit(&problem, IDENTITY, 1))
 }
 
 fn write_identity(disk: &dyn Disk, log: &LogId) -> Result<(), Error> {
@@ -164,11 +166,22 @@ fn find_segments(disk: &dyn Disk, names: &[String]) -> Result<Vec<Found>, Error>
 }
 
 /// Reads a segment's header and marks.
-fn inspect(file: Box<dyn DiskFile>, name: String, first: u64) -> Result<Found, Error> {
+pub(super) fn inspect(file: Box<dyn DiskFile>, name: String, first: u64) -> Result<Found, Error> {
     let header = Header::decode(&read_sector(&*file, &name, 0)?).map_err(|e| unfit(&e, &name, first))?;
+    let length = file.length().map_err(|e| Error::io("reading", &name, e))?;
     if header.first != first {
         let what = format!("it is a copy of {}", segment_name(header.first));
         return Err(Error::Foreign { file: name, what });
+    }
+    if length < header.size {
+        // A segment has its full length before it gets its name.
+        return Err(Error::Damaged {
+            file: name,
+            offset: length,
+            position: Position(first),
+            durable: Position(first - 1),
+            what: "the file was cut short",
+        });
     }
     let mut mark: Option<Mark> = None;
     for offset in MARKS {
@@ -182,7 +195,7 @@ fn inspect(file: Box<dyn DiskFile>, name: String, first: u64) -> Result<Found, E
             file: name,
             offset: MARKS[0],
             position: Position(first),
-            durable: Position(first),
+            durable: Position(first - 1),
             what: "both of its marks are unreadable",
         }),
     }
@@ -191,7 +204,7 @@ fn inspect(file: Box<dyn DiskFile>, name: String, first: u64) -> Result<Found, E
 /// The first segment of a new log.
 fn begin_log(disk: &dyn Disk, options: &Options) -> Result<Found, Error> {
     let size = options.segment_size();
-    let spare = make_spare(disk, size, &AtomicBool::new(false))?.ok_or(Error::Stopped)?;
+    let spare = make_spare(disk, SPARES[0], size, &AtomicBool::new(false))?.ok_or(Error::Stopped)?;
     let header = Header { log: options.log_id.unwrap_or_else(rand::random), first: 1, size };
     Segment::start(disk, spare, header, 1)?;
     let name = segment_name(1);
@@ -246,7 +259,7 @@ fn scan_chain(chain: &[Found], replay: &mut dyn FnMut(Record<'_>)) -> Result<Vec
 }
 
 /// Reads the records of a segment until there are no more, and refuses it if that is before its mark.
-fn scan(segment: &Found, replay: &mut dyn FnMut(Record<'_>)) -> Result<End, Error> {
+pub(super) fn scan(segment: &Found, replay: &mut dyn FnMut(Record<'_>)) -> Result<End, Error> {
     let Found { file, name, header, mark } = segment;
     let log_seed = seed(&header.log);
     let mut window = Window::new(&**file, header.size, PIECE);
@@ -337,8 +350,8 @@ fn settle(
     Ok((segment, cut))
 }
 
-/// Writes again what is above the mark. After a failed sync the kernel calls pages clean that never reached the disk, so
-/// what was read there may be in memory only, and a sync alone would not save it.
+/// Writes again what is above the mark. After a failed sync the kernel calls pages clean that never reached the disk,
+/// so what was read there may be in memory only, and a sync alone would not save it.
 fn rewrite(segment: &Found, end: u64) -> Result<(), Error> {
     let Found { file, name, mark, .. } = segment;
     let mut window = Window::new(&**file, end, PIECE);
@@ -351,25 +364,23 @@ fn rewrite(segment: &Found, end: u64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Zeroes all after the last record, and gives a file that is too short its length back. What is left there of an
-/// unfinished batch could otherwise look like the continuation of the next one. Says how many bytes that were.
+/// Zeroes all after the last record. What is left there of an unfinished batch could otherwise look like the
+/// continuation of the next one. Says how many bytes that were.
 fn clear(segment: &Found, end: u64) -> Result<u64, Error> {
+    const ZEROS: [u8; BLOCK as usize] = [0; BLOCK as usize];
     let Found { file, name, header, .. } = segment;
-    let length = file.length().map_err(|e| Error::io("reading", name, e))?;
     let mut window = Window::new(&**file, header.size, PIECE);
     let (mut at, mut cut) = (end, 0);
     while at < header.size {
         let bytes = window.at(at, 1).map_err(|e| Error::io("reading", name, e))?;
-        let next = at + bytes.len() as u64;
-        let dirt = bytes.iter().rposition(|&byte| byte != 0);
-        if let Some(dirt) = dirt {
+        let block = &bytes[..bytes.len().min(ZEROS.len())];
+        let zeros = &ZEROS[..block.len()];
+        if block != zeros {
+            let dirt = block.iter().rposition(|&byte| byte != 0).unwrap_or_default();
             cut = at + dirt as u64 + 1 - end;
+            file.write_at(zeros, at).map_err(|e| Error::io("clearing", name, e))?;
         }
-        if dirt.is_some() || next > length {
-            let zeros = vec![0; bytes.len()];
-            file.write_at(&zeros, at).map_err(|e| Error::io("clearing", name, e))?;
-        }
-        at = next;
+        at += zeros.len() as u64;
     }
     Ok(cut)
 }

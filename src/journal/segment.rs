@@ -8,8 +8,15 @@ use super::{
     format::{DATA, Header, Mark, segment_name},
 };
 
-/// The name of a file of zeros that waits to become a segment.
-pub(super) const SPARE: &str = "spare";
+/// The names of a file of zeros that waits to become a segment. Two, in turn: the one is made while the other is
+/// taken into use.
+pub(super) const SPARES: [&str; 2] = ["spare.0", "spare.1"];
+
+/// A file of zeros, as long as a segment and synced.
+pub(super) struct Spare {
+    name: &'static str,
+    file: Box<dyn DiskFile>,
+}
 
 /// How much is zeroed between two syncs: little enough that a commit beside it need not wait for long.
 const ZEROS: usize = 4 << 20;
@@ -18,10 +25,21 @@ const ZEROS: usize = 4 << 20;
 /// cheaper and its space certain. Gives up early, with `None`, when `stop` is set.
 pub(super) fn make_spare(
     disk: &dyn Disk,
+    name: &'static str,
     size: u64,
     stop: &AtomicBool,
-) -> Result<Option<Box<dyn DiskFile>>, Error> {
-    let file = disk.create(SPARE).map_err(|e| Error::io("creating", SPARE, e))?;
+) -> Result<Option<Spare>, Error> {
+    let spare = zero(disk, name, size, stop);
+    if spare.as_ref().is_err_and(Error::is_full) {
+        // What is left of it would take the last space from everybody else. If even this fails, the next try will
+        // begin by emptying the file.
+        let _ = disk.remove(name);
+    }
+    spare
+}
+
+fn zero(disk: &dyn Disk, name: &'static str, size: u64, stop: &AtomicBool) -> Result<Option<Spare>, Error> {
+    let file = disk.create(name).map_err(|e| Error::io("creating", name, e))?;
     let zeros = vec![0; ZEROS.min(usize::try_from(size).unwrap_or(ZEROS))];
     let mut at = 0;
     while at < size {
@@ -29,11 +47,11 @@ pub(super) fn make_spare(
             return Ok(None);
         }
         let piece = zeros.len().min(usize::try_from(size - at).unwrap_or(usize::MAX));
-        file.write_at(&zeros[..piece], at).map_err(|e| Error::io("zeroing", SPARE, e))?;
-        file.sync().map_err(|e| Error::io("zeroing", SPARE, e))?;
+        file.write_at(&zeros[..piece], at).map_err(|e| Error::io("zeroing", name, e))?;
+        file.sync().map_err(|e| Error::io("zeroing", name, e))?;
         at += piece as u64;
     }
-    Ok(Some(file))
+    Ok(Some(Spare { name, file }))
 }
 
 /// The segment that is being written.
@@ -43,33 +61,31 @@ pub(super) struct Segment {
     name: String,
     /// The mark written last. Records may have been written after its `end`.
     mark: Mark,
+    /// Whether that mark has been synced since, so that the other one may be overwritten.
+    mark_is_durable: bool,
     /// Where the next record goes.
     end: u64,
 }
 
 impl Segment {
     /// Makes a spare into a segment without records. Durable on return.
-    pub(super) fn start(
-        disk: &dyn Disk,
-        spare: Box<dyn DiskFile>,
-        header: Header,
-        begin: u64,
-    ) -> Result<Self, Error> {
+    pub(super) fn start(disk: &dyn Disk, spare: Spare, header: Header, begin: u64) -> Result<Self, Error> {
         let name = segment_name(header.first);
         let mark = Mark::initial(header.first, begin);
-        let written = spare
+        let file = spare.file;
+        let written = file
             .write_at(&header.encode(), 0)
-            .and_then(|()| spare.write_at(&mark.encode(&header), mark.offset()))
-            .and_then(|()| spare.sync())
-            .and_then(|()| disk.rename(SPARE, &name))
+            .and_then(|()| file.write_at(&mark.encode(&header), mark.offset()))
+            .and_then(|()| file.sync())
+            .and_then(|()| disk.rename(spare.name, &name))
             .and_then(|()| disk.sync_dir());
         written.map_err(|e| Error::io("starting", &name, e))?;
-        Ok(Self { header, file: spare, name, mark, end: DATA })
+        Ok(Self { header, file, name, mark, mark_is_durable: true, end: DATA })
     }
 
     /// A segment that was written before. Its records end at `end`.
     pub(super) fn resume(file: Box<dyn DiskFile>, header: Header, mark: Mark, end: u64) -> Self {
-        Self { header, file, name: segment_name(header.first), mark, end }
+        Self { header, file, name: segment_name(header.first), mark, mark_is_durable: false, end }
     }
 
     /// Bytes that still fit.
@@ -93,17 +109,23 @@ impl Segment {
     }
 
     /// Makes all that was written durable, an earlier mark included.
-    pub(super) fn sync(&self) -> Result<(), Error> {
-        self.file.sync().map_err(|e| Error::io("syncing", &self.name, e))
+    pub(super) fn sync(&mut self) -> Result<(), Error> {
+        self.file.sync().map_err(|e| Error::io("syncing", &self.name, e))?;
+        self.mark_is_durable = true;
+        Ok(())
     }
 
-    /// Says that all up to this record, which must have been synced, is durable. The mark before it was made durable
-    /// by that same sync, so one of the two is always whole.
+    /// Says that all up to this record, which must have been synced, is durable. That same sync has made the mark
+    /// before this one durable; so one of the two is whole whatever happens while the other is written.
     pub(super) fn mark(&mut self, position: u64, begin: u64, sealed: bool) -> Result<(), Error> {
+        if !self.mark_is_durable {
+            self.sync()?;
+        }
         let mark = Mark { sequence: self.mark.sequence + 1, position, end: self.end, begin, sealed };
         let sector = mark.encode(&self.header);
         self.file.write_at(&sector, mark.offset()).map_err(|e| Error::io("marking", &self.name, e))?;
         self.mark = mark;
+        self.mark_is_durable = false;
         Ok(())
     }
 

@@ -13,19 +13,20 @@ use std::{
 use crossbeam::channel::{Receiver, SendTimeoutError, Sender};
 
 use super::{
-    Reserve, Shared,
+    Position, Reserve,
     batch::Batch,
-    disk::{Disk, DiskFile},
+    disk::Disk,
     error::Error,
     log::{Log, Spares},
-    segment::make_spare,
+    segment::{SPARES, Spare, make_spare},
+    shared::Shared,
 };
 
 /// How long after a failure the next spare is tried.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A spare, or why there is none.
-type Offer = Result<Box<dyn DiskFile>, Error>;
+type Offer = Result<Spare, Error>;
 
 /// The thread that writes and syncs.
 pub(super) struct Writer {
@@ -82,7 +83,7 @@ impl Writer {
     fn commit(&mut self) -> Result<(), Error> {
         let forget = self.shared.forget.load(Ordering::Acquire);
         if forget > self.log.begin().get() {
-            self.log.forget_before(super::Position(forget));
+            self.log.forget_before(Position(forget));
         }
         let Some(batch) = self.shared.take_pending(self.reusable.take()) else { return Ok(()) };
         let started = Instant::now();
@@ -106,29 +107,30 @@ pub(super) struct Zeroer {
 impl Zeroer {
     /// Makes one spare after the other, each when the one before was taken, until nobody wants any.
     pub(super) fn run(self) {
+        let mut made: usize = 0;
         loop {
             self.shared.set_reserve(Reserve::Making);
-            let offer = match make_spare(&*self.disk, self.size, &self.stop) {
-                Ok(None) => return,
-                Ok(Some(file)) => Ok(file),
-                Err(error) => Err(error),
-            };
-            let sent = match offer {
-                Ok(file) => {
+            let name = SPARES[made % SPARES.len()];
+            let wanted = match make_spare(&*self.disk, name, self.size, &self.stop) {
+                Ok(None) => false,
+                Ok(Some(spare)) => {
+                    made += 1;
                     self.shared.set_reserve(Reserve::Ready(self.size));
-                    self.offers.send(Ok(file)).is_ok()
+                    self.offers.send(Ok(spare)).is_ok()
                 }
-                Err(error) => {
-                    // No harm yet: the current segment may last until there is space again.
-                    let full = error.is_full();
-                    self.shared.set_reserve(if full { Reserve::DiskFull } else { Reserve::Failing });
-                    let sent = self.offers.send_timeout(Err(error), RETRY);
-                    !matches!(sent, Err(SendTimeoutError::Disconnected(_)))
-                }
+                Err(error) => self.report(error),
             };
-            if !sent {
+            if !wanted {
                 return;
             }
         }
+    }
+
+    /// No harm yet: the current segment may last until a spare can be made again. Only if the writer needs one
+    /// meanwhile does it get the error.
+    fn report(&self, error: Error) -> bool {
+        let full = error.is_full();
+        self.shared.set_reserve(if full { Reserve::DiskFull } else { Reserve::Failing });
+        !matches!(self.offers.send_timeout(Err(error), RETRY), Err(SendTimeoutError::Disconnected(_)))
     }
 }

@@ -302,6 +302,18 @@ wire! { lenient;
         Quarantined,
         /// It takes part again.
         Released,
+        /// An announcement ended with nobody taking it: a miss for nobody.
+        AnnouncementEnded {
+            /// How, for those who had not answered.
+            outcome: OfferOutcome,
+        },
+        /// An invitation ended without being accepted.
+        InvitationEnded {
+            /// Who.
+            agent: AgentId,
+            /// How.
+            outcome: OfferOutcome,
+        },
     }
 
     /// An event of a conversation, as its visitor sees it.

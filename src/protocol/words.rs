@@ -257,6 +257,8 @@ wire! { lenient;
         Requeued,
         /// A handover failed and its old owner has left.
         Handover,
+        /// It was closed and opened again.
+        Reopened,
     }
 
     /// How an agent came to own a conversation.

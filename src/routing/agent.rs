@@ -339,6 +339,12 @@ impl Agent {
         u16::try_from(self.slots.len()).unwrap_or(u16::MAX)
     }
 
+    /// How many offers they missed in a row, and when they were last assigned something.
+    #[must_use]
+    pub fn record_of_service(&self) -> (u32, Timestamp) {
+        (self.misses, self.last_assigned)
+    }
+
     /// Slots that hold a pending offer.
     #[must_use]
     pub fn reserved(&self) -> u16 {

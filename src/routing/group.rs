@@ -274,6 +274,20 @@ impl Group {
         Some(self.line.ahead_of(&place) + self.listed.ahead_of(&place))
     }
 
+    /// The head of the line, at most so many.
+    #[must_use]
+    pub fn head(&self, most: usize) -> Vec<Place> {
+        let mut places = self.places_where(|_| true);
+        places.truncate(most);
+        places
+    }
+
+    /// Whether it is closed for routing.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.quarantined
+    }
+
     /// The members.
     #[must_use]
     pub fn roster(&self) -> &Roster {
@@ -479,6 +493,14 @@ impl Group {
         out.tell_conversation(conversation, conversation::Command::Announce { stay, agents });
     }
 
+    /// The places in the line and of what is listed, in their order.
+    fn places_where(&self, wanted: impl Fn(&Admits) -> bool) -> Vec<Place> {
+        let mut places = self.line.places_where(&wanted);
+        places.extend(self.listed.places_where(&wanted));
+        places.sort_unstable();
+        places
+    }
+
     /// Moves an item between the line, what is listed, and an agent.
     fn stand(&mut self, conversation: ConversationId, stands: Stands) {
         let Some(item) = self.items.get_mut(&conversation) else { return };
@@ -585,10 +607,8 @@ impl Group {
 
     /// An agent who becomes available hears of what was announced before.
     fn show_line(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let mut places = self.line.places_where(|admits| admits.allows(agent));
-        places.extend(self.listed.places_where(|admits| admits.allows(agent)));
-        places.sort_unstable();
-        for place in places.into_iter().take(ANNOUNCE_MAX) {
+        let places = self.places_where(|admits| admits.allows(agent)).into_iter();
+        for place in places.take(ANNOUNCE_MAX) {
             self.place_with(cx, place.conversation, agent, out);
         }
     }
@@ -633,8 +653,7 @@ impl Group {
             let restricted = !matches!(admits, Admits::Except(agents) if agents.is_empty());
             restricted && !self.roster.anybody_present(admits)
         };
-        let stranded = self.line.places_where(is_stranded).into_iter();
-        for place in stranded.chain(self.listed.places_where(is_stranded)) {
+        for place in self.places_where(is_stranded) {
             if let Some(item) = self.items.get(&place.conversation) {
                 let stay = item.waiting.stay;
                 let why = Unserved::Exhausted;
@@ -757,10 +776,7 @@ impl Group {
         if self.is_still() {
             return;
         }
-        let mut places = self.line.places_where(|_| true);
-        places.extend(self.listed.places_where(|_| true));
-        places.sort_unstable();
-        for place in places {
+        for place in self.places_where(|_| true) {
             if self.roster.available() == 0 {
                 break;
             }

@@ -64,15 +64,20 @@ mod tests {
         Key { client: ClientId::from_bytes([1; 16]), counter, digest }
     }
 
+    fn recorded(seq: u64) -> Reply {
+        let conversation = crate::ids::ConversationId::from_bytes([2; 16]);
+        Reply::Recorded { conversation, seq, visitor_seq: None }
+    }
+
     #[test]
     fn a_key_is_answered_once_and_forgotten_by_raising_the_floor() {
         let mut keys = Keys::default();
         for counter in 1..=40 {
             assert_eq!(keys.recall(Some(&key(counter, 7))), Ok(None));
-            keys.remember(&key(counter, 7), Reply::Recorded { seq: counter, visitor_seq: None });
+            keys.remember(&key(counter, 7), recorded(counter));
         }
         assert_eq!(keys.recall(Some(&key(8, 7))), Err(Refusal::KeyExpired));
-        assert_eq!(keys.recall(Some(&key(9, 7))), Ok(Some(Reply::Recorded { seq: 9, visitor_seq: None })));
+        assert_eq!(keys.recall(Some(&key(9, 7))), Ok(Some(recorded(9))));
         assert_eq!(keys.recall(Some(&key(9, 8))), Err(Refusal::KeyReused));
         assert_eq!(keys.recall(Some(&key(41, 7))), Ok(None));
     }

@@ -202,6 +202,8 @@ pub enum Reply {
     },
     /// Recorded in a conversation.
     Recorded {
+        /// The conversation.
+        conversation: ConversationId,
         /// The newest event's number.
         seq: u64,
         /// Its number for the visitor, if they may see it.

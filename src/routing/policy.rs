@@ -10,7 +10,7 @@ use crate::ids::{Channel, GroupId};
 /// The rules of one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// Where a conversation goes that names no group; `None`: to everyone.
+    /// Where a conversation goes that names no group; `None`: nowhere, it falls back with `no_rule`.
     pub default_group: Option<GroupId>,
     /// Every group but `everyone`.
     pub groups: BTreeMap<GroupId, Arc<GroupPolicy>>,
@@ -18,6 +18,8 @@ pub struct Policy {
     pub everyone: Arc<GroupPolicy>,
     /// Channels that conversations may be opened on.
     pub channels: Vec<Channel>,
+    /// What the visitor is told when the workspace as a whole can't serve; `None`: nothing.
+    pub fallback_message: Option<SmolStr>,
     /// How many conversations an agent takes at once, unless their own cap says otherwise.
     pub cap: u16,
     /// Misses in a row after which an agent is set away; `None`: never.
@@ -37,12 +39,6 @@ impl Policy {
     #[must_use]
     pub fn group(&self, id: &GroupId) -> Option<&Arc<GroupPolicy>> {
         if id.is_everyone() { Some(&self.everyone) } else { self.groups.get(id) }
-    }
-
-    /// Where a conversation goes that names no group.
-    #[must_use]
-    pub fn entrance(&self) -> GroupId {
-        self.default_group.clone().unwrap_or_else(GroupId::everyone)
     }
 }
 
@@ -71,6 +67,8 @@ pub struct GroupPolicy {
     pub wrap_up: Duration,
     /// Whether the conversations of an owner who is gone come back to the queue.
     pub requeue_on_disconnect: bool,
+    /// Whether members may take from the line themselves.
+    pub allow_pull: bool,
     /// How many may wait; `None`: any number.
     pub queue_max: Option<u32>,
     /// Waits answered within this count towards the service level.
@@ -105,6 +103,7 @@ impl Default for GroupPolicy {
             fallback_message: None,
             wrap_up: Duration::ZERO,
             requeue_on_disconnect: false,
+            allow_pull: true,
             queue_max: None,
             service_level_target: Duration::from_secs(20),
             keep_age_on_transfer: false,
@@ -115,10 +114,11 @@ impl Default for GroupPolicy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            default_group: None,
+            default_group: Some(GroupId::everyone()),
             groups: BTreeMap::new(),
             everyone: Arc::new(GroupPolicy::default()),
             channels: Vec::new(),
+            fallback_message: None,
             cap: 10,
             auto_away_after: None,
             disconnect_grace: Duration::from_secs(15),

@@ -229,6 +229,18 @@ impl Roster {
         self.out.iter().filter(|(_, count)| **count > 0).map(|(why, count)| (*why, *count))
     }
 
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether it has no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
     /// How many members are present.
     #[must_use]
     pub fn present(&self) -> usize {

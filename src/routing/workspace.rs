@@ -31,6 +31,8 @@ pub struct Token {
     pub hash: [u8; 32],
     /// What it allows.
     pub grants: Grants,
+    /// When it was made.
+    pub created: Timestamp,
     /// When it ends; `None`: never.
     pub expires: Option<Timestamp>,
 }
@@ -280,7 +282,7 @@ impl Workspace {
             return Err(Refusal::ChannelNotSupported);
         }
         match &opening.target {
-            Target::Default => enabled(cx, &cx.policy.entrance()),
+            Target::Default => cx.policy.default_group.as_ref().map_or(Ok(()), |group| enabled(cx, group)),
             Target::Group(group) => enabled(cx, group),
             Target::Agent(agent) if self.agents.contains_key(agent) => Ok(()),
             Target::Agent(_) => Err(Refusal::NotFound),

@@ -32,7 +32,7 @@ pub struct Limits {
     pub connections_per_network: usize,
     /// Arrivals from strangers, in all. A saturated core handles 1,300 to 2,700 handshakes a second.
     pub arrivals: Rate,
-    /// Arrivals from one network.
+    /// Arrivals from one network; the same exemptions.
     pub arrivals_per_network: Rate,
     /// Arrivals from networks that authenticated lately, in all: a budget that strangers cannot touch.
     pub arrivals_known: Rate,
@@ -48,7 +48,7 @@ impl Default for Limits {
             connections: 10_000,
             connections_per_network: 256,
             arrivals: Rate { per_second: 1_000.0, burst: 2_000.0 },
-            arrivals_per_network: Rate { per_second: 50.0, burst: 200.0 },
+            arrivals_per_network: Rate { per_second: 20.0, burst: 40.0 },
             arrivals_known: Rate { per_second: 1_000.0, burst: 2_000.0 },
             half_open: 256,
             known_for: Duration::from_secs(600),
@@ -257,7 +257,7 @@ impl Gate {
         if !budget.take(now) {
             return Err(Full::Arrivals);
         }
-        if !prefix.is_loopback() && !self.network(prefix, now, false).bucket.take(now) {
+        if !self.is_exempt(prefix, now) && !self.network(prefix, now, false).bucket.take(now) {
             return Err(Full::ArrivalsOfNetwork);
         }
         Ok(())

@@ -50,13 +50,13 @@ pub struct Arrival {
 
 #[derive(Debug)]
 enum From {
-    Quic(quinn::Incoming, Pass),
+    Quic(Box<quinn::Incoming>, Pass),
     Unix(StdUnixStream),
 }
 
 impl Arrival {
     pub(super) fn quic(incoming: quinn::Incoming, pass: Pass, connections: Connections) -> Self {
-        Self { from: From::Quic(incoming, pass), connections }
+        Self { from: From::Quic(Box::new(incoming), pass), connections }
     }
 
     pub(super) fn unix(stream: StdUnixStream, connections: Connections) -> Self {
@@ -67,7 +67,7 @@ impl Arrival {
     /// `LocalSet`.
     pub async fn serve<B: Border>(self, border: B) {
         match self.from {
-            From::Quic(incoming, pass) => serve_quic(incoming, pass, self.connections, border).await,
+            From::Quic(incoming, pass) => serve_quic(*incoming, pass, self.connections, border).await,
             From::Unix(stream) => serve_unix(stream, self.connections, border).await,
         }
     }
@@ -193,7 +193,7 @@ impl<B: Border> Line<B> {
         pass: Option<Pass>,
         hello_by: tokio::time::Instant,
     ) -> Self {
-        let (number, outbox) = connections.enter(encoding);
+        let (number, outbox) = connections.enter(encoding, carrier);
         let peer = Peer { connection: number, carrier, encoding };
         let session = border.connected(Arc::clone(&outbox), peer);
         Self {
@@ -278,6 +278,7 @@ impl<B: Border> Line<B> {
             }
         }
         self.decoder.set_limit(MAX_BODY);
+        self.connections.authenticated(self.number);
         let frontend = self.session.as_ref().is_some_and(|session| self.border.is_frontend(session));
         if let Some(pass) = &mut self.pass {
             pass.authenticated(frontend, Instant::now());
@@ -333,9 +334,12 @@ impl<B: Border> Line<B> {
             let Some(frame) = self.decoder.next().map_err(Broken::Frame)? else {
                 return Ok(None);
             };
-            let number = frame.number;
-            match Request::decode(self.encoding, frame.kind, frame.body) {
-                Ok(request) if number != NO_REQUEST => return Ok(Some(Asked { number, request })),
+            let (number, kind) = (frame.number, frame.kind);
+            match Request::decode(self.encoding, kind, frame.body) {
+                Ok(request) if number != NO_REQUEST => {
+                    self.connections.counters().kinds.of(kind).one();
+                    return Ok(Some(Asked { number, request }));
+                }
                 Ok(_) => self.refuse(number, RefusalCode::Malformed, "a request's number is above 0"),
                 Err(error) => self.refuse(number, error.code(), &error.to_string()),
             }
@@ -409,7 +413,10 @@ impl<B: Border> Drop for Line<B> {
 
 /// Feeds the decoder with what has come; 0 bytes mean the end. The bytes pass through one buffer per thread, so that
 /// an idle connection holds none.
-async fn read_into<R: AsyncRead + Unpin>(decoder: &mut FrameDecoder, from: &mut R) -> io::Result<usize> {
+pub(crate) async fn read_into<R: AsyncRead + Unpin>(
+    decoder: &mut FrameDecoder,
+    from: &mut R,
+) -> io::Result<usize> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
     }
@@ -488,17 +495,23 @@ fn last_words(farewell: Farewell) -> (VarInt, &'static str) {
     }
 }
 
-/// The application error code of a QUIC connection that the daemon closed for this reason; 0 means no reason.
-#[must_use]
-pub(crate) const fn close_code(reason: GoAwayReason) -> u32 {
-    match reason {
-        GoAwayReason::Draining => 1,
-        GoAwayReason::Restarting => 2,
-        GoAwayReason::SlowConsumer => 3,
-        GoAwayReason::TokenRevoked => 4,
-        GoAwayReason::TokenExpired => 5,
-        GoAwayReason::ProtocolError => 6,
-        GoAwayReason::IdleTimeout => 7,
-        GoAwayReason::Overloaded => 8,
-    }
+/// The application error codes of QUIC connections that the daemon closed for a reason; 0 means none.
+const CLOSE_CODES: [(u32, GoAwayReason); 8] = [
+    (1, GoAwayReason::Draining),
+    (2, GoAwayReason::Restarting),
+    (3, GoAwayReason::SlowConsumer),
+    (4, GoAwayReason::TokenRevoked),
+    (5, GoAwayReason::TokenExpired),
+    (6, GoAwayReason::ProtocolError),
+    (7, GoAwayReason::IdleTimeout),
+    (8, GoAwayReason::Overloaded),
+];
+
+fn close_code(reason: GoAwayReason) -> u32 {
+    CLOSE_CODES.iter().find(|(_, named)| *named == reason).map_or(0, |(code, _)| *code)
+}
+
+/// The reason that a close code stands for.
+pub(crate) fn reason_of_code(code: u64) -> Option<GoAwayReason> {
+    CLOSE_CODES.iter().find(|(named, _)| u64::from(*named) == code).map(|(_, reason)| *reason)
 }

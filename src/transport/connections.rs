@@ -12,11 +12,15 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    admission::{Admission, Limits},
-    counters::Counters,
+    Carrier,
+    admission::{Admission, Limits, Rate},
+    counters::{Census, Counters},
     outbox::{Bounds, Common, Outbox},
 };
-use crate::protocol::{Encoding, words::GoAwayReason};
+use crate::{
+    config,
+    protocol::{Encoding, words::GoAwayReason},
+};
 
 /// What the operator may set for all connections, whatever carries them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +31,35 @@ pub struct Settings {
     pub bounds: Bounds,
     /// How long things may take.
     pub timing: Timing,
+}
+
+impl From<&config::Limits> for Settings {
+    fn from(limits: &config::Limits) -> Self {
+        let per_second =
+            |arrivals: u32| Rate { per_second: arrivals.into(), burst: f64::from(arrivals) * 2.0 };
+        Self {
+            limits: Limits {
+                connections: limits.max_connections as usize,
+                connections_per_network: limits.connections_per_address as usize,
+                arrivals: per_second(limits.accepts_per_second),
+                arrivals_per_network: per_second(limits.accepts_per_second_per_address),
+                arrivals_known: per_second(limits.accepts_per_second),
+                half_open: limits.half_open_max as usize,
+                ..Limits::default()
+            },
+            bounds: Bounds {
+                outbox_bytes: usize::try_from(limits.outbox).unwrap_or(usize::MAX),
+                in_flight: limits.in_flight_per_connection as usize,
+                in_flight_total: limits.in_flight_total as usize,
+            },
+            timing: Timing {
+                handshake: limits.handshake_timeout,
+                hello: limits.hello_timeout,
+                stall: limits.idle_timeout,
+                ..Timing::default()
+            },
+        }
+    }
 }
 
 /// How long things may take.
@@ -70,9 +103,22 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Open {
-    outboxes: HashMap<u64, Weak<Outbox>>,
+    lines: HashMap<u64, Entry>,
     /// Set once all are told to go: what newcomers are told.
     going: Option<(GoAwayReason, Option<Duration>)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    outbox: Weak<Outbox>,
+    carrier: Carrier,
+    authenticated: bool,
+}
+
+impl Open {
+    fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        self.lines.values().filter_map(|entry| entry.outbox.upgrade()).collect()
+    }
 }
 
 impl Connections {
@@ -99,13 +145,27 @@ impl Connections {
     /// Connections past their handshake, over all carriers.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.open().outboxes.len()
+        self.open().lines.len()
     }
 
     /// Unfinished handshakes, and requests in flight over all connections.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
         (self.0.admission.open().1, self.0.common.in_flight())
+    }
+
+    /// Counts those who said a valid Hello. Looks at every connection.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for entry in self.open().lines.values() {
+            let Some(outbox) = entry.outbox.upgrade() else { continue };
+            if entry.authenticated {
+                census.add(entry.carrier, outbox.encoding());
+            }
+            census.unsent_bytes += outbox.load().0 as u64;
+        }
+        census
     }
 
     /// Lets nobody in any more, lets requests in flight be answered, tells everybody to go and waits for them, at most
@@ -117,10 +177,10 @@ impl Connections {
         patience: Duration,
     ) -> usize {
         self.0.admission.stop();
-        let leaving: Vec<_> = {
+        let leaving = {
             let mut open = self.open();
             open.going = Some((reason, retry_after));
-            open.outboxes.values().filter_map(Weak::upgrade).collect()
+            open.outboxes()
         };
         for outbox in &leaving {
             outbox.leave(reason, retry_after);
@@ -129,7 +189,7 @@ impl Connections {
         if tokio::time::timeout(patience, self.all_left()).await.is_ok() {
             return 0;
         }
-        let late: Vec<_> = self.open().outboxes.values().filter_map(Weak::upgrade).collect();
+        let late = self.open().outboxes();
         for outbox in &late {
             outbox.end();
         }
@@ -139,7 +199,7 @@ impl Connections {
     async fn all_left(&self) {
         loop {
             let left = self.0.left.notified();
-            if self.open().outboxes.is_empty() {
+            if self.open().lines.is_empty() {
                 return;
             }
             left.await;
@@ -162,19 +222,26 @@ impl Connections {
     }
 
     /// A new connection's number and outbox.
-    pub(super) fn enter(&self, encoding: Encoding) -> (u64, Arc<Outbox>) {
+    pub(super) fn enter(&self, encoding: Encoding, carrier: Carrier) -> (u64, Arc<Outbox>) {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let outbox = Arc::new(Outbox::new(encoding, Arc::clone(&self.0.common)));
         let mut open = self.open();
-        open.outboxes.insert(number, Arc::downgrade(&outbox));
+        let entry = Entry { outbox: Arc::downgrade(&outbox), carrier, authenticated: false };
+        open.lines.insert(number, entry);
         if let Some((reason, retry_after)) = open.going {
             outbox.leave(reason, retry_after);
         }
         (number, outbox)
     }
 
+    pub(super) fn authenticated(&self, number: u64) {
+        if let Some(entry) = self.open().lines.get_mut(&number) {
+            entry.authenticated = true;
+        }
+    }
+
     pub(super) fn leave(&self, number: u64) {
-        self.open().outboxes.remove(&number);
+        self.open().lines.remove(&number);
         self.counters().closed.one();
         self.0.left.notify_waiters();
     }

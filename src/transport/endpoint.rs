@@ -19,7 +19,7 @@ use super::{
     admission::{Arriving, Verdict},
     tls::{self, Identity},
 };
-use crate::protocol::Encoding;
+use crate::{config, protocol::Encoding};
 
 /// Receive and send buffer of the socket: room for a burst while the arbiter does something else.
 const SOCKET_BUFFER: usize = 4 << 20;
@@ -47,8 +47,14 @@ pub struct Options {
     pub receive_window: u32,
     /// Bytes kept until the client acknowledges them.
     pub send_window: u64,
-    /// Arrivals on which no decision is made yet; more are refused.
+    /// Streams a client may have open; the protocol needs one, and each permitted one costs memory from the start.
+    pub streams: u32,
+    /// Arrivals that no arbiter has taken yet; more are refused.
     pub max_incoming: usize,
+    /// Bytes kept of one such arrival.
+    pub incoming_buffer: u64,
+    /// The same over all of them.
+    pub incoming_buffer_total: u64,
     /// The largest datagram to try. 1452 fits the internet; 8952 saves half of the work where the network is known to
     /// carry jumbo frames.
     pub largest_datagram: u16,
@@ -65,8 +71,28 @@ impl Options {
             stream_window: 256 * 1024,
             receive_window: 512 * 1024,
             send_window: 1 << 20,
+            streams: 4,
             max_incoming: 1_024,
+            incoming_buffer: 16 * 1024,
+            incoming_buffer_total: 4 << 20,
             largest_datagram: 1_452,
+        }
+    }
+
+    /// The same with the configured limits.
+    #[must_use]
+    pub fn limited_by(self, limits: &config::Limits) -> Self {
+        let window = |bytes: u64| u32::try_from(bytes).unwrap_or(u32::MAX);
+        Self {
+            idle_timeout: limits.idle_timeout,
+            stream_window: window(limits.stream_receive_window),
+            receive_window: window(limits.receive_window),
+            send_window: limits.send_window,
+            streams: limits.streams_per_connection,
+            max_incoming: limits.incoming_max as usize,
+            incoming_buffer: limits.incoming_buffer,
+            incoming_buffer_total: limits.incoming_buffer_total,
+            ..self
         }
     }
 }
@@ -214,8 +240,8 @@ fn server_config(options: &Options, identity: &Identity, keys: &Keys) -> Result<
         .transport_config(Arc::new(transport_config(options)?))
         .migration(true)
         .max_incoming(options.max_incoming)
-        .incoming_buffer_size(16 * 1024)
-        .incoming_buffer_size_total(4 << 20);
+        .incoming_buffer_size(options.incoming_buffer)
+        .incoming_buffer_size_total(options.incoming_buffer_total);
     Ok(config)
 }
 
@@ -227,8 +253,7 @@ fn transport_config(options: &Options) -> Result<TransportConfig, Trouble> {
     })?;
     let mut transport = TransportConfig::default();
     transport
-        // Each permitted stream costs memory from the start.
-        .max_concurrent_bidi_streams(VarInt::from_u32(4))
+        .max_concurrent_bidi_streams(VarInt::from_u32(options.streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(options.stream_window))
         .receive_window(VarInt::from_u32(options.receive_window))

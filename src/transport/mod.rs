@@ -5,6 +5,7 @@
 //! Start reading at: [`Border`], then `connection`.
 
 pub mod admission;
+pub mod border;
 pub mod connections;
 pub mod counters;
 pub mod endpoint;
@@ -12,9 +13,11 @@ pub mod tls;
 pub mod unix;
 
 mod connection;
+mod orders;
 mod outbox;
 #[cfg(test)]
 mod tests;
+mod translate;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -28,6 +31,9 @@ pub use connections::{Connections, Settings, Timing};
 pub use counters::Counters;
 pub use endpoint::Endpoint;
 pub use outbox::{Bounds, Class, Outbox, Overload};
+
+pub(crate) use connection::{read_into, reason_of_code};
+pub(crate) use endpoint::fewer_acks;
 
 use crate::protocol::{Encoding, Request, words::GoAwayReason};
 

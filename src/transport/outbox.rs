@@ -291,6 +291,10 @@ impl Outbox {
             return Ok(());
         }
         state.frames += 1;
+        // The kind stands after the length.
+        if let Some([high, low]) = state.pending.get(before + 4..before + 6) {
+            self.common.counters.kinds.of(u16::from_be_bytes([*high, *low])).one();
+        }
         if before == 0 {
             self.filled.notify_one();
         }

@@ -22,7 +22,7 @@ use thiserror::Error;
 /// How long a self-made certificate is valid.
 const SELF_MADE_VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
 /// The self-made certificate in the data directory.
-const CERTIFICATE_FILE: &str = "cert.pem";
+pub(crate) const CERTIFICATE_FILE: &str = "cert.pem";
 /// Its private key, readable by the owner only.
 const KEY_FILE: &str = "key.pem";
 

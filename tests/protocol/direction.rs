@@ -15,6 +15,8 @@ pub(crate) struct Direction {
     pub(crate) number: u32,
     /// Decodes a body and encodes it again, as a whole frame.
     pub(crate) recode: Recode,
+    /// Whether a body is taken, whatever could be done with it afterwards.
+    pub(crate) takes: fn(u16, &[u8], Encoding) -> bool,
     /// Whether a bincode body and a JSON body decode to the same message.
     pub(crate) same: fn(u16, &[u8], &[u8]) -> bool,
 }
@@ -32,6 +34,7 @@ macro_rules! direction {
                 $encode.map_err(|error| error.to_string())?;
                 Ok($out)
             },
+            takes: |kind, body, from| $type::decode(from, kind, body).is_ok(),
             same: |kind, bincode, json| {
                 $type::decode(Encoding::Bincode, kind, bincode) == $type::decode(Encoding::Json, kind, json)
             },

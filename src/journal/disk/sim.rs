@@ -16,8 +16,9 @@ const SECTOR: usize = 512;
 /// A directory in memory. Clones share it, so a test keeps one and gives the log another.
 ///
 /// It survives [`SimDisk::kill`] as a file system survives the end of a process, and [`SimDisk::crash`] as a disk
-/// survives a power cut: of each sector written since the last sync, any version may be what remains, independently
-/// of all others, and any name that was given or taken since the last [`Disk::sync_dir`] may not have been.
+/// survives a power cut: of each sector written since the last sync, any version may be what remains, or a part of
+/// one, independently of all others, and any name that was given or taken since the last [`Disk::sync_dir`] may not
+/// have been.
 #[derive(Clone, Default)]
 pub struct SimDisk {
     medium: Arc<Mutex<Medium>>,
@@ -107,6 +108,7 @@ impl SimDisk {
         }
         medium.kept_names.clone_from(&names);
         medium.names = names;
+        medium.bury();
     }
 
     /// The `count`th sync of a file from now, counted from 1, fails; what it should have saved is lost, though it
@@ -311,6 +313,16 @@ impl Medium {
         }
     }
 
+    /// Frees the contents of files that have no name any more. Nobody has them open, since everybody is dead.
+    fn bury(&mut self) {
+        let Self { names, inodes, .. } = self;
+        for (at, inode) in inodes.iter_mut().enumerate() {
+            if !names.values().any(|&named| named == at) {
+                *inode = Inode::default();
+            }
+        }
+    }
+
     fn change(&mut self, change: Change) {
         change.apply(&mut self.names);
         self.changes.push(change);
@@ -372,7 +384,9 @@ impl Inode {
                 self.kept.resize(to, 0);
             }
             let version = &versions[random.random_range(0..versions.len())];
-            self.kept[from..to].copy_from_slice(&version[..to - from]);
+            let torn = random.random_bool(0.25);
+            let whole = if torn { random.random_range(0..to - from) } else { to - from };
+            self.kept[from..from + whole].copy_from_slice(&version[..whole]);
         }
         self.seen.clone_from(&self.kept);
     }

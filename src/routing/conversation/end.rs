@@ -1,5 +1,7 @@
 //! When nobody can, and when it is over: overflow, fallback, close, abandonment, reopening.
 
+use smol_str::SmolStr;
+
 use super::{CHAIN_MAX, Conversation, Event, Phase, State, Unserved, open::Entry};
 use crate::{
     ids::GroupId,
@@ -66,10 +68,21 @@ impl Conversation {
             }
             None => {
                 let message = policy.unwrap_or(&cx.policy.everyone).fallback_message.clone();
-                let expires = cx.now + cx.policy.missed_ttl;
-                self.record(cx, Event::FellBack { reason, message, expires }, out);
+                self.fall_back(cx, reason, message, out);
             }
         }
+    }
+
+    /// The visitor is told, and the conversation stays listed as missed.
+    pub(super) fn fall_back(
+        &mut self,
+        cx: &Context<'_>,
+        reason: FallbackReason,
+        message: Option<SmolStr>,
+        out: &mut Out<Event>,
+    ) {
+        let expires = cx.now + cx.policy.missed_ttl;
+        self.record(cx, Event::FellBack { reason, message, expires }, out);
     }
 
     pub(super) fn visitor_present(&mut self, cx: &Context<'_>, present: bool) {
@@ -156,9 +169,8 @@ impl Conversation {
         }
         self.begin(ticket, out);
         self.record(cx, Event::Reopened, out);
-        let group = self.home.clone().unwrap_or_else(|| cx.policy.entrance());
-        let preferred = self.last_owner;
-        self.enter(cx, Entry { preferred, ..Entry::new(group, QueueCause::Reopened) }, out);
+        let group = self.home.clone().or_else(|| cx.policy.default_group.clone());
+        self.route(cx, group, QueueCause::Reopened, self.last_owner, out);
         self.done(ticket, out);
     }
 }

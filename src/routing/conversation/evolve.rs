@@ -14,8 +14,7 @@ use crate::{
 impl Conversation {
     pub(super) fn evolve(&mut self, at: Timestamp, by: &By, event: &Event) {
         self.seq += 1;
-        self.visitor_sees_newest = event.visitor_sees();
-        self.visitor_seq += u64::from(self.visitor_sees_newest);
+        self.visitor_seq += u64::from(event.visitor_sees());
         let offer = u32::try_from(self.seq).unwrap_or(u32::MAX);
         match event {
             Event::Opened { visitor, channel, priority, direct, preferred, via, digest, .. } => {
@@ -30,9 +29,9 @@ impl Conversation {
                     at,
                 });
             }
-            Event::Queued { group, cause, since, wait_until, preferred, barred, chain } => {
+            Event::Queued { stay, group, cause, since, wait_until, preferred, barred, chain } => {
                 self.epoch += 1;
-                self.stays += 1;
+                self.stays = *stay;
                 self.take_back(RescindReason::Moved, None);
                 self.take_back_invitations(RescindReason::Moved);
                 if *cause != QueueCause::Overflow {
@@ -41,7 +40,8 @@ impl Conversation {
                 let by_hand = matches!(cause, QueueCause::Transfer | QueueCause::Assigned);
                 let direct = self.opened.as_ref().and_then(|opened| opened.direct);
                 self.state = State::Waiting(Box::new(Stay {
-                    number: self.stays,
+                    number: *stay,
+                    cause: *cause,
                     group: group.clone(),
                     since: *since,
                     wait_until: *wait_until,
@@ -109,7 +109,7 @@ impl Conversation {
                     handover.orphaned = true;
                 }
             }
-            Event::HandoverStarted { to, name, deadline, leave } => {
+            Event::HandoverStarted { to, name, deadline, leave, .. } => {
                 self.epoch += 1;
                 let held = self.epoch;
                 if let State::Active(active) = &mut self.state {

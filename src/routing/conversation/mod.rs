@@ -25,7 +25,7 @@ use super::{
     agent::{self, Held},
     group::{self, Waiting},
     keys::Keys,
-    words::{By, FallbackReason, OfferOutcome, Priority, ReplyTo, Ticket},
+    words::{By, FallbackReason, OfferOutcome, Priority, QueueCause, ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -52,8 +52,6 @@ pub struct Conversation {
     seq: u64,
     /// The number of the newest event that the visitor may see.
     visitor_seq: u64,
-    /// Whether the visitor may see the newest event.
-    visitor_sees_newest: bool,
     /// Grows whenever it changes hands or place: grants and claims for an older one are void.
     epoch: u32,
     /// How many stays it had.
@@ -138,6 +136,7 @@ enum State {
 #[derive(Debug, Clone)]
 struct Stay {
     number: u32,
+    cause: QueueCause,
     group: GroupId,
     since: Timestamp,
     wait_until: Option<Timestamp>,
@@ -207,7 +206,6 @@ impl Conversation {
             state: State::New,
             seq: 0,
             visitor_seq: 0,
-            visitor_sees_newest: false,
             epoch: 0,
             stays: 0,
             home: None,
@@ -234,19 +232,24 @@ impl Conversation {
             self.evolve(record.at, &record.by, event);
         }
         if let Some(key) = &record.key {
-            self.keys.remember(key, self.recorded());
+            let reply = self.recorded(record.events.last());
+            self.keys.remember(key, reply);
         }
     }
 
     /// The answer to a command that was just recorded.
-    fn recorded(&self) -> Reply {
-        let visitor_seq = self.visitor_sees_newest.then_some(self.visitor_seq);
-        Reply::Recorded { seq: self.seq, visitor_seq }
+    fn recorded(&self, last: Option<&Event>) -> Reply {
+        let visible = last.is_some_and(Event::visitor_sees);
+        Reply::Recorded {
+            conversation: self.id,
+            seq: self.seq,
+            visitor_seq: visible.then_some(self.visitor_seq),
+        }
     }
 
     /// Ends a recorded command: its key is remembered and whoever asked is answered.
     fn done(&mut self, ticket: &Ticket, out: &mut Out<Event>) {
-        let reply = self.recorded();
+        let reply = self.recorded(out.events.last());
         if let Some(key) = &ticket.key {
             self.keys.remember(key, reply);
         }
@@ -327,6 +330,20 @@ impl Conversation {
             State::Active(active) => Some(&active.group),
             State::New | State::Missed { .. } | State::Closed { .. } => self.home.as_ref(),
         }
+    }
+
+    /// Its stay in a group's queue, for people.
+    #[must_use]
+    pub fn stay(&self) -> Option<StayFacts> {
+        let State::Waiting(stay) = &self.state else { return None };
+        Some(StayFacts {
+            number: stay.number,
+            cause: stay.cause,
+            since: stay.since,
+            wait_until: stay.wait_until,
+            offers: stay.offers,
+            tried: stay.tried.to_vec(),
+        })
     }
 
     /// The number of its stay and since when it waits, if it does.
@@ -527,6 +544,23 @@ impl Conversation {
         self.invitations.iter_mut().for_each(|invitation| later(&mut invitation.deadline));
         self.absent_since = Some(start + grace);
     }
+}
+
+/// A stay in a group's queue, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StayFacts {
+    /// Its number.
+    pub number: u32,
+    /// Why it began.
+    pub cause: QueueCause,
+    /// Its place within its class.
+    pub since: Timestamp,
+    /// When it has waited long enough.
+    pub wait_until: Option<Timestamp>,
+    /// Offers made, rescinded ones aside.
+    pub offers: u32,
+    /// Who missed or declined it.
+    pub tried: Vec<AgentId>,
 }
 
 /// Something that waits for an agent's answer.

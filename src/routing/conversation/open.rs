@@ -6,7 +6,7 @@ use crate::{
     ids::{AgentId, GroupId},
     routing::{
         Context, Out, Refusal, Refused, Reply,
-        words::{QueueCause, Ticket},
+        words::{FallbackReason, QueueCause, Ticket},
         workspace,
     },
 };
@@ -71,9 +71,9 @@ impl Conversation {
             Target::Default | Target::Group(_) => None,
         };
         let group = match opening.target {
-            Target::Default => cx.policy.entrance(),
-            Target::Group(group) => group,
-            Target::Agent(_) => GroupId::everyone(),
+            Target::Default => cx.policy.default_group.clone(),
+            Target::Group(group) => Some(group),
+            Target::Agent(_) => Some(GroupId::everyone()),
         };
         let opened = Event::Opened {
             visitor: opening.visitor,
@@ -89,21 +89,41 @@ impl Conversation {
         if let Some(body) = opening.message {
             self.record(cx, Event::Said { body }, out);
         }
-        let preferred = opening.preferred;
-        self.enter(cx, Entry { preferred, ..Entry::new(group, QueueCause::Opened) }, out);
+        self.route(cx, group, QueueCause::Opened, opening.preferred, out);
+    }
+
+    /// To a group's queue, or to the fallback where no rule names one.
+    pub(super) fn route(
+        &mut self,
+        cx: &Context<'_>,
+        group: Option<GroupId>,
+        cause: QueueCause,
+        preferred: Option<AgentId>,
+        out: &mut Out<Event>,
+    ) {
+        match group {
+            Some(group) => self.enter(cx, Entry { preferred, ..Entry::new(group, cause) }, out),
+            // It was told so already, and nothing has changed since.
+            None if matches!(self.state, State::Missed { .. }) => {}
+            None => {
+                let message = cx.policy.fallback_message.clone();
+                self.fall_back(cx, FallbackReason::NoRule, message, out);
+            }
+        }
     }
 
     /// A new message, or a second opening, routes a missed conversation again.
     pub(super) fn route_again(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
-        let group = self.home.clone().unwrap_or_else(|| cx.policy.entrance());
+        let group = self.home.clone().or_else(|| cx.policy.default_group.clone());
         let preferred = self.opened.as_ref().and_then(|opened| opened.preferred);
-        self.enter(cx, Entry { preferred, ..Entry::new(group, QueueCause::Message) }, out);
+        self.route(cx, group, QueueCause::Message, preferred, out);
     }
 
     /// Begins a stay: recorded, and told the group.
     pub(super) fn enter(&mut self, cx: &Context<'_>, entry: Entry, out: &mut Out<Event>) {
         let max_wait = cx.policy.group(&entry.group).and_then(|policy| policy.max_wait);
         let queued = Event::Queued {
+            stay: self.stays + 1,
             group: entry.group,
             cause: entry.cause,
             since: entry.since.unwrap_or(cx.now),

@@ -54,7 +54,7 @@ impl Conversation {
     /// Takes it from the queue, or out of `missed`, perhaps by answering.
     pub(super) fn take(
         &mut self,
-        _cx: &Context<'_>,
+        cx: &Context<'_>,
         say: Option<Body>,
         ticket: Ticket,
         out: &mut Out<Event>,
@@ -67,7 +67,14 @@ impl Conversation {
         if !self.may_read(&ticket) {
             return Err(Refusal::NotFound.to(&ticket));
         }
+        let pulls =
+            self.group().and_then(|group| cx.policy.group(group)).is_none_or(|policy| policy.allow_pull);
         match (&self.state, self.owner()) {
+            (State::Waiting(_), _) if !pulls => {
+                return Err(
+                    Refusal::WrongState("this group's members are asked: wait for the offer").to(&ticket)
+                );
+            }
             (State::Waiting(_) | State::Missed { .. }, _) => {}
             (_, Some(owner)) if owner.agent == agent => {
                 return Err(Refusal::WrongState("it is yours already").to(&ticket));
@@ -239,7 +246,9 @@ impl Conversation {
             let outcome = OfferOutcome::Rescinded(RescindReason::Moved);
             self.record(cx, Event::InvitationEnded { agent, outcome }, out);
         }
-        self.record(cx, Event::HandoverStarted { to: agent, name: to.name, deadline, leave }, out);
+        let Some(from) = self.owner().map(|owner| owner.agent) else { return };
+        let started = Event::HandoverStarted { from, to: agent, name: to.name, deadline, leave };
+        self.record(cx, started, out);
         let confirm =
             agent::Command::Confirm { conversation: self.id, epoch: self.epoch, held: Held::Reserved };
         out.tell_agent(agent, confirm);

@@ -90,6 +90,8 @@ pub enum Event {
     },
     /// A stay in a group's queue began.
     Queued {
+        /// The stay's number: 1, 2, 3… in this conversation.
+        stay: u32,
         /// The group.
         group: GroupId,
         /// Why.
@@ -167,6 +169,8 @@ pub enum Event {
     },
     /// The owner wants to hand it to another agent, and keeps it until they accept.
     HandoverStarted {
+        /// The owner.
+        from: AgentId,
         /// The other agent.
         to: AgentId,
         /// Their name then.

@@ -1,0 +1,35 @@
+//! Numbers that rooms keep themselves, shown in the metrics when somebody looks.
+
+use std::sync::Arc;
+
+use crate::{
+    journal::Journal,
+    metrics::Metrics,
+    protocol::refusal::RefusalCode,
+    transport::{Connections, Counters},
+};
+
+/// Shows the transport's and the journal's own numbers, and makes every series exist at zero.
+pub(super) fn wire(metrics: &Metrics, connections: &Connections, journal: &Journal) {
+    metrics.routing.refusals.declare(RefusalCode::ALL.iter().map(|code| code.as_str()));
+    metrics.transport.events.declare(Counters::default().each().map(|(name, _)| name));
+    let (transport, shown) = (Arc::clone(&metrics.transport), Arc::clone(&metrics.journal));
+    let (connections, journal) = (connections.clone(), journal.clone());
+    metrics.before_render(move || {
+        for (name, number) in connections.counters().each() {
+            transport.events.of(name).absolute(number);
+        }
+        let (_, in_flight) = connections.load();
+        transport.in_flight.set(in_flight as u64);
+        let stats = journal.stats();
+        shown.commits.absolute(stats.commits);
+        shown.appended_records.absolute(stats.records);
+        shown.appended_bytes.absolute(stats.bytes);
+        shown.appended_position.set(journal.newest().get());
+        shown.durable_position.set(journal.durable().get());
+        if stats.commits > 0 {
+            shown.sync.record(stats.last_sync);
+            shown.batch_records.record(stats.last_batch_records as f64);
+        }
+    });
+}

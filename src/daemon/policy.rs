@@ -1,0 +1,113 @@
+//! From what the operator wrote to what the machines go by. The only place that knows both.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use smol_str::SmolStr;
+
+use crate::{
+    config,
+    ids::AgentId,
+    metrics::GroupLabel,
+    routing::{self, GroupPolicy, Policy, WhenEmpty, agent::Profile},
+};
+
+/// The rules of a workspace.
+pub(super) fn policy(workspace: &config::Workspace) -> Policy {
+    let settings = &workspace.settings;
+    let fallback = SmolStr::new(&settings.livechat_fallback_message);
+    let groups: BTreeMap<_, _> = workspace
+        .groups
+        .iter()
+        .map(|group| (group.name.clone(), Arc::new(group_policy(workspace, group, &fallback))))
+        .collect();
+    let everyone = GroupPolicy {
+        label: SmolStr::default(),
+        fallback_message: told(&fallback),
+        ..rules(workspace, &workspace.policy)
+    };
+    Policy {
+        default_group: settings.default_group.clone(),
+        groups,
+        everyone: Arc::new(everyone),
+        channels: settings.channels.clone(),
+        fallback_message: told(&SmolStr::new(&settings.fallback_message)),
+        cap: u16::try_from(settings.cap).unwrap_or(u16::MAX),
+        auto_away_after: settings.auto_away_after,
+        disconnect_grace: settings.disconnect_grace,
+        visitor_grace: settings.visitor_grace,
+        idle_close: settings.idle_close,
+        missed_ttl: settings.missed_ttl,
+    }
+}
+
+/// An empty message tells nothing.
+fn told(message: &SmolStr) -> Option<SmolStr> {
+    (!message.is_empty()).then(|| message.clone())
+}
+
+fn group_policy(workspace: &config::Workspace, group: &config::Group, fallback: &SmolStr) -> GroupPolicy {
+    let own = group.fallback_message.as_deref().map(SmolStr::new);
+    GroupPolicy {
+        label: SmolStr::new(group.label.as_deref().unwrap_or_default()),
+        enabled: group.enabled,
+        overflow: group.overflow.clone(),
+        fallback_message: told(own.as_ref().unwrap_or(fallback)),
+        ..rules(workspace, &group.policy)
+    }
+}
+
+fn rules(workspace: &config::Workspace, policy: &config::GroupPolicy) -> GroupPolicy {
+    GroupPolicy {
+        strategy: match policy.strategy {
+            config::Strategy::RoundRobin => routing::Strategy::RoundRobin,
+            config::Strategy::LeastActive => routing::Strategy::LeastActive,
+            config::Strategy::LongestIdle => routing::Strategy::LongestIdle,
+            config::Strategy::Broadcast => routing::Strategy::Broadcast,
+            config::Strategy::Pull => routing::Strategy::Pull,
+            config::Strategy::Assign => routing::Strategy::Assign,
+        },
+        accept_timeout: policy.accept_timeout,
+        max_offers: policy.max_offers,
+        max_wait: policy.max_wait,
+        when_empty: match policy.when_empty {
+            config::WhenEmpty::Queue => WhenEmpty::Queue,
+            config::WhenEmpty::Reject => WhenEmpty::Reject,
+            config::WhenEmpty::Overflow => WhenEmpty::Overflow,
+        },
+        wrap_up: policy.wrap_up,
+        requeue_on_disconnect: policy.requeue_on_disconnect,
+        allow_pull: policy.allow_pull,
+        queue_max: policy.queue_max,
+        service_level_target: policy.service_level_target,
+        keep_age_on_transfer: workspace.settings.keep_age_on_transfer,
+        ..GroupPolicy::default()
+    }
+}
+
+/// The agents that the file manages.
+pub(super) fn agents(workspace: &config::Workspace) -> Vec<(AgentId, Profile)> {
+    let profile = |agent: &config::Agent| Profile {
+        name: SmolStr::new(&agent.display_name),
+        email: agent.email.as_deref().map(SmolStr::new),
+        groups: agent.groups.clone(),
+        cap: Some(u16::try_from(agent.cap).unwrap_or(u16::MAX)),
+        live_chat: agent.live_chat && agent.seat,
+        managed_by_config: true,
+    };
+    workspace.agents.iter().map(|agent| (workspace.agent_id(agent), profile(agent))).collect()
+}
+
+/// The groups that are counted, `everyone` included.
+pub(super) fn labels(config: &config::Config) -> Vec<GroupLabel> {
+    let mut labels = Vec::new();
+    for workspace in &config.workspaces {
+        let label = |group: &str, policy: &config::GroupPolicy| GroupLabel {
+            workspace: workspace.name.to_string(),
+            group: group.to_owned(),
+            service_level_target: policy.service_level_target,
+        };
+        labels.push(label("everyone", &workspace.policy));
+        labels.extend(workspace.groups.iter().map(|group| label(group.name.as_str(), &group.policy)));
+    }
+    labels
+}

@@ -1,0 +1,494 @@
+//! The border post: what a connection may ask, for whom, how often; handed over to the workspace in one batch per wake-up.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
+use smol_str::SmolStr;
+use tokio::task::AbortHandle;
+
+use super::{
+    Asked, Border, Carrier, Class, Flow, Outbox, Peer,
+    orders::{Asker, Work},
+    translate,
+};
+use crate::{
+    actors::{
+        gate::{self, Gate, Inbound},
+        port::{Answer, Notice, Port},
+        tokens::NoGood,
+    },
+    clock::Timestamp,
+    ids::{AgentId, ClientId, VisitorId},
+    protocol::{
+        self, Request,
+        frame::MAX_BODY,
+        refusal::RefusalCode,
+        reply,
+        request::{Hello, MESSAGE_MAX},
+        words::GoAwayReason,
+    },
+    routing::{By, Key, workspace::Grants},
+};
+
+/// Visitors whose rates one arbiter remembers; past it those with nothing held against them are forgotten.
+const REMEMBERED: usize = 100_000;
+
+/// When to ask again after a bound on requests in flight was reached, in milliseconds.
+const OVERLOADED_MS: u64 = 100;
+
+/// How often one may ask (design §5).
+#[derive(Debug, Clone, Copy)]
+pub struct Rates {
+    /// Messages of a visitor: per second, at once.
+    pub visitor: (f64, f64),
+    /// Openings of a visitor: so many, within this time.
+    pub openings: (f64, Duration),
+    /// Commands of an agent on their own connection: per second, at once.
+    pub agent: (f64, f64),
+    /// Requests in flight on one connection, for `Welcome`.
+    pub in_flight: u32,
+}
+
+/// What the border asks of the daemon as a whole.
+pub trait House: Send + Sync {
+    /// Takes the configuration over again.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    fn reload(&self) -> Result<(), String>;
+    /// Begins to drain.
+    fn drain(&self);
+    /// Whether it drains: nothing new is taken in.
+    fn is_draining(&self) -> bool;
+}
+
+/// The border post of one arbiter.
+#[derive(Clone)]
+pub struct Post {
+    gate: Gate,
+    rates: Rates,
+    house: Arc<dyn House>,
+    visitors: Rc<RefCell<HashMap<(u32, VisitorId), Pace, RandomState>>>,
+}
+
+/// How fast one visitor has been.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    messages: Bucket,
+    openings: Bucket,
+}
+
+/// A token bucket in daemon time.
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    left: f64,
+    at: Timestamp,
+}
+
+impl Bucket {
+    fn full(burst: f64, now: Timestamp) -> Self {
+        Self { left: burst, at: now }
+    }
+
+    /// Takes one, or says how long until there is one.
+    fn take(&mut self, per_second: f64, burst: f64, now: Timestamp) -> Result<(), Duration> {
+        self.left = (self.left + now.since(self.at).as_secs_f64() * per_second).min(burst);
+        self.at = now;
+        if self.left >= 1.0 {
+            self.left -= 1.0;
+            return Ok(());
+        }
+        Err(Duration::from_secs_f64(((1.0 - self.left) / per_second).min(86_400.0)))
+    }
+}
+
+/// What is known of one connection.
+pub struct Session {
+    outbox: Arc<Outbox>,
+    peer: Peer,
+    state: State,
+}
+
+enum State {
+    Strange,
+    Known(Box<Known>),
+}
+
+struct Known {
+    space: u32,
+    grants: Grants,
+    client: ClientId,
+    expires: Option<Timestamp>,
+    attached: HashSet<AgentId, RandomState>,
+    commands: Bucket,
+    /// Ends the connection when its token does.
+    expiry: Option<AbortHandle>,
+}
+
+/// The connection's ear for the actors.
+struct Ear {
+    outbox: Arc<Outbox>,
+    visitor: bool,
+}
+
+impl Port for Ear {
+    fn answer(&self, request: u32, answer: Answer) {
+        self.outbox.push_reply(request, &translate::answer(answer, self.visitor));
+    }
+
+    fn notify(&self, notice: &Notice) {
+        if let Some((notice, droppable)) = translate::notice(notice) {
+            let class = if droppable { Class::Droppable } else { Class::Essential };
+            self.outbox.push_notice(&notice, class);
+        }
+    }
+
+    fn revoke(&self) {
+        self.outbox.close(GoAwayReason::TokenRevoked, None);
+    }
+}
+
+impl Post {
+    /// The border post of the calling arbiter.
+    #[must_use]
+    pub fn new(gate: Gate, rates: Rates, house: Arc<dyn House>) -> Self {
+        Self { gate, rates, house, visitors: Rc::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.gate.shared.clock.now()
+    }
+
+    // === Hello ===
+
+    fn hello(&self, session: &mut Session, number: u32, hello: &Hello) -> Flow {
+        match self.admit(session.peer, hello) {
+            Ok((space, grants, token, expires)) => {
+                let known = Known {
+                    space,
+                    grants,
+                    client: hello.client,
+                    expires,
+                    attached: HashSet::default(),
+                    commands: Bucket::full(self.rates.agent.1, self.now()),
+                    expiry: self.expire(&session.outbox, expires),
+                };
+                let port = Arc::new(Ear {
+                    outbox: Arc::clone(&session.outbox),
+                    visitor: matches!(grants, Grants::Visitor(_)),
+                });
+                session.outbox.push_reply(number, &self.welcome(session.peer.connection, &known));
+                let what = gate::Asked::Connected { port, client: hello.client, grants, token };
+                self.gate.submit(space, vec![Inbound { connection: session.peer.connection, what }]);
+                session.state = State::Known(Box::new(known));
+                Flow::Continue
+            }
+            Err((code, more)) => {
+                self.refuse(&session.outbox, number, code, more, None);
+                Flow::Close(GoAwayReason::ProtocolError, None)
+            }
+        }
+    }
+
+    #[expect(clippy::type_complexity, reason = "used once, right above")]
+    fn admit(
+        &self,
+        peer: Peer,
+        hello: &Hello,
+    ) -> Result<(u32, Grants, SmolStr, Option<Timestamp>), (RefusalCode, Option<&'static str>)> {
+        if peer.carrier == Carrier::Unix && hello.token.is_empty() {
+            let space = match &hello.workspace {
+                Some(name) => self.gate.workspace(name),
+                None if self.gate.placements.len() == 1 => Some(0),
+                None => return Err((RefusalCode::Invalid, Some("say which workspace: there are several"))),
+            };
+            let space = space.ok_or((RefusalCode::NotFound, Some("there is no such workspace")))?;
+            return Ok((space, Grants::Admin, SmolStr::default(), None));
+        }
+        match self.gate.tokens.admit(&hello.token, self.now()) {
+            Ok(admission) => Ok((admission.space, admission.grants, admission.id, admission.expires)),
+            Err(NoGood::Expired) => Err((RefusalCode::TokenExpired, None)),
+            Err(NoGood::Unknown) => Err((RefusalCode::Unauthenticated, None)),
+        }
+    }
+
+    fn welcome(&self, connection: u64, known: &Known) -> protocol::Reply {
+        let (role, visitor, agent) = translate::role(known.grants);
+        let workspace = self.gate.placements.get(known.space as usize).map(|placement| placement.id.clone());
+        reply::Welcome {
+            connection,
+            role,
+            workspace,
+            agent,
+            visitor,
+            now: self.now(),
+            highest_kind: Request::HIGHEST_KIND,
+            version: protocol::Text::clip(env!("CARGO_PKG_VERSION")),
+            expires: known.expires,
+            limits: reply::Limits {
+                in_flight: self.rates.in_flight,
+                message_body: MESSAGE_MAX as u32,
+                frame: MAX_BODY as u32,
+            },
+        }
+        .into()
+    }
+
+    /// Ends the connection when its token does (design §3.11).
+    fn expire(&self, outbox: &Arc<Outbox>, expires: Option<Timestamp>) -> Option<AbortHandle> {
+        let expires = expires?;
+        let clock = self.gate.shared.clock.clone();
+        let outbox = Arc::downgrade(outbox);
+        let watch = async move {
+            loop {
+                let now = clock.now();
+                if now >= expires {
+                    break;
+                }
+                if clock.is_manual() {
+                    clock.moved_from(now).await;
+                } else {
+                    tokio::time::sleep(expires.since(now)).await;
+                }
+            }
+            if let Some(outbox) = outbox.upgrade() {
+                outbox.close(GoAwayReason::TokenExpired, None);
+            }
+        };
+        Some(tokio::task::spawn_local(watch).abort_handle())
+    }
+
+    fn renew(&self, session: &mut Session, number: u32, token: &str) {
+        let State::Known(known) = &mut session.state else { return };
+        match self.gate.tokens.admit(token, self.now()) {
+            Ok(admission) if admission.space == known.space && admission.grants == known.grants => {
+                known.expires = admission.expires;
+                if let Some(old) = known.expiry.take() {
+                    old.abort();
+                }
+                known.expiry = self.expire(&session.outbox, admission.expires);
+                session.outbox.push_reply(number, &self.welcome(session.peer.connection, known));
+            }
+            Ok(_) => {
+                let why = "the new token is for somebody else";
+                self.refuse(&session.outbox, number, RefusalCode::Forbidden, Some(why), None);
+            }
+            Err(NoGood::Expired) => {
+                self.refuse(&session.outbox, number, RefusalCode::TokenExpired, None, None);
+            }
+            Err(NoGood::Unknown) => {
+                self.refuse(&session.outbox, number, RefusalCode::Unauthenticated, None, None);
+            }
+        }
+    }
+
+    // === Requests ===
+
+    /// What is for the workspace goes into the batch; the rest is answered here.
+    fn take(&self, session: &mut Session, asked: Asked, batch: &mut Vec<Inbound>) {
+        let number = asked.number;
+        let connection = session.peer.connection;
+        let State::Known(known) = &mut session.state else { return };
+        let mut hand_over = |what| batch.push(Inbound { connection, what });
+        match asked.request {
+            Request::Hello(_) => self.refuse(&session.outbox, number, RefusalCode::HelloRequired, None, None),
+            Request::Ping(_) => session.outbox.push_reply(number, &reply::Pong { now: self.now() }.into()),
+            Request::Renew(renew) => self.renew(session, number, &renew.token),
+            Request::Attach(attach) if known.grants == Grants::Frontend => {
+                known.attached.insert(attach.agent);
+                hand_over(gate::Asked::Attach { request: number, agent: attach.agent });
+            }
+            Request::Detach(detach) if known.grants == Grants::Frontend => {
+                known.attached.remove(&detach.agent);
+                hand_over(gate::Asked::Detach { request: number, agent: detach.agent });
+            }
+            Request::Announce(announce)
+                if known.grants == Grants::Frontend || known.grants == Grants::Visitor(announce.visitor) =>
+            {
+                let (visitor, present) = (announce.visitor, announce.present);
+                hand_over(gate::Asked::Announce { request: number, visitor, present });
+            }
+            Request::Reload(_) | Request::Drain(_) if known.grants == Grants::Admin => {
+                self.housekeeping(&session.outbox, number, &asked.request);
+            }
+            request => match self.work(known, number, request) {
+                Ok(what) => hand_over(what),
+                Err((code, more, wait)) => self.refuse(&session.outbox, number, code, more, wait),
+            },
+        }
+    }
+
+    fn work(
+        &self,
+        known: &mut Known,
+        number: u32,
+        request: Request,
+    ) -> Result<gate::Asked, (RefusalCode, Option<&'static str>, Option<Duration>)> {
+        let digest = digest(&request);
+        let opens = matches!(request, Request::Open(_));
+        let writes = matches!(request, Request::Say(_));
+        let attached = &known.attached;
+        let asker = Asker {
+            grants: known.grants,
+            client: known.client,
+            attached: &|agent| attached.contains(&agent),
+            now: self.now(),
+            digest,
+        };
+        let work = asker.work(request).map_err(|(code, more)| (code, more, None))?;
+        match work {
+            Work::Order(by, counter, order) => {
+                if opens && self.house.is_draining() {
+                    return Err((RefusalCode::Draining, None, Some(Duration::from_secs(1))));
+                }
+                self.pace(known, by, opens, writes)
+                    .map_err(|wait| (RefusalCode::RateLimited, None, Some(wait)))?;
+                let key = counter.map(|counter| Key { client: known.client, counter, digest });
+                Ok(gate::Asked::Command { request: number, by, key, order })
+            }
+            Work::Query(by, query) => Ok(gate::Asked::Query { request: number, by, query }),
+        }
+    }
+
+    /// The limits of design §5: on a visitor, also behind a frontend, and on an agent's own connection.
+    fn pace(&self, known: &mut Known, by: By, opens: bool, writes: bool) -> Result<(), Duration> {
+        let now = self.now();
+        if matches!(known.grants, Grants::Agent(_)) {
+            known.commands.take(self.rates.agent.0, self.rates.agent.1, now)?;
+        }
+        let By::Visitor(visitor) = by else { return Ok(()) };
+        if !opens && !writes {
+            return Ok(());
+        }
+        let (per_second, burst) = self.rates.visitor;
+        let (openings, within) = self.rates.openings;
+        let mut visitors = self.visitors.borrow_mut();
+        if visitors.len() >= REMEMBERED {
+            let forgiven = Duration::from_secs_f64(burst / per_second).max(within);
+            visitors.retain(|_, pace| now.since(pace.messages.at.max(pace.openings.at)) < forgiven);
+        }
+        let fresh = Pace { messages: Bucket::full(burst, now), openings: Bucket::full(openings, now) };
+        let pace = visitors.entry((known.space, visitor)).or_insert(fresh);
+        if opens {
+            pace.openings.take(openings / within.as_secs_f64(), openings, now)
+        } else {
+            pace.messages.take(per_second, burst, now)
+        }
+    }
+
+    fn housekeeping(&self, outbox: &Outbox, number: u32, request: &Request) {
+        match request {
+            Request::Reload(_) => match self.house.reload() {
+                Ok(()) => outbox.push_reply(number, &reply::Done {}.into()),
+                Err(why) => outbox.push_reply(number, &translate::no(RefusalCode::Invalid, Some(&why), None)),
+            },
+            _ => {
+                outbox.push_reply(number, &reply::Done {}.into());
+                self.house.drain();
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        outbox: &Outbox,
+        number: u32,
+        code: RefusalCode,
+        more: Option<&'static str>,
+        wait: Option<Duration>,
+    ) {
+        self.gate.shared.metrics.routing.refusals.of(code.as_str()).increment(1);
+        let wait = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        outbox.push_reply(number, &translate::no(code, more, wait));
+    }
+}
+
+/// A request hashed, the same for the same words in both encodings and after a restart.
+fn digest(request: &Request) -> u32 {
+    let mut bytes = Vec::with_capacity(256);
+    // What was decoded is within the limits; should it not encode, all such requests count as the same.
+    let _ = request.encode(protocol::Encoding::Bincode, 1, &mut bytes);
+    crc32c::crc32c(bytes.get(4..).unwrap_or_default())
+}
+
+impl Border for Post {
+    type Session = Session;
+
+    fn connected(&self, outbox: Arc<Outbox>, peer: Peer) -> Session {
+        Session { outbox, peer, state: State::Strange }
+    }
+
+    fn receive(&self, session: &mut Session, asked: &mut Vec<Asked>) -> Flow {
+        let mut batch = Vec::with_capacity(asked.len());
+        for asked in asked.drain(..) {
+            if session.outbox.begin().is_err() {
+                let overloaded = translate::no(RefusalCode::Overloaded, None, Some(OVERLOADED_MS));
+                session.outbox.push_aside(asked.number, &overloaded);
+                self.gate.shared.metrics.routing.refusals.of("overloaded").increment(1);
+                continue;
+            }
+            match (&session.state, asked.request) {
+                (State::Strange, Request::Hello(hello)) => {
+                    let flow = self.hello(session, asked.number, &hello);
+                    if flow != Flow::Continue {
+                        return flow;
+                    }
+                }
+                (State::Strange, _) => {
+                    self.refuse(&session.outbox, asked.number, RefusalCode::HelloRequired, None, None);
+                    return Flow::Close(GoAwayReason::ProtocolError, None);
+                }
+                (State::Known(_), request) => {
+                    self.take(session, Asked { number: asked.number, request }, &mut batch);
+                }
+            }
+        }
+        if let State::Known(known) = &session.state
+            && !batch.is_empty()
+        {
+            self.gate.submit(known.space, batch);
+        }
+        Flow::Continue
+    }
+
+    fn authenticated(&self, session: &Session) -> bool {
+        matches!(session.state, State::Known(_))
+    }
+
+    fn is_frontend(&self, session: &Session) -> bool {
+        matches!(&session.state, State::Known(known) if known.grants == Grants::Frontend)
+    }
+
+    fn disconnected(&self, session: Session) {
+        if let State::Known(known) = session.state {
+            if let Some(expiry) = &known.expiry {
+                expiry.abort();
+            }
+            let what = gate::Asked::Disconnected;
+            self.gate.submit(known.space, vec![Inbound { connection: session.peer.connection, what }]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_a_burst_and_then_its_rate() {
+        let at = |millis: u64| Timestamp::from_micros(millis * 1_000);
+        let mut bucket = Bucket::full(3.0, at(0));
+        for _ in 0..3 {
+            assert_eq!(bucket.take(2.0, 3.0, at(0)), Ok(()));
+        }
+        assert_eq!(bucket.take(2.0, 3.0, at(0)), Err(Duration::from_millis(500)));
+        assert_eq!(bucket.take(2.0, 3.0, at(500)), Ok(()));
+        assert!(bucket.take(2.0, 3.0, at(501)).is_err());
+    }
+}

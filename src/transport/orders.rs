@@ -1,0 +1,400 @@
+//! From the wire to routing's words, and who may ask what at all: the roles table, as far as the role alone decides. What depends on the
+//! conversation (own, part, scope) is decided by the machines, for whom "absent" and "forbidden" look alike.
+
+use std::time::Duration;
+
+use crate::{
+    actors::{
+        directory::Whom,
+        gate::{Order, Query},
+        queries::What,
+        sessions::Feed,
+    },
+    clock::Timestamp,
+    ids::{AgentId, ClientId},
+    protocol::{
+        Request,
+        refusal::RefusalCode,
+        request,
+        words::{self as wire, Speaker},
+    },
+    routing::{
+        Body, By, Presence, Priority, Variable,
+        agent::Profile,
+        conversation::{Ask, Destination, Opening, Phase, Target},
+        workspace::Grants,
+    },
+};
+
+/// How long a token lasts that a frontend makes, at most.
+const FRONTEND_TOKEN: Duration = Duration::from_secs(24 * 3_600);
+
+/// What a request comes to for the workspace.
+pub(super) enum Work {
+    /// Something to be done, by whom, under which key.
+    Order(By, Option<u64>, Order),
+    /// Something to be looked up, by whom.
+    Query(By, Query),
+}
+
+/// A no, with what is special about it.
+pub(super) type No = (RefusalCode, Option<&'static str>);
+
+/// Who asks, as far as the connection knows.
+pub(super) struct Asker<'a> {
+    pub(super) grants: Grants,
+    pub(super) client: ClientId,
+    pub(super) attached: &'a dyn Fn(AgentId) -> bool,
+    pub(super) now: Timestamp,
+    /// The request hashed, for its key.
+    pub(super) digest: u32,
+}
+
+const FORBIDDEN: No = (RefusalCode::Forbidden, None);
+
+impl Asker<'_> {
+    /// For whom a command speaks.
+    fn by(&self, speaker: Speaker) -> Result<By, No> {
+        match (self.grants, speaker) {
+            (Grants::Visitor(own), Speaker::Me) => Ok(By::Visitor(own)),
+            (Grants::Visitor(own), Speaker::Visitor(visitor)) if own == visitor => Ok(By::Visitor(own)),
+            (Grants::Agent(own), Speaker::Me) => Ok(By::Agent(own)),
+            (Grants::Agent(own), Speaker::Agent(agent)) if own == agent => Ok(By::Agent(own)),
+            (Grants::Supervisor, Speaker::Me) => Ok(By::Supervisor),
+            (Grants::Frontend, Speaker::Me) => Ok(By::Frontend),
+            (Grants::Frontend, Speaker::Visitor(visitor)) => Ok(By::Visitor(visitor)),
+            (Grants::Frontend, Speaker::Bot) => Ok(By::Bot),
+            (Grants::Frontend, Speaker::Agent(agent)) if (self.attached)(agent) => Ok(By::Agent(agent)),
+            (Grants::Frontend, Speaker::Agent(_)) => {
+                Err((RefusalCode::Forbidden, Some("this connection has not attached that agent")))
+            }
+            (Grants::Admin, Speaker::Me) => Ok(By::Admin),
+            _ => Err((RefusalCode::Forbidden, Some("this token does not speak for them"))),
+        }
+    }
+
+    /// For whom a request without a speaker is.
+    fn own(&self) -> By {
+        match self.grants {
+            Grants::Visitor(visitor) => By::Visitor(visitor),
+            Grants::Agent(agent) => By::Agent(agent),
+            Grants::Supervisor => By::Supervisor,
+            Grants::Frontend => By::Frontend,
+            Grants::Admin => By::Admin,
+        }
+    }
+
+    /// What a request comes to, unless the role alone forbids it.
+    pub(super) fn work(&self, request: Request) -> Result<Work, No> {
+        match request {
+            Request::Open(open) => self.open(open),
+            Request::Say(say) => {
+                self.ask(say.speaker, say.key, say.conversation, Ask::Say(body(&say.body)), |by| {
+                    matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor | By::Bot)
+                })
+            }
+            Request::Note(note) => {
+                self.ask(note.speaker, note.key, note.conversation, Ask::Note(body(&note.body)), |by| {
+                    matches!(by, By::Agent(_) | By::Supervisor | By::Bot)
+                })
+            }
+            Request::Accept(accept) => {
+                let ask = Ask::Accept { offer: accept.offer };
+                self.ask(accept.speaker, accept.key, accept.conversation, ask, staff)
+            }
+            Request::Decline(decline) => {
+                let ask = Ask::Decline { offer: decline.offer };
+                self.ask(decline.speaker, decline.key, decline.conversation, ask, staff)
+            }
+            Request::Take(take) => self.ask(take.speaker, take.key, take.conversation, Ask::Take, staff),
+            Request::Assign(assign) => {
+                let force = assign.force;
+                let ask = Ask::Assign { to: destination(assign.to), force };
+                self.ask(assign.speaker, assign.key, assign.conversation, ask, |by| {
+                    if force { *by == By::Supervisor } else { staff(by) || *by == By::Frontend }
+                })
+            }
+            Request::Transfer(transfer) => {
+                let ask = Ask::Transfer { to: destination(transfer.to), leave: transfer.leave };
+                self.ask(transfer.speaker, transfer.key, transfer.conversation, ask, staff)
+            }
+            Request::Invite(invite) => {
+                let ask = Ask::Invite { agent: invite.agent };
+                self.ask(invite.speaker, invite.key, invite.conversation, ask, staff)
+            }
+            Request::Leave(leave) => {
+                self.ask(leave.speaker, leave.key, leave.conversation, Ask::Leave, staff)
+            }
+            Request::Close(close) => {
+                self.ask(close.speaker, close.key, close.conversation, Ask::Close, |by| {
+                    staff(by) || matches!(by, By::Visitor(_))
+                })
+            }
+            Request::Reopen(reopen) => {
+                self.ask(reopen.speaker, reopen.key, reopen.conversation, Ask::Reopen, staff)
+            }
+            Request::SetPresence(set) => self.set_presence(&set),
+            Request::PutAgent(put) => self.put_agent(&put),
+            Request::RemoveAgent(remove) => {
+                self.admin()?;
+                Ok(Work::Order(By::Admin, Some(remove.key), Order::RemoveAgent(remove.agent)))
+            }
+            Request::MintToken(mint) => self.mint(&mint),
+            Request::RevokeToken(revoke) => {
+                self.admin()?;
+                let order = Order::RevokeToken(revoke.token_id.as_str().into());
+                Ok(Work::Order(By::Admin, None, order))
+            }
+            other => self.query(other),
+        }
+    }
+
+    fn ask(
+        &self,
+        speaker: Speaker,
+        key: u64,
+        conversation: crate::ids::ConversationId,
+        ask: Ask,
+        may: impl Fn(&By) -> bool,
+    ) -> Result<Work, No> {
+        let by = self.by(speaker)?;
+        if !may(&by) {
+            return Err(FORBIDDEN);
+        }
+        Ok(Work::Order(by, Some(key), Order::Ask(conversation, ask)))
+    }
+
+    fn open(&self, open: request::Open) -> Result<Work, No> {
+        let by = self.by(open.speaker)?;
+        let By::Visitor(visitor) = by else {
+            return Err((RefusalCode::Forbidden, Some("a conversation is opened for a visitor: name one")));
+        };
+        let priority = Priority::new(open.priority)
+            .ok_or((RefusalCode::Invalid, Some("a priority is 0 (first) to 9 (last)")))?;
+        if matches!(self.grants, Grants::Visitor(_)) && priority != Priority::DEFAULT {
+            return Err((RefusalCode::Forbidden, Some("visitors may not choose a priority: use 5")));
+        }
+        let opening = Opening {
+            asked: open.conversation,
+            visitor,
+            channel: open.channel,
+            target: match open.target {
+                wire::Target::Default => Target::Default,
+                wire::Target::Group(group) => Target::Group(group),
+                wire::Target::Agent(agent) => Target::Agent(agent),
+                wire::Target::Everyone => Target::Group(crate::ids::GroupId::everyone()),
+            },
+            preferred: open.preferred,
+            priority,
+            variables: open
+                .variables
+                .iter()
+                .map(|variable| Variable {
+                    name: variable.name.as_str().into(),
+                    value: Body(variable.value.as_str().into()),
+                })
+                .collect(),
+            message: open.message.as_ref().map(body),
+            via: self.client,
+            digest: self.digest,
+        };
+        Ok(Work::Order(by, None, Order::Open(Box::new(opening))))
+    }
+
+    fn set_presence(&self, set: &request::SetPresence) -> Result<Work, No> {
+        let may = match self.grants {
+            Grants::Agent(own) => own == set.agent,
+            Grants::Supervisor => true,
+            Grants::Frontend => (self.attached)(set.agent),
+            Grants::Visitor(_) | Grants::Admin => false,
+        };
+        if !may {
+            return Err(FORBIDDEN);
+        }
+        let presence = match set.presence {
+            wire::Presence::Online => Presence::Online,
+            wire::Presence::Away => Presence::Away,
+            wire::Presence::Offline => Presence::Offline,
+        };
+        let by = match self.grants {
+            Grants::Supervisor => By::Supervisor,
+            _ => By::Agent(set.agent),
+        };
+        Ok(Work::Order(by, Some(set.key), Order::SetPresence(set.agent, presence)))
+    }
+
+    fn put_agent(&self, put: &request::PutAgent) -> Result<Work, No> {
+        self.admin()?;
+        let profile = Profile {
+            name: put.name.as_str().into(),
+            email: put.email.as_ref().map(|email| email.as_str().into()),
+            groups: put.groups.iter().cloned().collect(),
+            cap: put.cap,
+            live_chat: put.live_chat,
+            managed_by_config: false,
+        };
+        Ok(Work::Order(By::Admin, Some(put.key), Order::PutAgent(put.agent, profile)))
+    }
+
+    fn mint(&self, mint: &request::MintToken) -> Result<Work, No> {
+        let missing = (RefusalCode::Invalid, Some("a visitor's or agent's token needs their id"));
+        let grants = match mint.role {
+            wire::Role::Visitor => Grants::Visitor(mint.visitor.ok_or(missing)?),
+            wire::Role::Agent => Grants::Agent(mint.agent.ok_or(missing)?),
+            wire::Role::Supervisor => Grants::Supervisor,
+            wire::Role::Frontend => Grants::Frontend,
+            wire::Role::Admin => Grants::Admin,
+        };
+        let asked = mint.ttl_seconds.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        let lasts = match (self.grants, grants) {
+            (Grants::Admin, _) => asked,
+            (Grants::Frontend, Grants::Visitor(_) | Grants::Agent(_)) => {
+                Some(asked.unwrap_or(FRONTEND_TOKEN).min(FRONTEND_TOKEN))
+            }
+            _ => return Err(FORBIDDEN),
+        };
+        let expires = lasts.map(|lasts| self.now + lasts);
+        Ok(Work::Order(self.own(), None, Order::MintToken(grants, expires)))
+    }
+
+    fn admin(&self) -> Result<(), No> {
+        if self.grants == Grants::Admin { Ok(()) } else { Err(FORBIDDEN) }
+    }
+
+    // === Queries ===
+
+    fn query(&self, request: Request) -> Result<Work, No> {
+        let own = self.own();
+        let reader = matches!(own, By::Agent(_) | By::Supervisor | By::Admin);
+        let counter = reader || own == By::Frontend;
+        let (by, query) = match request {
+            Request::Typing(typing) => {
+                let by = self.by(typing.speaker)?;
+                if !matches!(by, By::Visitor(_) | By::Agent(_)) {
+                    return Err(FORBIDDEN);
+                }
+                (by, Query::Look(Whom::Conversation(typing.conversation), What::Typing(typing.typing)))
+            }
+            Request::History(history) => {
+                let by = self.by(history.speaker)?;
+                if matches!(by, By::Frontend | By::Bot) {
+                    return Err((
+                        RefusalCode::Forbidden,
+                        Some("say for which visitor or attached agent you read"),
+                    ));
+                }
+                let limit = usize::from(history.limit);
+                (
+                    by,
+                    Query::Look(
+                        Whom::Conversation(history.conversation),
+                        What::History { after: history.after, limit },
+                    ),
+                )
+            }
+            Request::Position(position) => {
+                let by = self.by(position.speaker)?;
+                (
+                    by,
+                    Query::Look(
+                        Whom::Conversation(position.conversation),
+                        What::Position { conversation: None },
+                    ),
+                )
+            }
+            Request::ShowConversation(show) if reader => {
+                (own, Query::Look(Whom::Conversation(show.conversation), What::Show))
+            }
+            Request::Explain(explain) if reader => {
+                let what = What::Explain { agent: explain.agent };
+                (own, Query::Look(Whom::Conversation(explain.conversation), what))
+            }
+            Request::ListConversations(list) if reader => {
+                let query = Query::Conversations {
+                    phases: phases(list.view),
+                    group: list.group,
+                    agent: list.agent,
+                    cursor: list.cursor.map(|cursor| cursor.as_str().to_owned()),
+                    limit: usize::from(list.limit),
+                };
+                (own, query)
+            }
+            Request::ListGroups(list) if counter => {
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                (own, Query::Groups { cursor, limit: usize::from(list.limit) })
+            }
+            Request::ShowGroup(show) if counter => (own, Query::Look(Whom::Group(show.group), What::Show)),
+            Request::ListAgents(list) if counter => {
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                (own, Query::Agents { group: list.group, cursor, limit: usize::from(list.limit) })
+            }
+            Request::ShowAgent(show) if counter => (own, Query::Look(Whom::Agent(show.agent), What::Show)),
+            Request::ListTokens(list) if own == By::Admin => {
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                (own, Query::Tokens { cursor, limit: usize::from(list.limit) })
+            }
+            Request::Subscribe(subscribe) => self.subscribe(subscribe.feed)?,
+            Request::Unsubscribe(unsubscribe) => (own, Query::Unsubscribe(self.feed(unsubscribe.feed))),
+            _ => return Err(FORBIDDEN),
+        };
+        Ok(Work::Query(by, query))
+    }
+
+    fn subscribe(&self, feed: wire::Feed) -> Result<(By, Query), No> {
+        let own = self.own();
+        match feed {
+            wire::Feed::Conversation { conversation, after } => {
+                Ok((own, Query::Look(Whom::Conversation(conversation), What::Subscribe { after })))
+            }
+            wire::Feed::Group(group) if !matches!(own, By::Visitor(_)) => {
+                Ok((own, Query::Look(Whom::Group(group), What::Subscribe { after: 0 })))
+            }
+            wire::Feed::Agent(agent) => match self.grants {
+                Grants::Agent(other) if other != agent => Err(FORBIDDEN),
+                Grants::Visitor(_) => Err(FORBIDDEN),
+                Grants::Frontend if !(self.attached)(agent) => Err(FORBIDDEN),
+                _ => Ok((own, Query::Look(Whom::Agent(agent), What::Subscribe { after: 0 }))),
+            },
+            wire::Feed::Group(_) => Err(FORBIDDEN),
+        }
+    }
+
+    fn feed(&self, feed: wire::Feed) -> Feed {
+        match feed {
+            wire::Feed::Conversation { conversation, .. } => {
+                let as_visitor = matches!(self.own(), By::Visitor(_) | By::Frontend);
+                Feed::Conversation { conversation, as_visitor }
+            }
+            wire::Feed::Group(group) => Feed::Group(group),
+            wire::Feed::Agent(agent) => Feed::Agent(agent),
+        }
+    }
+}
+
+fn staff(by: &By) -> bool {
+    matches!(by, By::Agent(_) | By::Supervisor)
+}
+
+fn body<const MAX: usize>(text: &crate::protocol::Text<MAX>) -> Body {
+    Body(text.as_str().into())
+}
+
+fn destination(to: wire::Destination) -> Destination {
+    match to {
+        wire::Destination::Agent(agent) => Destination::Agent(agent),
+        wire::Destination::Group(group) => Destination::Group(group),
+    }
+}
+
+fn phases(view: wire::View) -> Vec<Phase> {
+    match view {
+        wire::View::All => vec![Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed],
+        wire::View::Waiting => vec![Phase::Waiting],
+        wire::View::Offered => vec![Phase::Offered],
+        wire::View::Active => vec![Phase::Active],
+        wire::View::Missed => vec![Phase::Missed],
+        wire::View::Closed => vec![Phase::Closed],
+        // Locked-away conversations are listed once supervision journals them.
+        wire::View::Quarantined => vec![],
+    }
+}
