@@ -386,6 +386,11 @@ impl Agent {
         }
     }
 
+    /// Whether a conversation holds a slot; one that only rests after it does not count.
+    fn holds_for(&self, conversation: ConversationId) -> bool {
+        self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }))
+    }
+
     /// Rebuilt, and not all conversations have said yet what they hold: grants nothing, but is not absent (design §3.2).
     fn unsettled(&self) -> Option<WhyNot> {
         (!self.awaiting.is_empty()).then_some(WhyNot::Reconnecting)
@@ -602,16 +607,16 @@ impl Agent {
         decision: Box<super::Decision>,
         out: &mut Out<Event>,
     ) {
-        // The wrap-up of the same conversation, open again, gives its slot back to it.
-        let why_not = match self.slots.get(&conversation) {
-            Some(Slot { kind: SlotKind::WrapUp { .. }, .. }) => {
-                self.why_not(cx).filter(|why_not| *why_not != WhyNot::WrapUp)
-            }
-            Some(_) => Some(WhyNot::HoldsIt),
-            None => self.why_not(cx),
+        let held = self.slots.remove(&conversation);
+        let why_not = match held.map(|slot| slot.kind) {
+            Some(SlotKind::Reserved | SlotKind::Owned) => Some(WhyNot::HoldsIt),
+            // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
+            // what it is now, and a release of the older grant does not name it.
+            Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => self.why_not(cx),
         };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {
+            self.slots.extend(held.map(|slot| (conversation, slot)));
             let standing = self.standing(cx);
             let refused = group::Command::ProposalRefused { conversation, agent: self.id, why_not, standing };
             out.tell_group(&group, refused);
@@ -630,8 +635,7 @@ impl Agent {
         purpose: Purpose,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let holds =
-            self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }));
+        let holds = self.holds_for(conversation);
         let Some(ticket) = purpose.ticket() else { return Ok(()) };
         let why_not = match purpose {
             Purpose::Handover { .. } => self.why_not(cx),

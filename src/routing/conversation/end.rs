@@ -56,7 +56,7 @@ impl Conversation {
         let State::Waiting(stay) = &self.state else { return };
         let next = next.filter(|next| {
             let open = cx.policy.group(next).is_some_and(|policy| policy.enabled);
-            open && stay.direct.is_none() && stay.chain + 1 < CHAIN_MAX
+            open && self.direct(stay).is_none() && stay.chain + 1 < CHAIN_MAX
         });
         let policy = cx.policy.group(&stay.group);
         let chain = stay.chain + 1;

@@ -37,15 +37,12 @@ impl Conversation {
                 if *cause != QueueCause::Overflow {
                     self.home = Some(group.clone());
                 }
-                let by_hand = matches!(cause, QueueCause::Transfer | QueueCause::Assigned);
-                let direct = self.opened.as_ref().and_then(|opened| opened.direct);
                 self.state = State::Waiting(Box::new(Stay {
                     number: *stay,
                     cause: *cause,
                     group: group.clone(),
                     since: *since,
                     wait_until: *wait_until,
-                    direct: direct.filter(|_| group.is_everyone() && !by_hand),
                     preferred: *preferred,
                     barred: *barred,
                     chain: *chain,

@@ -140,8 +140,6 @@ struct Stay {
     group: GroupId,
     since: Timestamp,
     wait_until: Option<Timestamp>,
-    /// The one agent it is for, until somebody moves it elsewhere by hand.
-    direct: Option<AgentId>,
     preferred: Option<AgentId>,
     barred: Option<AgentId>,
     chain: u8,
@@ -505,13 +503,21 @@ impl Conversation {
             class: self.priority(),
             since: stay.since,
             preferred: stay.preferred,
-            direct: stay.direct,
+            direct: self.direct(stay),
             tried: stay.tried.to_vec(),
             barred: stay.barred,
             announced,
             entering,
         };
         Some((stay.group.clone(), waiting))
+    }
+
+    /// The one agent that a stay is for. Only for as long as the visitor's wish is all that brought it there: whoever moves it or
+    /// gives it back means somebody else.
+    fn direct(&self, stay: &Stay) -> Option<AgentId> {
+        let wished = matches!(stay.cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+        let direct = self.opened.as_ref().and_then(|opened| opened.direct);
+        direct.filter(|_| wished && stay.group.is_everyone())
     }
 
     /// Tells its group that it waits there.
