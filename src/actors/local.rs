@@ -18,7 +18,7 @@ use super::{
     port::{Answer, Notice, Observation, Port},
     sessions::Ports,
     space::Space,
-    timers::Wheel,
+    timers::{BUCKET_US, Wheel},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -92,11 +92,13 @@ impl Local {
     /// An arbiter with nothing on it.
     #[must_use]
     pub fn new(index: usize, shared: Shared) -> Rc<Self> {
+        // A manual clock stands exactly at the times that a test moves it to.
+        let width = if shared.clock.is_manual() { 1 } else { BUCKET_US };
         Rc::new(Self {
             index,
             shared,
             held: RefCell::default(),
-            wheel: RefCell::default(),
+            wheel: RefCell::new(Wheel::new(width)),
             wheel_changed: Notify::new(),
             to_flush: Notify::new(),
             flush_rung: Cell::new(false),

@@ -497,8 +497,10 @@ fn who_says_no_hello_in_time_is_sent_away() {
         daemon.until(Seen::Gone).await;
         assert_eq!(daemon.count("hello_timeouts"), 2);
 
+        // Who is silent after the good one's Hello is sent away only when the good one's deadline has passed too.
         let mut good = daemon.greeted().await;
-        tokio::time::sleep(timing.hello * 2).await;
+        let later = daemon.raw(&[Encoding::Bincode.alpn()]).await.expect("it connects");
+        assert_eq!(later.close_reason().await, Some(GoAwayReason::IdleTimeout));
         good.write(&frame(&ping(), 2)).await;
         assert!(good.reply().await.is_some(), "the deadline ended with the Hello");
     });
