@@ -101,12 +101,14 @@ impl Floor {
         self.daemon.as_ref().expect("it runs")
     }
 
-    pub(crate) async fn token(&self, role: Role, visitor: Option<VisitorId>, agent: Option<AgentId>) -> String {
-        let minted: Minted = self
-            .admin
-            .ask(MintToken { role, visitor, agent, ttl_seconds: None })
-            .await
-            .expect("a token");
+    pub(crate) async fn token(
+        &self,
+        role: Role,
+        visitor: Option<VisitorId>,
+        agent: Option<AgentId>,
+    ) -> String {
+        let minted: Minted =
+            self.admin.ask(MintToken { role, visitor, agent, ttl_seconds: None }).await.expect("a token");
         minted.token.as_str().to_owned()
     }
 

@@ -42,7 +42,9 @@ fn a_conversation_is_offered_accepted_talked_through_and_closed() {
         let said = ana.client.say(id, Speaker::Me, "how can I help?").await.expect("said");
         assert!(said.seq.is_some());
         let from = |change: &VisitorChange| match change {
-            VisitorChange::Said { from: VisitorSide::Agent { name }, body } => Some((name.clone(), body.clone())),
+            VisitorChange::Said { from: VisitorSide::Agent { name }, body } => {
+                Some((name.clone(), body.clone()))
+            }
             _ => None,
         };
         let (name, body) = site.sees_visitor(id, "the answer", from).await;
@@ -54,7 +56,8 @@ fn a_conversation_is_offered_accepted_talked_through_and_closed() {
         };
         ana.sees_staff(id, "the visitor's message", body).await;
         ana.client.close_conversation(id, Speaker::Me).await.expect("closed");
-        let closed = |change: &VisitorChange| matches!(change, VisitorChange::Closed { by_me: false }).then_some(());
+        let closed =
+            |change: &VisitorChange| matches!(change, VisitorChange::Closed { by_me: false }).then_some(());
         site.sees_visitor(id, "the end", closed).await;
     }
 }
