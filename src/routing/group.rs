@@ -471,14 +471,10 @@ impl Group {
             .or(item.waiting.preferred.map(|agent| (agent, Because::Preferred)));
         let wish = wish
             .filter(|(agent, _)| item.waiting.admits().allows(*agent) && self.roster.is_available(*agent));
-        let announced = item.waiting.announced;
         match (wish, policy.strategy) {
-            (Some((agent, because)), _) if !announced => {
-                self.propose(policy, conversation, agent, because, out);
-            }
-            (_, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
-            _ if announced => self.announce(conversation, out),
-            (_, _) => {
+            (Some((agent, because)), _) => self.propose(policy, conversation, agent, because, out),
+            (None, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
+            (None, _) => {
                 let admits = item.waiting.admits();
                 let pointer = self.pointer.as_ref();
                 let chosen = self.roster.candidates(pointer).find(|agent| admits.allows(*agent));
