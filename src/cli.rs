@@ -3,9 +3,15 @@
 //! Holds: the verbs, exit codes, how logs and tables look. Knows: `daemon`, `client`, `config`. Never: rules.
 //! Start reading at: [`run`], then the verb's file.
 
+mod agents;
 mod check_config;
 mod client;
+mod conversations;
+mod dev;
+mod explain;
 mod failure;
+mod groups;
+mod house;
 mod logging;
 mod offline;
 mod pages;
@@ -15,6 +21,7 @@ mod service;
 mod show;
 mod signals;
 mod socket;
+mod span;
 mod token;
 mod version;
 
@@ -38,6 +45,8 @@ struct Cli {
 enum Verb {
     /// Run the daemon
     Serve(serve::Args),
+    /// Try it: a demo workspace with made-up agents and visitors, and what is decided, line by line
+    Dev(dev::Args),
     /// Say everything that is wrong with a configuration file
     CheckConfig(check_config::Args),
     /// Talk to a daemon: JSON commands as lines on standard input, replies and notices as JSON lines on standard output
@@ -45,6 +54,21 @@ enum Verb {
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(token::Verb),
+    /// Say why a conversation was routed as it was, and why not to a certain agent
+    Explain(explain::Args),
+    /// List and show conversations
+    #[command(subcommand)]
+    Conversations(conversations::Verb),
+    /// List and show groups and their lines
+    #[command(subcommand)]
+    Groups(groups::Verb),
+    /// List, show, create and remove agents
+    #[command(subcommand)]
+    Agents(agents::Verb),
+    /// Let the daemon read its configuration again: all of it, or nothing
+    Reload(house::ReloadArgs),
+    /// Let the daemon end in order
+    Drain(house::DrainArgs),
     /// Say which version this is
     Version(version::Args),
 }
@@ -54,9 +78,16 @@ enum Verb {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Serve(args) => serve::run(&args),
+        Verb::Dev(args) => dev::run(&args),
         Verb::CheckConfig(args) => check_config::run(&args),
         Verb::Client(args) => client::run(args),
         Verb::Token(verb) => token::run(&verb),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::Conversations(verb) => conversations::run(&verb),
+        Verb::Groups(verb) => groups::run(&verb),
+        Verb::Agents(verb) => agents::run(&verb),
+        Verb::Reload(args) => house::reload(&args),
+        Verb::Drain(args) => house::drain(&args),
         Verb::Version(args) => version::run(&args),
     };
     match done {

@@ -1,6 +1,6 @@
 //! What works on a data directory though no daemon runs there: one is started for as long as the verb takes.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::{failure::Failure, socket::Door};
 use crate::{
@@ -28,6 +28,13 @@ pub(super) async fn reach(door: &Door, make: bool) -> Result<Reached, Failure> {
     if !make && !data_dir.exists() {
         return Err(Failure::Unreachable(format!(
             "{} is not there: say with --data-dir or --config which data directory is meant",
+            data_dir.display()
+        )));
+    }
+    if door.data_dir.is_some() && door.config.is_none() && holds_something(&data_dir) {
+        // Under other rules than its own its conversations would be routed anew.
+        return Err(Failure::Unreachable(format!(
+            "no daemon listens in {}: start it, or say with --config which configuration it is served with",
             data_dir.display()
         )));
     }
@@ -59,4 +66,8 @@ impl Reached {
         }
         Ok(())
     }
+}
+
+fn holds_something(data_dir: &Path) -> bool {
+    std::fs::read_dir(data_dir).is_ok_and(|mut entries| entries.next().is_some())
 }

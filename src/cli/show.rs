@@ -62,6 +62,18 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
     }
 }
 
+/// `SetPresence` as it is typed and as it stands in JSON: `set_presence`.
+pub(super) fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for letter in name.chars() {
+        if letter.is_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
 /// Something, or a dash.
 pub(super) fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())

@@ -1,10 +1,13 @@
 //! `token new|ls|revoke`: with the daemon that runs, or on the data directory itself when none does.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use clap::ValueEnum;
 
-use super::{block_on, failure::Failure, offline, pages, roster::Roster, show, socket::Door};
+use super::{block_on, failure::Failure, offline, pages, roster::Roster, show, socket::Door, span};
 use crate::{
     client::Client,
     ids::VisitorId,
@@ -41,8 +44,8 @@ pub(super) struct New {
     #[arg(long, value_name = "VISITOR", conflicts_with = "agent")]
     visitor: Option<String>,
     /// How long it lasts, such as 90s, 15m, 8h or 30d; left out, until it is revoked
-    #[arg(long, value_parser = seconds)]
-    ttl: Option<u32>,
+    #[arg(long, value_parser = span::parse)]
+    ttl: Option<Duration>,
     /// As one JSON object
     #[arg(long)]
     json: bool,
@@ -135,7 +138,12 @@ async fn order(client: &Client, new: &New) -> Result<MintToken, Failure> {
         let derived = || Some(VisitorId::derive(client.welcome().workspace.as_ref()?, text));
         text.parse().ok().or_else(derived)
     });
-    Ok(MintToken { role, visitor, agent, ttl_seconds: new.ttl })
+    let ttl_seconds = match new.ttl.map(|ttl| u32::try_from(ttl.as_secs())) {
+        None => None,
+        Some(Ok(seconds)) if seconds > 0 => Some(seconds),
+        Some(_) => return Err(Failure::Usage("--ttl takes a second to a hundred years".to_owned())),
+    };
+    Ok(MintToken { role, visitor, agent, ttl_seconds })
 }
 
 async fn list(client: &Client, ls: &Ls) -> Result<(), Failure> {
@@ -170,33 +178,4 @@ async fn strike(client: &Client, revoke: &Revoke) -> Result<(), Failure> {
     let token_id = Text::new(id).map_err(|error| Failure::Usage(format!("not a token's name: {error}")))?;
     let _: Done = client.ask(RevokeToken { token_id }).await?;
     show::line(format_args!("{id} is revoked"))
-}
-
-/// A whole number with its unit, in seconds.
-fn seconds(text: &str) -> Result<u32, String> {
-    let wrong = || "a whole number with its unit, such as 90s, 15m, 8h or 30d".to_owned();
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?);
-    let factor = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    number.checked_mul(factor).filter(|seconds| *seconds > 0).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_a_unit() {
-        assert_eq!(seconds("90s"), Ok(90));
-        assert_eq!(seconds("30d"), Ok(2_592_000));
-        for bad in ["", "5", "s", "0s", "-1s", "1.5h", "99999d", "1w"] {
-            assert!(seconds(bad).is_err(), "{bad:?}");
-        }
-    }
 }

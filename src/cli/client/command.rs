@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::show::snake;
 use crate::{
     client::Client,
     protocol::{
@@ -39,18 +40,6 @@ pub(super) struct Wrong {
 /// The commands that may be typed: Hello was said when connecting.
 pub(super) fn commands() -> impl Iterator<Item = &'static Catalogue> {
     Request::CATALOGUE.iter().filter(|command| command.name != "Hello")
-}
-
-/// `SetPresence` as it is typed: `set_presence`.
-pub(super) fn snake(name: &str) -> String {
-    let mut snake = String::new();
-    for letter in name.chars() {
-        if letter.is_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
 }
 
 /// Reads a line.

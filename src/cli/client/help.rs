@@ -5,7 +5,7 @@ use std::{
     io::{self, Write as _},
 };
 
-use super::command::{commands, snake};
+use super::{super::show::snake, command::commands};
 use crate::protocol::{Catalogue, Field, Holds, Shape};
 
 /// How wide a line of the overview may be.

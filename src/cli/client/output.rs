@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use serde_json::{Value, json};
 
-use super::{super::failure::Failure, command::snake};
+use super::super::{failure::Failure, show::snake};
 use crate::{
     client::Told,
     protocol::{EncodeError, Encoding, Notice, Reply, frame::HEADER},
