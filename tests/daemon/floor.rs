@@ -237,7 +237,7 @@ impl Floor {
 fn write_config(file: &Path, text: &str, arbiters: u32) {
     let data = file.with_file_name("data");
     let head = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = {data:?}\narbiters = {arbiters}\n[admin]\nlisten = \"127.0.0.1:0\"\n"
+        "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = {data:?}\narbiters = {arbiters}\n[journal]\nsegment_size = \"2MiB\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
     );
     std::fs::write(file, head + text).expect("the file is written");
 }
@@ -351,6 +351,14 @@ impl Seat {
             Ok(found) => found,
             Err(_) => panic!("never saw {what}; kept: {:#?}", self.kept),
         }
+    }
+
+    /// Opens a conversation for one of a frontend's visitors.
+    pub(crate) async fn opens(&self, whose: u16, target: Target) -> ConversationId {
+        let id = new_id();
+        let opened = self.client.open(opening(id, visitor(whose), target)).await.expect("opened");
+        assert_eq!((opened.conversation, opened.existing), (id, false));
+        id
     }
 
     pub(crate) async fn sees_offer(&mut self, id: ConversationId) -> OfferMade {

@@ -222,17 +222,12 @@ queue_max = 1
     let groups = ["all", "twice", "line"];
     floor.hire(&desk, "ana", &groups, 5).await;
     floor.hire(&desk, "ben", &groups, 5).await;
-    let open = async |whose: u16, target: Target| {
-        let id = new_id();
-        desk.client.open(opening(id, visitor(whose), target)).await.expect("opened");
-        id
-    };
 
-    let silent = open(1, group("all")).await;
-    let declined = open(2, group("all")).await;
-    let twice = open(3, group("twice")).await;
-    let pulled = open(4, group("line")).await;
-    let nowhere = open(5, Target::Default).await;
+    let silent = desk.opens(1, group("all")).await;
+    let declined = desk.opens(2, group("all")).await;
+    let twice = desk.opens(3, group("twice")).await;
+    let pulled = desk.opens(4, group("line")).await;
+    let nowhere = desk.opens(5, Target::Default).await;
     watch.follow(nowhere).await;
     assert_eq!(fell_back(&mut watch, nowhere).await, FallbackReason::NoRule);
     assert_eq!(told(&desk, nowhere, visitor(5)).await, ["No rule."]);
@@ -263,11 +258,11 @@ queue_max = 1
     }
 
     let full = floor.hire(&desk, "cleo", &["short"], 1).await;
-    let first = open(6, group("short")).await;
+    let first = desk.opens(6, group("short")).await;
     let offer = desk.sees_offer(first).await;
     desk.client.accept(first, Speaker::Agent(full), offer.offer).await.expect("accepted");
-    open(7, group("short")).await;
-    let turned_away = open(8, group("short")).await;
+    desk.opens(7, group("short")).await;
+    let turned_away = desk.opens(8, group("short")).await;
     watch.follow(turned_away).await;
     assert_eq!(fell_back(&mut watch, turned_away).await, FallbackReason::QueueFull);
 }
@@ -566,12 +561,8 @@ async fn an_agent_who_misses_twice_is_away(shape: Shape) {
     assert_eq!(desk.agent_detail(ana).await.row.presence, Presence::Online, "an accept in between starts anew");
     miss(&mut seat, 4).await;
     watch.sees_agent(ana, "her being set away", |row| row.presence == Presence::Away).await;
-    let id = new_id();
-    watch.follow({
-        desk.client.open(opening(id, visitor(5), group("sales"))).await.expect("opened");
-        id
-    })
-    .await;
+    let id = desk.opens(5, group("sales")).await;
+    watch.follow(id).await;
     assert_eq!(fell_back(&mut watch, id).await, FallbackReason::NobodyOnline);
     seat.client.set_presence(ana, Presence::Online).await.expect("online");
     assert_eq!(desk.agent_detail(ana).await.missed, 0);
