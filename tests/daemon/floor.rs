@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use maitred::protocol::Encoding;
 use maitred::{
     client::{Ca, Client, Identity, Notices, Options, RequestError, Told},
     clock::{Clock, Timestamp},
@@ -19,7 +20,6 @@ use maitred::{
         words::{AgentRow, Feed, OfferOutcome, Presence, Role, Speaker, Status, Target},
     },
 };
-pub(crate) use maitred::protocol::Encoding;
 use uuid::Uuid;
 
 /// Longest time that a test waits for something that must come. Only a failing test waits so long.
@@ -442,7 +442,9 @@ impl Seat {
     /// Everything that has come up to now and was not asked for. The answer to a ping is behind it.
     pub(crate) async fn drain(&mut self) -> Vec<Notice> {
         self.client.ping().await.expect("a pong");
-        while let Ok(Some(Told::Notice(notice))) = tokio::time::timeout(Duration::ZERO, self.notices.next()).await {
+        while let Ok(Some(Told::Notice(notice))) =
+            tokio::time::timeout(Duration::ZERO, self.notices.next()).await
+        {
             self.kept.push(notice);
         }
         std::mem::take(&mut self.kept)

@@ -43,9 +43,7 @@ async fn a_conversation_is_offered_accepted_talked_through_and_closed(shape: Sha
     let said = ana.client.say(id, Speaker::Me, "how can I help?").await.expect("said");
     assert!(said.seq.is_some());
     let from = |change: &VisitorChange| match change {
-        VisitorChange::Said { from: VisitorSide::Agent { name }, body } => {
-            Some((name.clone(), body.clone()))
-        }
+        VisitorChange::Said { from: VisitorSide::Agent { name }, body } => Some((name.clone(), body.clone())),
         _ => None,
     };
     let (name, body) = site.sees_visitor(id, "the answer", from).await;

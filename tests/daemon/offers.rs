@@ -70,7 +70,7 @@ const fn row(
 }
 
 const TABLE: &[Row] = {
-    use FallbackReason::{AllAtCapacity, NobodyOnline, OffersExhausted};
+    use FallbackReason::{AllAtCapacity, NobodyOnline, OffersExhausted, WaitedTooLong};
     use Member::{Away, Declines, Full, Gone, Offline, Silent};
     &[
         row("no member", "", &[], 0, false, NobodyOnline),
@@ -84,13 +84,20 @@ const TABLE: &[Row] = {
         row("one declines", "", &[Declines], 1, false, OffersExhausted),
         row("two decline", "", &[Declines, Declines], 2, false, OffersExhausted),
         row("silent and declining", "", &[Silent, Declines], 2, false, OffersExhausted),
-        row("the first of three", "max_offers = 1", &[Declines, Declines, Declines], 1, false, OffersExhausted),
+        row(
+            "the first of three",
+            "max_offers = 1",
+            &[Declines, Declines, Declines],
+            1,
+            false,
+            OffersExhausted,
+        ),
         row("two of three", "max_offers = 2", &[Silent, Silent, Silent], 2, false, OffersExhausted),
         row("more offers than members", "max_offers = 5", &[Declines, Declines], 2, false, OffersExhausted),
         row("full", "", &[Full], 0, true, AllAtCapacity),
         row("all full", "max_offers = 3", &[Full, Full], 0, true, AllAtCapacity),
-        row("declines, the other is full", "", &[Declines, Full], 1, true, AllAtCapacity),
-        row("silent, the other is full", "", &[Silent, Full], 1, true, AllAtCapacity),
+        row("declines, the other is full", "", &[Declines, Full], 1, true, WaitedTooLong),
+        row("silent, the other is full", "", &[Silent, Full], 1, true, WaitedTooLong),
         row("declines, the other is away", "", &[Declines, Away], 1, false, OffersExhausted),
         row("declines, the other is gone", "", &[Declines, Gone], 1, false, OffersExhausted),
         row("one offer, the other is full", "max_offers = 1", &[Declines, Full], 1, false, OffersExhausted),
@@ -100,7 +107,8 @@ const TABLE: &[Row] = {
 
 /// `max_offers` × members × presence: staff read the right reason, and the visitor is told exactly once.
 async fn the_truth_table_of_fallbacks_holds(shape: Shape) {
-    let mut text = "[[workspace]]\nname = \"test\"\nlivechat_fallback_message = \"Nobody is here.\"\n".to_owned();
+    let mut text =
+        "[[workspace]]\nname = \"test\"\nlivechat_fallback_message = \"Nobody is here.\"\n".to_owned();
     for (number, row) in TABLE.iter().enumerate() {
         text += &format!("[[workspace.group]]\nname = \"g{number}\"\n{}\n", row.rules);
     }
@@ -117,7 +125,8 @@ async fn tell_row(floor: &Floor, desk: &mut Seat, watch: &mut Seat, number: usiz
     let mut members = BTreeMap::new();
     for (at, member) in row.members.iter().enumerate() {
         let whom = 1_000 + u16::try_from(number * 10 + at).expect("small");
-        members.insert(join(floor, desk, watch, &format!("{name}-{at}"), &name, *member, whom).await, *member);
+        members
+            .insert(join(floor, desk, watch, &format!("{name}-{at}"), &name, *member, whom).await, *member);
     }
     let id = new_id();
     let whose = visitor(u16::try_from(number).expect("small"));
@@ -430,8 +439,7 @@ async fn caps_hold_under_two_hundred_openings(shape: Shape) {
         let offer = offer.await;
         accepts.push(desk.client.accept(offer.conversation, Speaker::Agent(offer.agent), offer.offer));
     }
-    let takes: Vec<_> =
-        ids.iter().map(|id| desk.client.take(*id, Speaker::Agent(agents[0]))).collect();
+    let takes: Vec<_> = ids.iter().map(|id| desk.client.take(*id, Speaker::Agent(agents[0]))).collect();
     for accept in accepts {
         accept.await.expect("accepted");
     }
@@ -444,10 +452,8 @@ async fn caps_hold_under_two_hundred_openings(shape: Shape) {
         assert_eq!((detail.row.taken, detail.row.reserved, detail.row.cap), (CAP, 0, CAP));
         held.extend(detail.holds.iter().map(|item| (item.conversation, *agent)));
     }
-    let closed: Vec<_> = held
-        .iter()
-        .map(|(id, agent)| desk.client.close_conversation(*id, Speaker::Agent(*agent)))
-        .collect();
+    let closed: Vec<_> =
+        held.iter().map(|(id, agent)| desk.client.close_conversation(*id, Speaker::Agent(*agent))).collect();
     for closed in closed {
         closed.await.expect("closed");
     }
@@ -496,7 +502,8 @@ async fn the_first_class_is_served_first(shape: Shape) {
     let mut waiting = Vec::new();
     for (whose, priority) in [(1, 9), (2, 5), (3, 5), (4, 0), (5, 0), (6, 2)] {
         let id = new_id();
-        let opening = maitred::protocol::request::Open { priority, ..opening(id, visitor(whose), group("sales")) };
+        let opening =
+            maitred::protocol::request::Open { priority, ..opening(id, visitor(whose), group("sales")) };
         desk.client.open(opening).await.expect("opened");
         floor.wait(seconds(1));
         waiting.push((priority, whose, id));
@@ -558,7 +565,11 @@ async fn an_agent_who_misses_twice_is_away(shape: Shape) {
     seat.client.accept(taken, Speaker::Me, offer.offer).await.expect("accepted");
     seat.client.close_conversation(taken, Speaker::Me).await.expect("closed");
     miss(&mut seat, 3).await;
-    assert_eq!(desk.agent_detail(ana).await.row.presence, Presence::Online, "an accept in between starts anew");
+    assert_eq!(
+        desk.agent_detail(ana).await.row.presence,
+        Presence::Online,
+        "an accept in between starts anew"
+    );
     miss(&mut seat, 4).await;
     watch.sees_agent(ana, "her being set away", |row| row.presence == Presence::Away).await;
     let id = desk.opens(5, group("sales")).await;
