@@ -388,7 +388,7 @@ fn destination(to: wire::Destination) -> Destination {
 
 fn phases(view: wire::View) -> Vec<Phase> {
     match view {
-        wire::View::All => vec![Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed],
+        wire::View::All => vec![Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed],
         wire::View::Waiting => vec![Phase::Waiting],
         wire::View::Offered => vec![Phase::Offered],
         wire::View::Active => vec![Phase::Active],

@@ -176,7 +176,10 @@ fn the_answer_names_the_visitors_number_only_of_what_they_may_see() {
     let note = floor.asks(ana, visit, Ask::Note(text("a secret")));
     assert_eq!(note, Ok(Reply::Recorded { conversation: visit.id, seq: seq + 1, visitor_seq: None }));
     let said = floor.asks(ana, visit, Ask::Say(text("hello")));
-    assert_eq!(said, Ok(Reply::Recorded { conversation: visit.id, seq: seq + 2, visitor_seq: Some(visitor_seq + 1) }));
+    assert_eq!(
+        said,
+        Ok(Reply::Recorded { conversation: visit.id, seq: seq + 2, visitor_seq: Some(visitor_seq + 1) })
+    );
 }
 
 #[test]
