@@ -333,6 +333,10 @@ impl Asker<'_> {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
                 (own, Query::Tokens { cursor, limit: usize::from(list.limit) })
             }
+            Request::ReleaseQuarantine(_) if own == By::Supervisor => {
+                let why = "what stands aside takes part again after a restart";
+                return Err((RefusalCode::Unsupported, Some(why)));
+            }
             Request::Subscribe(subscribe) => self.subscribe(subscribe.feed)?,
             Request::Unsubscribe(unsubscribe) => (own, Query::Unsubscribe(self.feed(unsubscribe.feed))),
             _ => return Err(FORBIDDEN),
