@@ -13,6 +13,7 @@ use super::{
     queries::{Gathering, Look, Rows, What},
     sessions::Feed,
     space::Space,
+    supervision::guard,
     tokens::{self, TokenBook},
 };
 use crate::{
@@ -238,8 +239,15 @@ impl Gate {
 }
 
 impl Space {
-    /// Takes one thing in from a connection.
+    /// Takes one thing in from a connection; one that falls keeps no other from being taken in.
     fn take_in(self: &Rc<Self>, inbound: Inbound) {
+        let connection = inbound.connection;
+        if guard(|| self.take(inbound)).is_none() {
+            tracing::error!(connection, "a request fell before it reached a machine");
+        }
+    }
+
+    fn take(self: &Rc<Self>, inbound: Inbound) {
         let connection = inbound.connection;
         let to = |request| ReplyTo { connection, request };
         match inbound.what {
