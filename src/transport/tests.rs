@@ -539,7 +539,7 @@ fn a_slow_reader_loses_its_connection_and_little_memory() {
             pushed += 1;
             assert!(pushed < 10_000, "it is never found to be slow");
             // As an arbiter does between two turns: let quinn and the writer work.
-            tokio::time::sleep(Duration::ZERO).await;
+            yield_now().await;
         }
         assert!(daemon.count("notices_dropped") > 0, "what can be dropped goes first");
         assert_eq!(raw.close_reason().await, Some(GoAwayReason::SlowConsumer));
@@ -719,7 +719,7 @@ fn a_flood_of_rubbish_is_answered_with_less() {
                 *byte = (round.wrapping_mul(2_654_435_761) >> (place % 24)) as u8;
             }
             sent += socket.send(&noise[..40 + (round as usize * 7) % 1_160]).await.unwrap_or(0);
-            tokio::time::sleep(Duration::ZERO).await;
+            yield_now().await;
             let mut answer = [0; 2_000];
             while let Ok(bytes) = socket.try_recv(&mut answer) {
                 heard += bytes;
