@@ -16,6 +16,7 @@ use super::*;
 use crate::{
     client::{
         Ca, Client, Common, ConnectError, Dialer, Dialled, Ended, Notices, Options, Told, client_config,
+        transport_config,
     },
     clock::Timestamp,
     ids::ConversationId,
@@ -198,7 +199,11 @@ impl Daemon {
 
     async fn raw(&self, alpn: &[&[u8]]) -> Result<Raw, ConnectError> {
         let options = self.options(GOOD, Encoding::Bincode);
-        let config = client_config(&options.ca, alpn)?;
+        let mut config = client_config(&options.ca, alpn)?;
+        // Little may be under way to it, lest the close that a test waits for finds the socket's buffer full.
+        let mut transport = transport_config();
+        transport.stream_receive_window(quinn::VarInt::from_u32(64 * 1024));
+        config.transport_config(Arc::new(transport));
         let dialled = Dialer::new()?.dial(&options, config).await?;
         Ok(Raw { dialled, decoder: FrameDecoder::new() })
     }
