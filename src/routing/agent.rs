@@ -13,7 +13,7 @@ use super::{
     conversation::{self, Granted, Purpose},
     group::{self, Standing},
     keys::Keys,
-    words::{By, Presence, ReplyTo, Ticket},
+    words::{By, Presence, ReplyTo, RescindReason, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -228,6 +228,8 @@ pub struct Agent {
     liveness: Liveness,
     slots: BTreeMap<ConversationId, Slot>,
     awaiting: BTreeSet<ConversationId>,
+    /// When it asks those again that it waits for.
+    ask_at: Option<Timestamp>,
 }
 
 impl Agent {
@@ -254,6 +256,7 @@ impl Agent {
             liveness: Liveness::Gone,
             slots: BTreeMap::new(),
             awaiting: BTreeSet::new(),
+            ask_at: None,
         }
     }
 
@@ -369,7 +372,7 @@ impl Agent {
             (Presence::Away, _) => Some(WhyNot::Away),
             (Presence::Online, Liveness::Gone) => Some(WhyNot::NotLive),
             (Presence::Online, Liveness::Grace { .. }) => Some(WhyNot::Reconnecting),
-            (Presence::Online, Liveness::Live { .. }) => self.full(cx),
+            (Presence::Online, Liveness::Live { .. }) => self.unsettled().or_else(|| self.full(cx)),
         })
     }
 
@@ -379,11 +382,21 @@ impl Agent {
             Some(WhyNot::Removed)
         } else if !self.profile.live_chat {
             Some(WhyNot::NoPermission)
-        } else if self.quarantined || !self.awaiting.is_empty() {
+        } else if self.quarantined {
             Some(WhyNot::Quarantined)
         } else {
             None
         }
+    }
+
+    /// Whether a conversation holds a slot; one that only rests after it does not count.
+    fn holds_for(&self, conversation: ConversationId) -> bool {
+        self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }))
+    }
+
+    /// Rebuilt, and not all conversations have said yet what they hold: grants nothing, but is not absent (design §3.2).
+    fn unsettled(&self) -> Option<WhyNot> {
+        (!self.awaiting.is_empty()).then_some(WhyNot::Reconnecting)
     }
 
     fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
@@ -440,6 +453,7 @@ impl Agent {
         self.liveness = if sessions > 0 { Liveness::Live { sessions } } else { Liveness::Gone };
         self.slots.clear();
         self.awaiting = conversations;
+        self.ask_at = None;
     }
 }
 
@@ -480,6 +494,9 @@ impl Machine for Agent {
             }
             Command::Tick => self.tick(cx, out),
         }
+        if !self.awaiting.is_empty() && self.ask_at.is_none() {
+            self.ask_at = Some(cx.now + LEASE);
+        }
         Ok(())
     }
 
@@ -503,7 +520,8 @@ impl Machine for Agent {
             SlotKind::Granted { ask_at: at } | SlotKind::WrapUp { until: at } => Some(at),
             SlotKind::Reserved | SlotKind::Owned => None,
         });
-        slots.chain(grace).min()
+        let asks = self.ask_at.filter(|_| !self.awaiting.is_empty());
+        slots.chain(grace).chain(asks).min()
     }
 }
 
@@ -528,6 +546,11 @@ impl Agent {
         self.begin(ticket, out);
         if self.exists {
             self.record(cx, Event::Removed, out);
+        }
+        // They finish what they own; what is only offered to them goes on.
+        for (conversation, _) in self.holds().filter(|(_, held)| *held == Held::Reserved) {
+            let why = RescindReason::Removed;
+            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id, why });
         }
         for group in self.profile.groups.iter().chain([&GroupId::everyone()]) {
             out.tell_group(group, group::Command::MemberGone { agent: self.id });
@@ -592,10 +615,16 @@ impl Agent {
         decision: Box<super::Decision>,
         out: &mut Out<Event>,
     ) {
-        let why_not =
-            if self.slots.contains_key(&conversation) { Some(WhyNot::HoldsIt) } else { self.why_not(cx) };
+        let held = self.slots.remove(&conversation);
+        let why_not = match held.map(|slot| slot.kind) {
+            Some(SlotKind::Reserved | SlotKind::Owned) => Some(WhyNot::HoldsIt),
+            // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
+            // what it is now, and a release of the older grant does not name it.
+            Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => self.why_not(cx),
+        };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {
+            self.slots.extend(held.map(|slot| (conversation, slot)));
             let standing = self.standing(cx);
             let refused = group::Command::ProposalRefused { conversation, agent: self.id, why_not, standing };
             out.tell_group(&group, refused);
@@ -614,17 +643,21 @@ impl Agent {
         purpose: Purpose,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let holds =
-            self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }));
+        let holds = self.holds_for(conversation);
         let Some(ticket) = purpose.ticket() else { return Ok(()) };
         let why_not = match purpose {
             Purpose::Handover { .. } => self.why_not(cx),
             Purpose::Accept { .. } | Purpose::Take { .. } => self
                 .unfit()
                 .or((self.intent == Presence::Offline).then_some(WhyNot::Offline))
+                .or_else(|| self.unsettled())
                 .or_else(|| self.full(cx)),
-            Purpose::Assign { force: false, .. } => self.unfit().or_else(|| self.full(cx)),
-            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => self.unfit(),
+            Purpose::Assign { force: false, .. } => {
+                self.unfit().or_else(|| self.unsettled()).or_else(|| self.full(cx))
+            }
+            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => {
+                self.unfit().or_else(|| self.unsettled())
+            }
         };
         match why_not {
             Some(WhyNot::AtCap | WhyNot::WrapUp) if holds => {}
@@ -686,7 +719,13 @@ impl Agent {
         end: End,
         out: &mut Out<Event>,
     ) {
-        if end == End::Missed {
+        // At the end of a grace the offer's deadline may be acted on first: who never came back missed nothing.
+        let is_gone = match self.liveness {
+            Liveness::Gone => true,
+            Liveness::Grace { until } => until <= cx.now,
+            Liveness::Live { .. } => false,
+        };
+        if end == End::Missed && !is_gone {
             self.missed(cx, out);
         }
         let current = self.slots.get_mut(&conversation).filter(|slot| slot.epoch == epoch);
@@ -775,6 +814,13 @@ impl Agent {
                 out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
             }
         }
+        // A conversation that failed over the question never answers it: it is asked again.
+        if self.ask_at.is_some_and(|at| at <= cx.now) {
+            self.ask_at = None;
+            for conversation in &self.awaiting {
+                out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
+            }
+        }
         if self.slots.len() != before {
             self.tell_groups(cx, out);
         }
@@ -785,7 +831,8 @@ impl Agent {
     fn gone(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
         self.liveness = Liveness::Gone;
         for (conversation, _) in self.holds() {
-            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id });
+            let why = RescindReason::AgentGone;
+            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id, why });
         }
         self.tell_groups(cx, out);
     }

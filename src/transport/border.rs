@@ -74,8 +74,11 @@ pub struct Post {
     gate: Gate,
     rates: Rates,
     house: Arc<dyn House>,
-    visitors: Rc<RefCell<HashMap<(u32, VisitorId), Pace, RandomState>>>,
+    visitors: Rc<RefCell<Paces>>,
 }
+
+/// By workspace and visitor.
+type Paces = HashMap<(u32, VisitorId), Pace, RandomState>;
 
 /// How fast one visitor has been.
 #[derive(Debug, Clone, Copy)]

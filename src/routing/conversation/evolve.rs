@@ -92,7 +92,8 @@ impl Conversation {
             Event::Assigned { agent, name, keep, .. } => self.assigned(at, *agent, name, *keep),
             Event::Joined { agent, name } => {
                 self.invitations.retain(|invitation| invitation.party.agent != *agent);
-                if !self.has_part(*agent) {
+                // An owner who stays on joins before the queue takes the conversation from them.
+                if !self.is_participant(*agent) {
                     self.participants.push(Party { agent: *agent, name: name.clone() });
                 }
             }

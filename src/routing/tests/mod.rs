@@ -6,7 +6,18 @@
 
 mod floor;
 
+mod announcements;
+mod decisions;
+mod endings;
 mod fallback;
+mod keys;
+mod notices;
 mod offers;
 mod opening;
+mod presence;
+mod queueing;
+mod reload;
+mod restart;
+mod slots;
 mod strategies;
+mod transfers;

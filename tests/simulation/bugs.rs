@@ -1,0 +1,135 @@
+//! Bugs that are planted on purpose, to see that the checkers see. They live here, round the machines, and never in them.
+
+use maitred::routing::{
+    Presence, Tell, Ticket, agent,
+    conversation::{self, Ask},
+    group,
+};
+
+use crate::world::Sim;
+
+/// A planted bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// Agents are handed a cap that is one too high.
+    CapOffByOne,
+    /// Every third freed slot stays taken.
+    LeakedSlot,
+    /// A freed slot wakes the queue only if its head may have it.
+    BlockedHead,
+    /// Accepting is judged by the time of the offer.
+    StaleAccept,
+    /// After a crash the first waiting conversation is not put back in its line.
+    LostResume,
+    /// After a crash an agent keeps a slot for what nobody recorded.
+    GrantKept,
+    /// After a crash deadlines stand where they stood.
+    NoGrace,
+    /// The fallback is recorded twice.
+    DoubleFallback,
+    /// What happened is delivered twice now and then.
+    DuplicateDelivery,
+    /// What happened is not delivered now and then.
+    LostDelivery,
+    /// Answers and notices leave before the log is durable.
+    EarlyRelease,
+    /// Keys are forgotten at a crash.
+    LostKeys,
+    /// A private note is shown to the visitor.
+    NoteShown,
+    /// After a crash only those have a timer who are told something.
+    TimersNotArmed,
+    /// Grants of an agent who was rebuilt since count.
+    GenerationIgnored,
+    /// Grants for what the conversation was before count.
+    EpochIgnored,
+    /// Now and then something happens that is not recorded.
+    LostRecord,
+    /// Opening a session means to be online.
+    PresenceByDevice,
+    /// A start sets everybody online who was offline.
+    StartOverwrites,
+    /// Now and then a conversation that changes its group arrives nowhere.
+    LostEnqueue,
+    /// Winning a race for an announcement is not made known to the agent's slots.
+    LostConfirm,
+}
+
+impl Bug {
+    pub(crate) const ALL: [Self; 21] = [
+        Self::CapOffByOne,
+        Self::LeakedSlot,
+        Self::BlockedHead,
+        Self::StaleAccept,
+        Self::LostResume,
+        Self::GrantKept,
+        Self::NoGrace,
+        Self::DoubleFallback,
+        Self::DuplicateDelivery,
+        Self::LostDelivery,
+        Self::EarlyRelease,
+        Self::LostKeys,
+        Self::NoteShown,
+        Self::TimersNotArmed,
+        Self::GenerationIgnored,
+        Self::EpochIgnored,
+        Self::LostRecord,
+        Self::PresenceByDevice,
+        Self::StartOverwrites,
+        Self::LostEnqueue,
+        Self::LostConfirm,
+    ];
+}
+
+impl Sim {
+    /// Whether this bug is planted in this run.
+    pub(crate) fn has(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// What a planted bug makes of a tell before it is handled; `None`: it is lost.
+    pub(crate) fn tamper(&mut self, tell: Tell) -> Option<Tell> {
+        let Some(bug) = self.bug else { return Some(tell) };
+        self.tampered += 1;
+        let now_and_then = self.tampered.is_multiple_of(3);
+        match (bug, tell) {
+            (Bug::LeakedSlot, Tell::Agent(_, agent::Command::Release { .. })) if now_and_then => None,
+            (Bug::LostConfirm, Tell::Agent(_, agent::Command::Confirm { .. })) if now_and_then => None,
+            (Bug::LostEnqueue, Tell::Group(_, group::Command::Enqueue(waiting)))
+                if now_and_then && waiting.entering =>
+            {
+                None
+            }
+            (Bug::BlockedHead, Tell::Group(id, group::Command::Member { agent, standing })) => {
+                let head = self.oracle.head_of(&id);
+                let blocked = head.is_some_and(|head| !self.oracle.suits(head, agent));
+                (!blocked).then_some(Tell::Group(id, group::Command::Member { agent, standing }))
+            }
+            (Bug::EpochIgnored, Tell::Conversation(id, conversation::Command::Granted(mut granted))) => {
+                if let Some((_, waiting)) =
+                    self.world.conversations.get(&id).and_then(|conversation| conversation.waiting(false))
+                {
+                    granted.epoch = waiting.epoch;
+                }
+                Some(Tell::Conversation(id, conversation::Command::Granted(granted)))
+            }
+            (Bug::PresenceByDevice, Tell::Agent(id, agent::Command::SessionOpened)) => {
+                let ticket = Ticket::system();
+                let online = agent::Command::SetPresence { presence: Presence::Online, ticket };
+                self.post(Tell::Agent(id, online));
+                Some(Tell::Agent(id, agent::Command::SessionOpened))
+            }
+            (_, tell) => Some(tell),
+        }
+    }
+
+    /// The time that a conversation is handed for this command.
+    pub(crate) fn time_for(&self, command: &conversation::Command) -> maitred::clock::Timestamp {
+        match command {
+            conversation::Command::Ask { ask: Ask::Accept { .. }, .. } if self.has(Bug::StaleAccept) => {
+                self.now - std::time::Duration::from_secs(3)
+            }
+            _ => self.now,
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The pure core and the journal in a world that a seed decides. See `docs/simulation.md`.
+
+mod bugs;
+mod deeds;
+mod failures;
+mod model;
+mod oracle;
+mod people;
+mod plan;
+mod rng;
+mod store;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use bugs::Bug;
+use world::Sim;
+
+/// Seeds that are always run: the first few, and every one that ever found something.
+const FIXED: [u64; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+
+fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn steps() -> u64 {
+    setting("SIM_STEPS").unwrap_or(1_500)
+}
+
+/// A run of a seed: first with everything that can go wrong, then with nothing, until all that has a bound has ended.
+fn run(seed: u64, bug: Option<Bug>) -> (Sim, Result<(), String>) {
+    let mut sim = Sim::new(seed, bug);
+    let outcome = drive(&mut sim, seed);
+    (sim, outcome)
+}
+
+fn drive(sim: &mut Sim, seed: u64) -> Result<(), String> {
+    for step in 0..steps() {
+        sim.step();
+        if step % 500 == 499 {
+            sim.audit();
+        }
+        judged(sim, seed, step)?;
+    }
+    sim.heal();
+    let began = sim.now;
+    let bound = sim.bound();
+    let mut step = steps();
+    while sim.now.since(began) < bound && step < 40 * steps() {
+        sim.step();
+        step += 1;
+        judged(sim, seed, step)?;
+    }
+    sim.oracle.everything_bounded_has_ended(began);
+    judged(sim, seed, step)
+}
+
+fn judged(sim: &Sim, seed: u64, step: u64) -> Result<(), String> {
+    match &sim.oracle.violation {
+        None => Ok(()),
+        Some((promise, what)) => Err(format!(
+            "{promise} broken at step {step}, {} ({} crashes, {} panics): {what}\n\
+             again: SEED={seed} SIM_STEPS={} cargo test --test simulation -- one_seed --nocapture",
+            sim.now,
+            sim.crashes,
+            sim.panics,
+            steps()
+        )),
+    }
+}
+
+fn base() -> u64 {
+    let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    setting("SIM_BASE").unwrap_or(wall.as_micros() as u64 % 1_000_000_000)
+}
+
+#[test]
+fn one_seed() {
+    let Some(seed) = setting("SEED") else { return };
+    let (sim, outcome) = run(seed, None);
+    println!("{} commands, {} records, {} crashes", sim.handled, sim.store.entries.len(), sim.crashes);
+    if let Err(what) = outcome {
+        panic!("{what}");
+    }
+}
+
+#[test]
+fn every_promise_holds_over_many_seeds() {
+    let (base, started) = (base(), Instant::now());
+    let most = setting("SIM_SEEDS").unwrap_or(u64::MAX);
+    let limit = Duration::from_secs(setting("SIM_SECONDS").unwrap_or(25));
+    println!("base seed {base}");
+    let mut ran = 0;
+    for seed in FIXED.into_iter().chain((0..).map(|next| base + next)) {
+        if ran >= most || (most == u64::MAX && started.elapsed() > limit) {
+            break;
+        }
+        if let (_, Err(what)) = run(seed, None) {
+            panic!("seed {seed} (the {ran}th): {what}");
+        }
+        ran += 1;
+    }
+    println!("{ran} seeds, {:.1} a second", ran as f64 / started.elapsed().as_secs_f64());
+}
+
+#[test]
+fn a_seed_always_does_the_same() {
+    for seed in 1..=3 {
+        let (first, _) = run(seed, None);
+        let (second, _) = run(seed, None);
+        assert_eq!((first.store.hash, first.handled), (second.store.hash, second.handled), "seed {seed}");
+    }
+}
+
+#[test]
+fn every_planted_bug_is_caught() {
+    for bug in Bug::ALL {
+        let caught = (1..=2_000_u64).find_map(|seed| Some((seed, run(seed, Some(bug)).1.err()?)));
+        let Some((seed, what)) = caught else { panic!("{bug:?} survived 2,000 seeds") };
+        println!("{bug:?} fell at seed {seed}: {}", what.lines().next().unwrap_or_default());
+    }
+}

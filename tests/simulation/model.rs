@@ -1,0 +1,535 @@
+//! What the log alone says, derived a second time: who holds what, where each conversation is, and whether an event may happen
+//! there at all. Shares no code with the machines.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use maitred::{
+    clock::Timestamp,
+    ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
+    routing::{
+        AssignCause, FallbackReason, OfferOutcome, Policy, Presence, Strategy, agent,
+        conversation::{Event, Record},
+        group,
+        recovery::Entry,
+        words::{Key, Priority, QueueCause},
+    },
+};
+use smol_str::SmolStr;
+
+/// A broken promise and what was seen of it.
+pub(crate) type Blame = (&'static str, String);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Opened or reopened, and in no queue yet.
+    Begun,
+    Waiting(Stay),
+    Active(Active),
+    Missed,
+    Closed,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stay {
+    pub(crate) group: GroupId,
+    pub(crate) since: Timestamp,
+    pub(crate) wait_until: Option<Timestamp>,
+    pub(crate) preferred: Option<AgentId>,
+    pub(crate) direct: Option<AgentId>,
+    pub(crate) barred: Option<AgentId>,
+    pub(crate) tried: BTreeSet<AgentId>,
+    pub(crate) offers: u32,
+    pub(crate) pending: Pending,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pending {
+    Nothing,
+    Offer { agent: AgentId, deadline: Timestamp },
+    Announcement { agents: BTreeSet<AgentId>, declined: BTreeSet<AgentId>, deadline: Option<Timestamp> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Active {
+    pub(crate) owner: AgentId,
+    group: GroupId,
+    forced: bool,
+    pub(crate) handover: Option<(AgentId, Timestamp)>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Conv {
+    pub(crate) place: Place,
+    pub(crate) seq: u64,
+    pub(crate) visitor_seq: u64,
+    pub(crate) visitor: VisitorId,
+    pub(crate) channel: Channel,
+    pub(crate) priority: Priority,
+    direct: Option<AgentId>,
+    helpers: BTreeSet<AgentId>,
+    pub(crate) invited: BTreeMap<AgentId, Timestamp>,
+    group: GroupId,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Worker {
+    pub(crate) name: SmolStr,
+    pub(crate) exists: bool,
+    pub(crate) live_chat: bool,
+    pub(crate) groups: Vec<GroupId>,
+    pub(crate) cap: u16,
+    /// What they may hold for now because their cap was lowered.
+    pub(crate) allowance: u16,
+    pub(crate) intent: Option<Presence>,
+    pub(crate) last_assigned: Timestamp,
+    pub(crate) holds: BTreeSet<ConversationId>,
+    pub(crate) wraps: Vec<Timestamp>,
+    pub(crate) changed: Timestamp,
+}
+
+/// The log so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Model {
+    pub(crate) policy: Policy,
+    pub(crate) conversations: BTreeMap<ConversationId, Conv>,
+    pub(crate) agents: BTreeMap<AgentId, Worker>,
+    pub(crate) pointers: BTreeMap<GroupId, (SmolStr, AgentId)>,
+    keys: BTreeSet<([u8; 16], ClientId, u64)>,
+    pub(crate) open: BTreeMap<(VisitorId, Channel), ConversationId>,
+    /// When the accept that is being handled was heard.
+    pub(crate) accepting: Option<Timestamp>,
+}
+
+impl Model {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            conversations: BTreeMap::new(),
+            agents: BTreeMap::new(),
+            pointers: BTreeMap::new(),
+            keys: BTreeSet::new(),
+            open: BTreeMap::new(),
+            accepting: None,
+        }
+    }
+
+    /// Takes an entry in, and says what is wrong with it.
+    pub(crate) fn take(&mut self, entry: &Entry, now: Timestamp) -> Result<(), Blame> {
+        match entry {
+            Entry::Conversation { id, record } => self.conversation(*id, record, now),
+            Entry::Agent { id, at, key, events, .. } => {
+                self.key(*id.bytes(), key.as_ref())?;
+                events.iter().for_each(|event| self.agent(*id, *at, event));
+                Ok(())
+            }
+            Entry::Group { id, events } => {
+                for group::Event::Pointed { name, agent } in events {
+                    self.pointers.insert(id.clone(), (name.clone(), *agent));
+                }
+                Ok(())
+            }
+            Entry::Restarted { at, last, grace_us } => {
+                self.restarted(*last, *at, Duration::from_micros(*grace_us));
+                Ok(())
+            }
+            Entry::Workspace { .. } | Entry::Clock { .. } => Ok(()),
+        }
+    }
+
+    /// S6: no key is recorded twice.
+    fn key(&mut self, scope: [u8; 16], key: Option<&Key>) -> Result<(), Blame> {
+        match key {
+            Some(key) if !self.keys.insert((scope, key.client, key.counter)) => {
+                Err(("S6", format!("{key:?} took effect twice")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn agent(&mut self, id: AgentId, at: Timestamp, event: &agent::Event) {
+        let workspace_cap = self.policy.cap;
+        let worker = self.agents.entry(id).or_default();
+        match event {
+            agent::Event::Put(profile) => {
+                worker.name = profile.name.clone();
+                worker.exists = true;
+                worker.live_chat = profile.live_chat;
+                worker.groups = profile.groups.clone();
+                worker.cap = profile.cap.unwrap_or(workspace_cap);
+                worker.allowance = worker.allowance.max(worker.cap);
+                worker.changed = at;
+            }
+            agent::Event::Removed => {
+                worker.exists = false;
+                worker.changed = at;
+            }
+            agent::Event::PresenceSet { presence, .. } => {
+                worker.intent = Some(*presence);
+                worker.changed = at;
+            }
+            agent::Event::Assigned => worker.last_assigned = at,
+            agent::Event::Missed => {}
+            #[allow(unreachable_patterns, reason = "the events of later versions")]
+            _ => {}
+        }
+    }
+
+    fn restarted(&mut self, last: Timestamp, start: Timestamp, grace: Duration) {
+        let later = |deadline: &mut Timestamp| *deadline = start + grace.max(deadline.since(last));
+        for conversation in self.conversations.values_mut() {
+            match &mut conversation.place {
+                Place::Waiting(stay) => {
+                    stay.wait_until.iter_mut().for_each(later);
+                    match &mut stay.pending {
+                        Pending::Offer { deadline, .. } => later(deadline),
+                        Pending::Announcement { deadline, .. } => deadline.iter_mut().for_each(later),
+                        Pending::Nothing => {}
+                    }
+                }
+                Place::Active(active) => active.handover.iter_mut().for_each(|(_, at)| later(at)),
+                Place::Begun | Place::Missed | Place::Closed => {}
+            }
+            conversation.invited.values_mut().for_each(later);
+        }
+        for worker in self.agents.values_mut() {
+            worker.wraps.clear();
+            worker.changed = start;
+        }
+    }
+
+    fn conversation(&mut self, id: ConversationId, record: &Record, now: Timestamp) -> Result<(), Blame> {
+        self.key(*id.bytes(), record.key.as_ref())?;
+        let mut events = record.events.as_slice();
+        if let Some(Event::Opened { visitor, channel, priority, direct, .. }) = events.first() {
+            let new = Conv {
+                place: Place::Begun,
+                seq: 0,
+                visitor_seq: 0,
+                visitor: *visitor,
+                channel: channel.clone(),
+                priority: *priority,
+                direct: *direct,
+                helpers: BTreeSet::new(),
+                invited: BTreeMap::new(),
+                group: GroupId::everyone(),
+            };
+            if self.conversations.insert(id, new).is_some() {
+                return Err(("S6", format!("{id} was opened twice")));
+            }
+            self.opens(id, visitor, channel)?;
+            events = &events[1..];
+            self.number(id, &record.events[0]);
+        }
+        for event in events {
+            self.number(id, event);
+            let before = self.holders(id);
+            let place = self.moved(id, record.at, now, event)?;
+            if let Some(conversation) = self.conversations.get_mut(&id) {
+                conversation.place = place;
+            }
+            self.slots(id, &before)?;
+        }
+        Ok(())
+    }
+
+    /// One open conversation per visitor and channel.
+    fn opens(&mut self, id: ConversationId, visitor: &VisitorId, channel: &Channel) -> Result<(), Blame> {
+        match self.open.insert((*visitor, channel.clone()), id) {
+            Some(other) if other != id => {
+                Err(("one open", format!("{visitor} has {other} and {id} open on {channel}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn number(&mut self, id: ConversationId, event: &Event) {
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.seq += 1;
+            conversation.visitor_seq += u64::from(event.visitor_sees());
+        }
+    }
+
+    /// Who holds a slot for it.
+    fn holders(&self, id: ConversationId) -> BTreeSet<AgentId> {
+        match self.conversations.get(&id).map(|it| &it.place) {
+            Some(Place::Waiting(Stay { pending: Pending::Offer { agent, .. }, .. })) => [*agent].into(),
+            Some(Place::Active(active)) => {
+                active.handover.iter().map(|(to, _)| *to).chain([active.owner]).collect()
+            }
+            _ => BTreeSet::new(),
+        }
+    }
+
+    /// S2: nobody holds more than their cap, what was forced on them aside.
+    fn slots(&mut self, id: ConversationId, before: &BTreeSet<AgentId>) -> Result<(), Blame> {
+        let after = self.holders(id);
+        for agent in before.difference(&after) {
+            if let Some(worker) = self.agents.get_mut(agent) {
+                worker.holds.remove(&id);
+            }
+        }
+        for agent in &after {
+            let Some(worker) = self.agents.get_mut(agent) else {
+                return Err(("S2", format!("{agent} does not exist and holds {id}")));
+            };
+            if !worker.holds.insert(id) {
+                continue;
+            }
+            let worker = self.agents.get(agent).cloned().unwrap_or_default();
+            let forced = |id: &&ConversationId| {
+                matches!(&self.conversations.get(id).map(|it| &it.place),
+                    Some(Place::Active(active)) if active.forced && active.owner == *agent)
+            };
+            let count = worker.holds.iter().filter(|id| !forced(id)).count();
+            if count > usize::from(worker.allowance) {
+                let cap = worker.cap;
+                return Err((
+                    "S2",
+                    format!("{agent} holds {count}, and the cap is {cap}: {:?}", worker.holds),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where an event takes a conversation, if it may happen where it is.
+    fn moved(
+        &mut self,
+        id: ConversationId,
+        at: Timestamp,
+        now: Timestamp,
+        event: &Event,
+    ) -> Result<Place, Blame> {
+        let accepting = self.accepting.take();
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return Err(("S1", format!("{event:?} before the opening of {id}")));
+        };
+        let wrong = |promise, place: &Place| Err((promise, format!("{id}: {event:?} in {place:?}")));
+        let place = conversation.place.clone();
+        match (event, place) {
+            (Event::Said { .. }, Place::Closed) => wrong("S1", &Place::Closed),
+            (Event::Said { .. } | Event::Noted { .. }, place) => Ok(place),
+            (Event::Queued { group, since, wait_until, preferred, barred, cause, .. }, place) => {
+                let moves = matches!(cause, QueueCause::Overflow | QueueCause::Assigned);
+                match &place {
+                    Place::Closed => return wrong("S1", &place),
+                    Place::Waiting(stay)
+                        if !moves || (*cause == QueueCause::Overflow && stay.pending_offer()) =>
+                    {
+                        return wrong("S9", &place);
+                    }
+                    _ => {}
+                }
+                conversation.invited.clear();
+                conversation.group = group.clone();
+                let wished =
+                    matches!(cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+                Ok(Place::Waiting(Stay {
+                    direct: conversation.direct.filter(|_| wished && group.is_everyone()),
+                    group: group.clone(),
+                    since: *since,
+                    wait_until: *wait_until,
+                    preferred: *preferred,
+                    barred: *barred,
+                    tried: BTreeSet::new(),
+                    offers: 0,
+                    pending: Pending::Nothing,
+                }))
+            }
+            (Event::Assigned { agent, cause, keep, .. }, place) => {
+                conversation.assigned(*agent, *cause, *keep, place, accepting.unwrap_or(now), id)
+            }
+            (Event::FellBack { reason, .. }, Place::Waiting(stay)) => {
+                let late = matches!(reason, FallbackReason::WaitedTooLong | FallbackReason::AllAtCapacity);
+                let early = stay.wait_until.is_none_or(|until| now < until);
+                match &stay.pending {
+                    Pending::Nothing if late && early => wrong("restart", &Place::Waiting(stay)),
+                    Pending::Nothing => Ok(Place::Missed),
+                    _ => wrong("S9", &Place::Waiting(stay)),
+                }
+            }
+            (Event::FellBack { reason: FallbackReason::NoRule, .. }, Place::Begun) => Ok(Place::Missed),
+            (Event::FellBack { .. }, place) => wrong("S9", &place),
+            (Event::Closed { .. }, Place::Closed) => wrong("S9", &Place::Closed),
+            (Event::Closed { .. }, place) => {
+                let (visitor, channel) = (conversation.visitor, conversation.channel.clone());
+                conversation.helpers.clear();
+                conversation.invited.clear();
+                if let Place::Active(active) = &place {
+                    let rest = self.policy.group(&conversation.group).map(|policy| policy.wrap_up);
+                    let until = at + rest.unwrap_or_default();
+                    self.agents.entry(active.owner).or_default().wraps.push(until);
+                }
+                self.open.remove(&(visitor, channel));
+                Ok(Place::Closed)
+            }
+            (Event::Reopened, Place::Closed) => {
+                let (visitor, channel) = (conversation.visitor, conversation.channel.clone());
+                self.opens(id, &visitor, &channel)?;
+                Ok(Place::Begun)
+            }
+            (event, Place::Waiting(stay)) => conversation.offered(event, stay, now, id),
+            (event, Place::Active(active)) => conversation.dealt(event, active, now, id),
+            (_, place) => wrong("S1", &place),
+        }
+    }
+}
+
+impl Stay {
+    pub(crate) fn pending_offer(&self) -> bool {
+        matches!(self.pending, Pending::Offer { .. } | Pending::Announcement { deadline: Some(_), .. })
+    }
+
+    /// Whether everybody may have it.
+    pub(crate) fn is_unrestricted(&self) -> bool {
+        self.tried.is_empty() && self.barred.is_none() && self.preferred.is_none() && self.direct.is_none()
+    }
+
+    /// Whether the conversation itself does not keep this agent out.
+    pub(crate) fn admits(&self, agent: AgentId) -> bool {
+        !self.tried.contains(&agent)
+            && self.barred != Some(agent)
+            && self.direct.is_none_or(|direct| direct == agent)
+    }
+
+    pub(crate) fn limit(&self, policy: &Policy) -> Option<u32> {
+        let group = policy.group(&self.group)?;
+        match group.strategy {
+            Strategy::Broadcast => Some(group.max_offers.unwrap_or(1)),
+            Strategy::Pull => None,
+            _ => group.max_offers,
+        }
+    }
+}
+
+impl Conv {
+    /// S1: who becomes the owner had the right to, in time, and nobody else owns it besides.
+    fn assigned(
+        &mut self,
+        agent: AgentId,
+        cause: AssignCause,
+        keep: bool,
+        place: Place,
+        heard: Timestamp,
+        id: ConversationId,
+    ) -> Result<Place, Blame> {
+        let right = match (&place, cause) {
+            (Place::Begun | Place::Closed, _) => false,
+            (Place::Waiting(stay), AssignCause::Accepted) => match &stay.pending {
+                Pending::Offer { agent: to, deadline } => *to == agent && heard < *deadline,
+                Pending::Announcement { agents, declined, .. } => {
+                    agents.contains(&agent) && !declined.contains(&agent)
+                }
+                Pending::Nothing => false,
+            },
+            (Place::Waiting(stay), AssignCause::Strategy) => stay.pending == Pending::Nothing,
+            (Place::Active(active), AssignCause::Handover) => {
+                active.handover.is_some_and(|(to, deadline)| to == agent && heard < deadline)
+            }
+            (Place::Waiting(_) | Place::Missed, AssignCause::Taken) => true,
+            (_, AssignCause::Assigned | AssignCause::Forced) => true,
+            _ => false,
+        };
+        if !right {
+            return Err(("S1", format!("{id}: {agent} got it ({cause:?}) in {place:?}")));
+        }
+        if let (Place::Active(before), true) = (&place, keep) {
+            self.helpers.insert(before.owner);
+        }
+        self.helpers.remove(&agent);
+        self.invited.remove(&agent);
+        let group = self.group.clone();
+        let forced = cause == AssignCause::Forced;
+        Ok(Place::Active(Active { owner: agent, group, forced, handover: None }))
+    }
+
+    /// What may happen in a queue.
+    fn offered(
+        &mut self,
+        event: &Event,
+        mut stay: Stay,
+        now: Timestamp,
+        id: ConversationId,
+    ) -> Result<Place, Blame> {
+        let right = match (event, &mut stay.pending) {
+            (Event::Offered { agent, deadline, .. }, pending @ Pending::Nothing) => {
+                *pending = Pending::Offer { agent: *agent, deadline: *deadline };
+                stay.offers += 1;
+                stay.admits(*agent)
+            }
+            (Event::Announced { agents, deadline }, pending @ Pending::Nothing) => {
+                let agents: BTreeSet<AgentId> = agents.iter().copied().collect();
+                *pending = Pending::Announcement { agents, declined: BTreeSet::new(), deadline: *deadline };
+                stay.offers += 1;
+                true
+            }
+            (Event::AnnouncedTo { agents: more }, Pending::Announcement { agents, .. }) => {
+                more.iter().all(|agent| agents.insert(*agent))
+            }
+            (Event::OfferEnded { agent, outcome }, pending) => {
+                let right = match pending {
+                    Pending::Offer { agent: to, deadline } => {
+                        let due = *outcome != OfferOutcome::TimedOut || *deadline <= now;
+                        let right = to == agent && due;
+                        *pending = Pending::Nothing;
+                        right
+                    }
+                    Pending::Announcement { agents, declined, .. } => {
+                        agents.contains(agent) && declined.insert(*agent)
+                    }
+                    Pending::Nothing => false,
+                };
+                match outcome {
+                    OfferOutcome::Rescinded(_) => stay.offers -= 1,
+                    _ => drop(stay.tried.insert(*agent)),
+                }
+                right
+            }
+            (Event::AnnouncementEnded { .. }, pending @ Pending::Announcement { .. }) => {
+                *pending = Pending::Nothing;
+                true
+            }
+            // A participant who stayed on after a transfer leaves.
+            (Event::Left { agent }, _) => self.helpers.remove(agent),
+            _ => false,
+        };
+        let place = Place::Waiting(stay);
+        if right { Ok(place) } else { Err(("S1", format!("{id}: {event:?} led to {place:?}"))) }
+    }
+
+    /// What may happen while somebody owns it.
+    fn dealt(
+        &mut self,
+        event: &Event,
+        mut active: Active,
+        now: Timestamp,
+        id: ConversationId,
+    ) -> Result<Place, Blame> {
+        let right = match event {
+            Event::Joined { agent, .. } => {
+                let asked = self.invited.remove(agent).is_some_and(|deadline| now < deadline);
+                self.helpers.insert(*agent) && (asked || active.owner == *agent)
+            }
+            Event::Left { agent } => self.helpers.remove(agent) || active.owner == *agent,
+            Event::HandoverStarted { to, deadline, .. } => {
+                active.handover.replace((*to, *deadline)).is_none() && active.owner != *to
+            }
+            Event::HandoverEnded { to, outcome } => {
+                let ended = active.handover.take();
+                let due = |deadline: Timestamp| *outcome != OfferOutcome::TimedOut || deadline <= now;
+                ended.is_some_and(|(was, deadline)| was == *to && due(deadline))
+            }
+            Event::Invited { agent, deadline, .. } => {
+                let takes_part = self.helpers.contains(agent) || active.owner == *agent;
+                self.invited.insert(*agent, *deadline).is_none() && !takes_part
+            }
+            Event::InvitationEnded { agent, .. } => self.invited.remove(agent).is_some(),
+            _ => false,
+        };
+        let place = Place::Active(active);
+        if right { Ok(place) } else { Err(("S1", format!("{id}: {event:?} led to {place:?}"))) }
+    }
+}
