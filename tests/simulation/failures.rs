@@ -121,14 +121,7 @@ impl Sim {
             Address::Group(id) => self.rebuild_group(id),
             Address::Agent(id) => self.rebuild_agent(*id),
             Address::Conversation(id) => {
-                let mailbox = self.mail.get(address).into_iter().flatten();
-                let opens =
-                    |tell: &Tell| matches!(tell, Tell::Conversation(_, conversation::Command::Open { .. }));
-                let again = mailbox.into_iter().any(opens);
-                if !self.rebuild_conversation(*id, presence) && !again {
-                    // It failed at its opening: nobody has it open.
-                    back.tells.into_iter().for_each(|tell| self.post(tell));
-                }
+                self.rebuild_conversation(*id, presence);
             }
         }
     }

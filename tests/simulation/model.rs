@@ -325,7 +325,6 @@ impl Model {
                     _ => {}
                 }
                 conversation.invited.clear();
-                conversation.group = group.clone();
                 if *cause != QueueCause::Overflow {
                     conversation.home = group.clone();
                 }
