@@ -9,7 +9,7 @@ use super::{
     sessions::Feed,
     shell::{Deliver, Scratch, Step, release, step},
     space::Space,
-    supervision::{Failures, Verdict},
+    supervision::{Failures, Verdict, guard},
 };
 use crate::{
     ids::{AgentId, ConversationId},
@@ -131,6 +131,9 @@ impl GroupActor {
 impl Handler<Deliver<Command>> for GroupActor {
     type Result = ();
     fn handle(&mut self, Deliver(command): Deliver<Command>, _: &mut Context<Self>) {
-        self.handle_command(command);
+        // The step has a guard of its own, which answers the poison command; this one is for recording and telling.
+        if guard(|| self.handle_command(command)).is_none() {
+            self.rebuild();
+        }
     }
 }

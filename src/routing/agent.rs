@@ -13,7 +13,7 @@ use super::{
     conversation::{self, Granted, Purpose},
     group::{self, Standing},
     keys::Keys,
-    words::{By, Presence, ReplyTo, Ticket},
+    words::{By, Presence, ReplyTo, RescindReason, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -372,7 +372,7 @@ impl Agent {
             (Presence::Away, _) => Some(WhyNot::Away),
             (Presence::Online, Liveness::Gone) => Some(WhyNot::NotLive),
             (Presence::Online, Liveness::Grace { .. }) => Some(WhyNot::Reconnecting),
-            (Presence::Online, Liveness::Live { .. }) => self.full(cx),
+            (Presence::Online, Liveness::Live { .. }) => self.unsettled().or_else(|| self.full(cx)),
         })
     }
 
@@ -387,7 +387,7 @@ impl Agent {
             Some(WhyNot::Removed)
         } else if !self.profile.live_chat {
             Some(WhyNot::NoPermission)
-        } else if self.quarantined || !self.awaiting.is_empty() {
+        } else if self.quarantined {
             Some(WhyNot::Quarantined)
         } else {
             None
@@ -397,6 +397,11 @@ impl Agent {
     /// Whether a conversation holds a slot; one that only rests after it does not count.
     fn holds_for(&self, conversation: ConversationId) -> bool {
         self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }))
+    }
+
+    /// Rebuilt, and not all conversations have said yet what they hold: grants nothing, but is not absent (design §3.2).
+    fn unsettled(&self) -> Option<WhyNot> {
+        (!self.awaiting.is_empty()).then_some(WhyNot::Reconnecting)
     }
 
     fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
@@ -547,6 +552,11 @@ impl Agent {
         if self.exists {
             self.record(cx, Event::Removed, out);
         }
+        // They finish what they own; what is only offered to them goes on.
+        for (conversation, _) in self.holds().filter(|(_, held)| *held == Held::Reserved) {
+            let why = RescindReason::Removed;
+            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id, why });
+        }
         for group in self.profile.groups.iter().chain([&GroupId::everyone()]) {
             out.tell_group(group, group::Command::MemberGone { agent: self.id });
         }
@@ -645,9 +655,14 @@ impl Agent {
             Purpose::Accept { .. } | Purpose::Take { .. } => self
                 .unfit()
                 .or((self.intent == Presence::Offline).then_some(WhyNot::Offline))
+                .or_else(|| self.unsettled())
                 .or_else(|| self.full(cx)),
-            Purpose::Assign { force: false, .. } => self.unfit().or_else(|| self.full(cx)),
-            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => self.unfit(),
+            Purpose::Assign { force: false, .. } => {
+                self.unfit().or_else(|| self.unsettled()).or_else(|| self.full(cx))
+            }
+            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => {
+                self.unfit().or_else(|| self.unsettled())
+            }
         };
         match why_not {
             Some(WhyNot::AtCap | WhyNot::WrapUp) if holds => {}
@@ -709,7 +724,13 @@ impl Agent {
         end: End,
         out: &mut Out<Event>,
     ) {
-        if end == End::Missed {
+        // At the end of a grace the offer's deadline may be acted on first: who never came back missed nothing.
+        let is_gone = match self.liveness {
+            Liveness::Gone => true,
+            Liveness::Grace { until } => until <= cx.now,
+            Liveness::Live { .. } => false,
+        };
+        if end == End::Missed && !is_gone {
             self.missed(cx, out);
         }
         let current = self.slots.get_mut(&conversation).filter(|slot| slot.epoch == epoch);
@@ -815,7 +836,8 @@ impl Agent {
     fn gone(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
         self.liveness = Liveness::Gone;
         for (conversation, _) in self.holds() {
-            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id });
+            let why = RescindReason::AgentGone;
+            out.tell_conversation(conversation, conversation::Command::AgentGone { agent: self.id, why });
         }
         self.tell_groups(cx, out);
     }

@@ -62,7 +62,7 @@ pub struct Waiting {
     pub tried: Vec<AgentId>,
     /// Who began the transfer that brought it here (ZD-14).
     pub barred: Option<AgentId>,
-    /// Whether it is announced already: more agents may hear of it, none may have it for themself.
+    /// Whether it was announced already: it stays listed, and who becomes eligible is added.
     pub announced: bool,
     /// Whether it arrives now, rather than coming back after an offer or a restart.
     pub entering: bool,
@@ -176,8 +176,26 @@ pub enum Command {
 #[derive(Debug, Clone)]
 struct Item {
     waiting: Waiting,
-    /// The agent it is proposed or offered to; in the line if there is none.
-    with: Option<AgentId>,
+    stands: Stands,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// In the line: nobody has seen it.
+    InLine,
+    /// Announced, and still listed.
+    Listed,
+    /// Proposed or offered to this agent.
+    With(AgentId),
+}
+
+impl Item {
+    fn with(&self) -> Option<AgentId> {
+        match self.stands {
+            Stands::With(agent) => Some(agent),
+            Stands::InLine | Stands::Listed => None,
+        }
+    }
 }
 
 /// A group's machine.
@@ -188,11 +206,14 @@ pub struct Group {
     quarantined: bool,
     // Views.
     roster: Roster,
-    queue: Queue,
+    line: Queue,
+    listed: Queue,
     items: BTreeMap<ConversationId, Item>,
     /// Matches nothing before everything that waits was told.
     held: bool,
     awaiting: BTreeSet<ConversationId>,
+    /// Where it overflows to: still known after a reload that removes it.
+    overflow: Option<GroupId>,
     awaiting_members: BTreeSet<AgentId>,
 }
 
@@ -205,10 +226,12 @@ impl Group {
             pointer: None,
             quarantined: false,
             roster: Roster::new(Strategy::RoundRobin),
-            queue: Queue::default(),
+            line: Queue::default(),
+            listed: Queue::default(),
             items: BTreeMap::new(),
             held: false,
             awaiting: BTreeSet::new(),
+            overflow: None,
             awaiting_members: BTreeSet::new(),
         }
     }
@@ -231,33 +254,32 @@ impl Group {
     /// How many wait, offered ones aside.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.queue.len()
+        self.line.len() + self.listed.len()
     }
 
     /// How many are with an agent who has not answered.
     #[must_use]
     pub fn offered(&self) -> usize {
-        self.items.len() - self.queue.len()
+        self.items.len() - self.waiting()
     }
 
     /// Since when the longest waiting one waits.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.queue.oldest()
+        self.line.oldest().into_iter().chain(self.listed.oldest()).min()
     }
 
     /// How many stand before a conversation; `None` if it does not wait here.
     #[must_use]
     pub fn ahead_of(&self, conversation: ConversationId) -> Option<usize> {
-        let item = self.items.get(&conversation)?;
-        Some(self.queue.ahead_of(&item.waiting.place()))
+        let place = self.items.get(&conversation)?.waiting.place();
+        Some(self.line.ahead_of(&place) + self.listed.ahead_of(&place))
     }
 
     /// The head of the line, at most so many.
     #[must_use]
     pub fn head(&self, most: usize) -> Vec<Place> {
-        let mut places = self.queue.places_where(|_| true);
-        places.sort_unstable();
+        let mut places = self.places_where(|_| true);
         places.truncate(most);
         places
     }
@@ -318,6 +340,9 @@ impl Machine for Group {
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         if let Some(policy) = cx.policy.group(&self.id) {
             self.roster.set_strategy(policy.strategy);
+            if self.overflow != policy.overflow {
+                self.overflow.clone_from(&policy.overflow);
+            }
         }
         match command {
             Command::Enqueue(waiting) => self.enqueue(cx, *waiting, out),
@@ -354,6 +379,9 @@ impl Machine for Group {
                 self.held = false;
                 self.match_all(cx, out);
             }
+            Command::PolicyChanged if cx.policy.group(&self.id).is_none() => {
+                self.turn_out(&Unserved::Removed { overflow: self.overflow.clone() }, out);
+            }
             Command::PolicyChanged => self.match_all(cx, out),
             Command::Quarantine(locked) => self.quarantine(cx, locked, out),
         }
@@ -381,9 +409,13 @@ impl Group {
         let change = self.forget(conversation);
         let stay = waiting.stay;
         let verdict = self.turn_away(cx, &waiting);
-        let admits = waiting.admits();
-        self.queue.insert(waiting.place(), admits);
-        self.items.insert(conversation, Item { waiting, with: None });
+        let (place, admits) = (waiting.place(), waiting.admits());
+        let (index, stands) = match waiting.announced {
+            true => (&mut self.listed, Stands::Listed),
+            false => (&mut self.line, Stands::InLine),
+        };
+        index.insert(place, admits);
+        self.items.insert(conversation, Item { waiting, stands });
         match verdict {
             Some(why) => out.tell_conversation(conversation, conversation::Command::Unserved { stay, why }),
             None => self.place(cx, conversation, out),
@@ -398,10 +430,9 @@ impl Group {
             return Some(Unserved::Because(FallbackReason::GroupUnavailable));
         }
         let Some(policy) = cx.policy.group(&self.id) else {
-            return Some(Unserved::Because(FallbackReason::GroupRemoved));
+            return Some(Unserved::Removed { overflow: self.overflow.clone() });
         };
-        let full = policy.queue_max.is_some_and(|max| self.queue.len() >= max as usize);
-        if waiting.entering && full {
+        if waiting.entering && self.is_full(policy) {
             return Some(Unserved::Because(FallbackReason::QueueFull));
         }
         if waiting.is_spent() {
@@ -425,8 +456,14 @@ impl Group {
         if self.is_still() {
             return;
         }
-        let Some(item) = self.items.get(&conversation).filter(|item| item.with.is_none()) else { return };
-        let Some(policy) = cx.policy.group(&self.id) else { return };
+        let (Some(policy), Some(item)) = (cx.policy.group(&self.id), self.items.get(&conversation)) else {
+            return;
+        };
+        match item.stands {
+            Stands::InLine => {}
+            Stands::Listed => return self.announce(conversation, out),
+            Stands::With(_) => return,
+        }
         let wish = item
             .waiting
             .direct
@@ -434,14 +471,10 @@ impl Group {
             .or(item.waiting.preferred.map(|agent| (agent, Because::Preferred)));
         let wish = wish
             .filter(|(agent, _)| item.waiting.admits().allows(*agent) && self.roster.is_available(*agent));
-        let announced = item.waiting.announced;
         match (wish, policy.strategy) {
-            (Some((agent, because)), _) if !announced => {
-                self.propose(policy, conversation, agent, because, out);
-            }
-            (_, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
-            _ if announced => self.announce(conversation, out),
-            (_, _) => {
+            (Some((agent, because)), _) => self.propose(policy, conversation, agent, because, out),
+            (None, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
+            (None, _) => {
                 let admits = item.waiting.admits();
                 let pointer = self.pointer.as_ref();
                 let chosen = self.roster.candidates(pointer).find(|agent| admits.allows(*agent));
@@ -460,11 +493,34 @@ impl Group {
     }
 
     fn announce_to(&mut self, conversation: ConversationId, agents: Vec<AgentId>, out: &mut Out<Event>) {
-        let Some(item) = self.items.get_mut(&conversation).filter(|_| !agents.is_empty()) else { return };
-        // From here on a proposal would name an epoch that is over.
-        item.waiting.announced = true;
+        let Some(item) = self.items.get(&conversation).filter(|_| !agents.is_empty()) else { return };
         let stay = item.waiting.stay;
+        self.stand(conversation, Stands::Listed);
         out.tell_conversation(conversation, conversation::Command::Announce { stay, agents });
+    }
+
+    /// The places in the line and of what is listed, in their order.
+    fn places_where(&self, wanted: impl Fn(&Admits) -> bool) -> Vec<Place> {
+        let mut places = self.line.places_where(&wanted);
+        places.extend(self.listed.places_where(&wanted));
+        places.sort_unstable();
+        places
+    }
+
+    /// Moves an item between the line, what is listed, and an agent.
+    fn stand(&mut self, conversation: ConversationId, stands: Stands) {
+        let Some(item) = self.items.get_mut(&conversation) else { return };
+        let (place, admits) = (item.waiting.place(), item.waiting.admits());
+        match std::mem::replace(&mut item.stands, stands) {
+            Stands::InLine => _ = self.line.remove(&place, &admits),
+            Stands::Listed => _ = self.listed.remove(&place, &admits),
+            Stands::With(_) => {}
+        }
+        match stands {
+            Stands::InLine => self.line.insert(place, admits),
+            Stands::Listed => self.listed.insert(place, admits),
+            Stands::With(_) => {}
+        }
     }
 
     fn propose(
@@ -476,10 +532,8 @@ impl Group {
         out: &mut Out<Event>,
     ) {
         let decision = self.decide(policy, conversation, agent, because);
-        let Some(item) = self.items.get_mut(&conversation) else { return };
-        self.queue.remove(&item.waiting.place(), &item.waiting.admits());
-        item.with = Some(agent);
-        let epoch = item.waiting.epoch;
+        let Some(epoch) = self.items.get(&conversation).map(|item| item.waiting.epoch) else { return };
+        self.stand(conversation, Stands::With(agent));
         self.roster.propose(agent, conversation);
         let turns = matches!(policy.strategy, Strategy::RoundRobin | Strategy::Assign);
         if turns
@@ -505,13 +559,20 @@ impl Group {
         let allowed = |agent: &AgentId| waiting.is_none_or(|waiting| barrier(waiting, *agent).is_none());
         let others = self.roster.candidates(self.pointer.as_ref()).filter(|agent| *agent != chosen);
         let next = others.filter(allowed).take(Decision::NEXT_MAX).collect();
-        let mut named = Vec::new();
+        let mut named: Vec<(AgentId, WhyNot)> = Vec::new();
+        let mut rest: BTreeMap<WhyNot, u32> = self.roster.out().collect();
         if let Some(waiting) = waiting {
             let names =
                 waiting.direct.iter().chain(&waiting.preferred).chain(&waiting.tried).chain(&waiting.barred);
             for agent in names.filter(|agent| **agent != chosen) {
-                if let Some(why_not) = barrier(waiting, *agent).or(self.roster.why_not(*agent)) {
-                    named.push((*agent, why_not));
+                let out = self.roster.why_not(*agent);
+                let Some(why_not) = barrier(waiting, *agent).or(out) else { continue };
+                if named.iter().any(|(known, _)| known == agent) {
+                    continue;
+                }
+                named.push((*agent, why_not));
+                if let Some(count) = out.and_then(|out| rest.get_mut(&out)) {
+                    *count -= 1;
                 }
             }
         }
@@ -521,7 +582,7 @@ impl Group {
             because,
             next,
             named,
-            rest: self.roster.out().collect(),
+            rest: rest.into_iter().filter(|(_, count)| *count > 0).collect(),
         }
     }
 
@@ -552,9 +613,8 @@ impl Group {
 
     /// An agent who becomes available hears of what was announced before.
     fn show_line(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let mut places = self.queue.places_where(|admits| admits.allows(agent));
-        places.sort_unstable();
-        for place in places.into_iter().take(ANNOUNCE_MAX) {
+        let places = self.places_where(|admits| admits.allows(agent)).into_iter();
+        for place in places.take(ANNOUNCE_MAX) {
             self.place_with(cx, place.conversation, agent, out);
         }
     }
@@ -562,11 +622,7 @@ impl Group {
     /// A freed slot serves the longest waiting at once.
     fn serve(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
         while self.roster.is_available(agent) {
-            let Some(place) = self.queue.first_for(agent) else { break };
-            if self.items.get(&place.conversation).is_some_and(|item| item.waiting.announced) {
-                // Announced under another strategy: it stays in line, so the line is walked instead.
-                return self.show_line(cx, agent, out);
-            }
+            let Some(place) = self.line.first_for(agent) else { break };
             self.place_with(cx, place.conversation, agent, out);
         }
     }
@@ -590,7 +646,7 @@ impl Group {
             Because::Strategy
         };
         let announces = matches!(policy.strategy, Strategy::Broadcast | Strategy::Pull);
-        if item.waiting.announced || (announces && because == Because::Strategy) {
+        if item.stands == Stands::Listed || (announces && because == Because::Strategy) {
             self.announce_to(conversation, vec![agent], out);
         } else if self.roster.is_available(agent) {
             self.propose(policy, conversation, agent, because, out);
@@ -599,11 +655,11 @@ impl Group {
 
     /// Tells those that were tried, or wait for one agent only, when nobody is left for them.
     fn let_go(&self, out: &mut Out<Event>) {
-        let stranded = self.queue.places_where(|admits| {
+        let is_stranded = |admits: &Admits| {
             let restricted = !matches!(admits, Admits::Except(agents) if agents.is_empty());
             restricted && !self.roster.anybody_present(admits)
-        });
-        for place in stranded {
+        };
+        for place in self.places_where(is_stranded) {
             if let Some(item) = self.items.get(&place.conversation) {
                 let stay = item.waiting.stay;
                 let why = Unserved::Exhausted;
@@ -631,16 +687,15 @@ impl Group {
     /// Puts what was proposed to an agent back in its place.
     fn back_in_line(&mut self, conversation: ConversationId, agent: AgentId, shun: Option<AgentId>) {
         if let Some(item) = self.items.get_mut(&conversation)
-            && item.with == Some(agent)
+            && item.stands == Stands::With(agent)
         {
-            item.with = None;
             item.waiting.tried.extend(shun);
-            self.queue.insert(item.waiting.place(), item.waiting.admits());
+            self.stand(conversation, Stands::InLine);
         }
     }
 
     fn forgotten(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let with_them = self.items.iter().filter(|(_, item)| item.with == Some(agent));
+        let with_them = self.items.iter().filter(|(_, item)| item.stands == Stands::With(agent));
         let with_them: Vec<ConversationId> = with_them.map(|(id, _)| *id).collect();
         for conversation in with_them {
             self.roster.answered(agent, conversation);
@@ -663,7 +718,6 @@ impl Group {
         let Some(policy) = cx.policy.group(&self.id) else { return Err(Refusal::NotFound.to(&ticket)) };
         let alone = ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
         let empty = self.roster.present() == 0;
-        let full = policy.queue_max.is_some_and(|max| self.queue.len() >= max as usize);
         if self.quarantined {
             Err(Refusal::GroupUnavailable.to(&ticket))
         } else if !policy.enabled {
@@ -672,7 +726,7 @@ impl Group {
             Err(Refusal::OnlyAgentOnline.to(&ticket))
         } else if empty && policy.when_empty == WhenEmpty::Reject {
             Err(Refusal::NobodyOnline.to(&ticket))
-        } else if full {
+        } else if self.is_full(policy) {
             Err(Refusal::QueueFull.to(&ticket))
         } else {
             let group = self.id.clone();
@@ -694,7 +748,7 @@ impl Group {
         let admits = waiting.as_ref().map_or_else(|| Admits::except(tried), Waiting::admits);
         let spent = waiting.is_some_and(|waiting| waiting.is_spent());
         // The slot of the offer that just ended is as good as free: the agent has been told, but not yet the group.
-        let freeing = item.and_then(|item| item.with);
+        let freeing = item.and_then(Item::with);
         let why = if self.roster.present() == 0 {
             Unserved::Because(FallbackReason::NobodyOnline)
         } else if spent || !self.roster.anybody_present(&admits) {
@@ -712,9 +766,13 @@ impl Group {
         if !locked {
             return self.match_all(cx, out);
         }
-        for (conversation, item) in self.items.iter().filter(|(_, item)| item.with.is_none()) {
-            let stay = item.waiting.stay;
-            let why = Unserved::Because(FallbackReason::GroupUnavailable);
+        self.turn_out(&Unserved::Because(FallbackReason::GroupUnavailable), out);
+    }
+
+    /// Nothing in the line can be served here any more. What is offered goes on until its answer.
+    fn turn_out(&self, why: &Unserved, out: &mut Out<Event>) {
+        for (conversation, item) in self.items.iter().filter(|(_, item)| item.with().is_none()) {
+            let (stay, why) = (item.waiting.stay, why.clone());
             out.tell_conversation(*conversation, conversation::Command::Unserved { stay, why });
         }
     }
@@ -724,15 +782,17 @@ impl Group {
         if self.is_still() {
             return;
         }
-        let mut places = self.queue.places_where(|_| true);
-        places.sort_unstable();
-        for place in places {
+        for place in self.places_where(|_| true) {
             if self.roster.available() == 0 {
                 break;
             }
             self.place(cx, place.conversation, out);
         }
         self.let_go(out);
+    }
+
+    fn is_full(&self, policy: &GroupPolicy) -> bool {
+        policy.queue_max.is_some_and(|max| self.waiting() >= max as usize)
     }
 
     fn is_still(&self) -> bool {
@@ -767,10 +827,12 @@ impl Group {
     /// Takes a conversation out; what it means for the agent it was with, if it was with one.
     fn forget(&mut self, conversation: ConversationId) -> Option<(AgentId, Change)> {
         let item = self.items.remove(&conversation)?;
-        let Some(agent) = item.with else {
-            self.queue.remove(&item.waiting.place(), &item.waiting.admits());
-            return None;
-        };
-        Some((agent, self.roster.answered(agent, conversation)))
+        let (place, admits) = (item.waiting.place(), item.waiting.admits());
+        match item.stands {
+            Stands::InLine => _ = self.line.remove(&place, &admits),
+            Stands::Listed => _ = self.listed.remove(&place, &admits),
+            Stands::With(agent) => return Some((agent, self.roster.answered(agent, conversation))),
+        }
+        None
     }
 }

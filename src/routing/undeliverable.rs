@@ -8,7 +8,7 @@ use super::{
     agent::{self, End},
     conversation::{self, Unserved},
     group::{self, Standing},
-    words::{FallbackReason, Ticket},
+    words::Ticket,
     workspace,
 };
 use crate::{
@@ -66,7 +66,7 @@ fn to_workspace(command: workspace::Command) -> Undelivered {
 
 /// The group is not in the configuration any more: what would wait there can't.
 fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
-    let removed = Unserved::Because(FallbackReason::GroupRemoved);
+    let removed = Unserved::Removed { overflow: None };
     let unserved = |conversation, stay| {
         let command = conversation::Command::Unserved { stay, why: removed };
         Undelivered::tell([Tell::Conversation(conversation, command)])

@@ -1,6 +1,6 @@
 //! The bytes of a log of this format, as they were once and for all.
 
-use std::{fs, path::PathBuf, sync::Arc};
+use std::{env, fs, path::PathBuf, sync::Arc};
 
 use super::{Files, Written, append, disk_of, files, open, small};
 use crate::journal::SimDisk;
@@ -12,7 +12,7 @@ fn directory() -> PathBuf {
 fn records() -> Vec<Written> {
     let record = |number: u16| {
         let length = usize::from(number * 29 % 200);
-        let version = u8::from(number % 3 == 0) + 1;
+        let version = u8::from(number.is_multiple_of(3)) + 1;
         Written { kind: number, version, payload: vec![number as u8; length] }
     };
     (0..60).map(record).collect()
@@ -50,11 +50,12 @@ fn the_golden_log_is_read_as_it_was_written() {
 
 #[test]
 fn a_log_is_written_as_the_golden_one_was() {
+    if env::var_os("MAITRED_REGENERATE").is_some() {
+        make_the_golden_log();
+    }
     assert!(write() == read(), "the format has changed: give it another number and keep reading this one");
 }
 
-#[test]
-#[ignore = "makes the golden log; only for a new format"]
 fn make_the_golden_log() {
     fs::create_dir_all(directory()).expect("a directory");
     for (name, contents) in write() {

@@ -210,3 +210,24 @@ fn an_unfinished_tail_is_cut_for_good() {
     }
     assert!(cut > 50, "a tail was cut only {cut} times");
 }
+
+/// The narrowest place: nothing of the batch fits, so that the seal follows a mark that no sync has covered yet.
+#[test]
+fn torn_marks_at_the_end_of_a_segment_fool_nobody() {
+    for seed in 0..2000 {
+        let disk = SimDisk::new();
+        let (mut log, ..) = open(&disk, &small()).expect("a new log");
+        for _ in 0..3 {
+            log.append(1, 1, &[1; 1024]);
+            log.sync().expect("a sync");
+        }
+        log.append(1, 1, &[1; 1024]);
+        assert_eq!(files(&disk).len(), 2, "the next one is to begin another segment");
+        // After the new segment was begun: around the seal.
+        disk.fail_power(8 + seed % 4);
+        let acked = log.sync().unwrap_or(Position(3));
+        disk.crash(seed);
+        let (_, recovery, _) = open(&disk, &small()).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        assert!(recovery.last >= acked, "seed {seed}: {acked} was lost");
+    }
+}

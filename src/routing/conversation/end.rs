@@ -3,12 +3,15 @@
 use smol_str::SmolStr;
 
 use super::{CHAIN_MAX, Conversation, Event, Phase, State, Unserved, open::Entry};
-use crate::routing::{
-    Context, Out, Refusal, Refused,
-    agent::{self, End, Held},
-    policy::WhenEmpty,
-    words::{By, CloseReason, FallbackReason, OfferOutcome, QueueCause, RescindReason, Ticket},
-    workspace,
+use crate::{
+    ids::GroupId,
+    routing::{
+        Context, Out, Refusal, Refused,
+        agent::{self, End, Held},
+        policy::WhenEmpty,
+        words::{By, CloseReason, FallbackReason, OfferOutcome, QueueCause, RescindReason, Ticket},
+        workspace,
+    },
 };
 
 impl Conversation {
@@ -21,6 +24,9 @@ impl Conversation {
             Unserved::Empty => (FallbackReason::NobodyOnline, !rejects),
             Unserved::Exhausted if tried => (FallbackReason::OffersExhausted, true),
             Unserved::Exhausted => (FallbackReason::NobodyOnline, true),
+            Unserved::Removed { overflow } => {
+                return self.go_to(cx, overflow, FallbackReason::GroupRemoved, out);
+            }
             Unserved::Because(reason) => (reason, true),
         };
         self.nobody(cx, reason, may_overflow, out);
@@ -35,12 +41,24 @@ impl Conversation {
         out: &mut Out<Event>,
     ) {
         let State::Waiting(stay) = &self.state else { return };
-        let direct = self.direct(stay).is_some();
         let policy = cx.policy.group(&stay.group);
-        let next = policy.and_then(|policy| policy.overflow.clone()).filter(|next| {
+        let next = policy.and_then(|policy| policy.overflow.clone()).filter(|_| may_overflow);
+        self.go_to(cx, next, reason, out);
+    }
+
+    fn go_to(
+        &mut self,
+        cx: &Context<'_>,
+        next: Option<GroupId>,
+        reason: FallbackReason,
+        out: &mut Out<Event>,
+    ) {
+        let State::Waiting(stay) = &self.state else { return };
+        let next = next.filter(|next| {
             let open = cx.policy.group(next).is_some_and(|policy| policy.enabled);
-            may_overflow && open && !direct && stay.chain + 1 < CHAIN_MAX
+            open && self.direct(stay).is_none() && stay.chain + 1 < CHAIN_MAX
         });
+        let policy = cx.policy.group(&stay.group);
         let chain = stay.chain + 1;
         let preferred = stay.preferred;
         self.leave_queue(out);
@@ -68,7 +86,7 @@ impl Conversation {
     }
 
     pub(super) fn visitor_present(&mut self, cx: &Context<'_>, present: bool) {
-        self.absent_since = (!present).then_some(cx.now);
+        self.absent_since = (!present).then(|| self.absent_since.unwrap_or(cx.now));
     }
 
     /// The visitor has been gone for the whole grace while waiting.

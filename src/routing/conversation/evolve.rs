@@ -92,8 +92,8 @@ impl Conversation {
             Event::Assigned { agent, name, keep, .. } => self.assigned(at, *agent, name, *keep),
             Event::Joined { agent, name } => {
                 self.invitations.retain(|invitation| invitation.party.agent != *agent);
-                // An owner who transfers it to a group and stays joins before the stay begins.
-                if self.participants.iter().all(|party| party.agent != *agent) {
+                // An owner who stays on joins before the queue takes the conversation from them.
+                if !self.is_participant(*agent) {
                     self.participants.push(Party { agent: *agent, name: name.clone() });
                 }
             }

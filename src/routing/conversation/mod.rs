@@ -464,8 +464,11 @@ impl Conversation {
     /// Whether an agent owns it or takes part.
     #[must_use]
     pub fn has_part(&self, agent: AgentId) -> bool {
-        self.owner().is_some_and(|owner| owner.agent == agent)
-            || self.participants.iter().any(|party| party.agent == agent)
+        self.owner().is_some_and(|owner| owner.agent == agent) || self.is_participant(agent)
+    }
+
+    fn is_participant(&self, agent: AgentId) -> bool {
+        self.participants.iter().any(|party| party.agent == agent)
     }
 
     /// Whether the caller may read it: staff by part or scope, visitors their own (roles table).
@@ -484,14 +487,14 @@ impl Conversation {
         self.group().is_some_and(|group| ticket.covers(group))
     }
 
-    /// What its group needs to know to place it; `None` unless it waits and is with nobody alone.
+    /// What its group needs to know to place it; `None` unless it waits in the line, announced or not.
     #[must_use]
     pub fn waiting(&self, entering: bool) -> Option<(GroupId, Waiting)> {
         let State::Waiting(stay) = &self.state else { return None };
         let announced = match stay.pending {
-            Pending::Offer { .. } => return None,
-            Pending::Announcement { .. } => true,
             Pending::Nothing => false,
+            Pending::Announcement { .. } => true,
+            Pending::Offer { .. } => return None,
         };
         let waiting = Waiting {
             conversation: self.id,
@@ -612,7 +615,7 @@ impl Machine for Conversation {
             Command::ReopenGranted { ticket } => self.reopen(cx, &ticket, out),
             Command::AskHeld { agent } => self.say_what_is_held(agent, out),
             Command::AskWaiting { group } => self.say_whether_it_waits(&group, out),
-            Command::AgentGone { agent } => self.agent_gone(cx, agent, out),
+            Command::AgentGone { agent, why } => self.agent_gone(cx, agent, why, out),
             Command::OwnerAbsent { agent, epoch } => self.owner_absent(cx, agent, epoch, out),
             Command::VisitorPresent(present) => self.visitor_present(cx, present),
             Command::Tick => self.tick(cx, out),

@@ -303,9 +303,15 @@ impl Conversation {
         self.not_served(cx, why, tried, out);
     }
 
-    /// The agent's last session is gone for good: what is pending for them goes on, without a miss.
-    pub(super) fn agent_gone(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let gone = OfferOutcome::Rescinded(RescindReason::AgentGone);
+    /// The agent is gone for good: what is pending for them goes on, without a miss.
+    pub(super) fn agent_gone(
+        &mut self,
+        cx: &Context<'_>,
+        agent: AgentId,
+        why: RescindReason,
+        out: &mut Out<Event>,
+    ) {
+        let gone = OfferOutcome::Rescinded(why);
         match &self.state {
             State::Waiting(stay) => {
                 if matches!(stay.pending, Pending::Offer { agent: to, .. } if to == agent) {

@@ -7,7 +7,7 @@ use crate::{
         Context, Decision, Out, Refusal, Refused,
         agent::{self, End, Held},
         group,
-        words::{AssignCause, Body, By, OfferOutcome, QueueCause, Ticket},
+        words::{AssignCause, Body, By, OfferOutcome, QueueCause, RescindReason, Ticket},
     },
 };
 
@@ -213,6 +213,10 @@ impl Conversation {
         {
             self.record(cx, Event::Left { agent: owner }, out);
         }
+        // A participant who transfers and leaves goes too.
+        if let Some(agent) = ticket.by.agent().filter(|agent| leave && self.is_participant(*agent)) {
+            self.record(cx, Event::Left { agent }, out);
+        }
         self.stay_on(owner.filter(|owner| !leave && ticket.by.agent() == Some(*owner)), cx, out);
         self.enter(cx, Entry { barred, since, ..Entry::new(group, cause) }, out);
         self.done(ticket, out);
@@ -237,6 +241,11 @@ impl Conversation {
         self.begin(ticket, out);
         let deadline = cx.now + self.accept_timeout(cx);
         let agent = to.agent;
+        // They are asked one thing at a time: to own it instead of to help.
+        if self.invitations.iter().any(|invitation| invitation.party.agent == agent) {
+            let outcome = OfferOutcome::Rescinded(RescindReason::Moved);
+            self.record(cx, Event::InvitationEnded { agent, outcome }, out);
+        }
         let Some(from) = self.owner().map(|owner| owner.agent) else { return };
         let started = Event::HandoverStarted { from, to: agent, name: to.name, deadline, leave };
         self.record(cx, started, out);
@@ -361,9 +370,16 @@ impl Conversation {
     ) -> Result<(), Refused> {
         let part = ticket.by.agent().filter(|agent| self.has_part(*agent));
         let Some(agent) = part else { return Err(Refusal::NotFound.to(ticket)) };
-        self.begin(ticket, out);
         let owns = self.owner().is_some_and(|owner| owner.agent == agent);
-        let hands_over = matches!(&self.state, State::Active(active) if active.handover.is_some());
+        let handover = match &self.state {
+            State::Active(active) => active.handover.as_ref(),
+            State::New | State::Waiting(_) | State::Missed { .. } | State::Closed { .. } => None,
+        };
+        let hands_over = handover.is_some();
+        if owns && handover.is_some_and(|handover| handover.orphaned) {
+            return Err(Refusal::WrongState("you have left: the handover decides who goes on").to(ticket));
+        }
+        self.begin(ticket, out);
         self.record(cx, Event::Left { agent }, out);
         if owns && !hands_over {
             self.give_back(cx, QueueCause::Returned, out);

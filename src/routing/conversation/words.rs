@@ -10,7 +10,7 @@ use crate::{
         Decision,
         words::{
             AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Priority, QueueCause,
-            Ticket, Variable,
+            RescindReason, Ticket, Variable,
         },
     },
 };
@@ -273,12 +273,17 @@ pub struct Record {
 }
 
 /// Why a group could not serve a stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unserved {
     /// No member was online when it came in.
     Empty,
     /// Nobody is left untried.
     Exhausted,
+    /// A reload removed the group.
+    Removed {
+        /// Where it overflowed to.
+        overflow: Option<GroupId>,
+    },
     /// For this reason.
     Because(FallbackReason),
 }
@@ -472,10 +477,12 @@ pub enum Command {
         /// The group.
         group: GroupId,
     },
-    /// An agent's last session is gone for longer than the grace.
+    /// An agent's last session is gone for longer than the grace, or they were removed.
     AgentGone {
         /// The agent.
         agent: AgentId,
+        /// Which of the two.
+        why: RescindReason,
     },
     /// The owner is not there to keep it after a failed handover.
     OwnerAbsent {

@@ -41,6 +41,12 @@ pub(super) const MICRO: Duration = Duration::from_micros(1);
 
 pub(super) type Answer = Result<Reply, Refusal>;
 
+/// For steps of a story whose answer is not its point.
+#[track_caller]
+pub(super) fn done(answer: Answer) {
+    answer.expect("it was refused");
+}
+
 /// A conversation and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Visit {
@@ -238,12 +244,31 @@ impl Floor {
         assert_eq!(answer, Ok(Reply::Done), "{name} could not say what they intend");
     }
 
+    pub(super) fn intends_with_key(
+        &mut self,
+        name: &str,
+        presence: Presence,
+        counter: u64,
+        digest: u32,
+    ) -> Answer {
+        let key = Key { client: ClientId::from_bytes([4; 16]), counter, digest };
+        let ticket = self.ticket(By::Agent(agent(name)), Some(key));
+        let command = agent::Command::SetPresence { presence, ticket: ticket.clone() };
+        self.tells_and_waits(Tell::Agent(agent(name), command), &ticket)
+    }
+
     pub(super) fn goes_offline(&mut self, name: &str) {
         self.intends(name, Presence::Offline);
     }
 
     pub(super) fn connects(&mut self, name: &str) {
         self.tells(Tell::Agent(agent(name), agent::Command::SessionOpened));
+    }
+
+    pub(super) fn all_connect<const N: usize>(&mut self, names: [&str; N]) {
+        for name in names {
+            self.connects(name);
+        }
     }
 
     pub(super) fn disconnects(&mut self, name: &str) {
@@ -331,15 +356,30 @@ impl Floor {
         counter: u64,
         digest: u32,
     ) -> Answer {
+        let request = self.posts_with_key(by, visit, ask, counter, digest);
+        self.settle();
+        self.answer_to(request)
+    }
+
+    pub(super) fn posts_with_key(
+        &mut self,
+        by: By,
+        visit: Visit,
+        ask: Ask,
+        counter: u64,
+        digest: u32,
+    ) -> Request {
         let key = Key { client: ClientId::from_bytes([4; 16]), counter, digest };
-        let ticket = self.ticket(by, Some(key));
-        let command = conversation::Command::Ask { ask, ticket: ticket.clone() };
-        self.tells_and_waits(Tell::Conversation(visit.id, command), &ticket)
+        self.posts_ticket(visit, ask, by, Some(key))
     }
 
     /// Asks without waiting: what is posted next arrives before this one is done.
     pub(super) fn posts(&mut self, by: By, visit: Visit, ask: Ask) -> Request {
-        let ticket = self.ticket(by, None);
+        self.posts_ticket(visit, ask, by, None)
+    }
+
+    fn posts_ticket(&mut self, visit: Visit, ask: Ask, by: By, key: Option<Key>) -> Request {
+        let ticket = self.ticket(by, key);
         let request = Request(ticket.reply_to.expect("a way back").request);
         self.road.push_back(Tell::Conversation(visit.id, conversation::Command::Ask { ask, ticket }));
         request
@@ -424,6 +464,12 @@ impl Floor {
         let ticks: Vec<Tell> = conversations.chain(agents).collect();
         self.road.extend(ticks);
         self.settle();
+    }
+
+    /// The same, with other rules at the start.
+    pub(super) fn crash_into(&mut self, edit: impl FnOnce(&mut Policy)) {
+        edit(&mut self.policy);
+        self.crash(secs(1));
     }
 
     /// The daemon dies, and is started again after a while: everything is rebuilt from what was recorded.

@@ -6,7 +6,19 @@
 
 mod floor;
 
+mod announcements;
+mod decisions;
+mod endings;
 mod fallback;
+mod keys;
+mod models;
+mod notices;
 mod offers;
 mod opening;
+mod presence;
+mod queueing;
+mod reload;
+mod restart;
+mod slots;
 mod strategies;
+mod transfers;

@@ -1,0 +1,5 @@
+//! maitred as a black box: a real daemon per test, driven over real QUIC. Time is a manual clock that the tests move by hand; nothing sleeps.
+
+mod floor;
+mod life;
+mod offers;
