@@ -429,10 +429,11 @@ impl Agent {
 
     // === Recovery: see `recovery.rs` ===
 
-    /// After a start: who meant to be online may be back any moment (design §3.7).
+    /// After a start: who meant to be online may be back any moment (design §3.7), and who has conversations too: whether their
+    /// groups want these back is asked when the grace is over. Told by recovery, after the slots.
     pub fn expect_back(&mut self, until: Timestamp) {
-        self.liveness =
-            if self.intent == Presence::Online { Liveness::Grace { until } } else { Liveness::Gone };
+        let expected = self.intent == Presence::Online || !self.slots.is_empty();
+        self.liveness = if expected { Liveness::Grace { until } } else { Liveness::Gone };
     }
 
     /// A conversation holds a slot; told by recovery, before anything runs.
