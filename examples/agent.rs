@@ -42,7 +42,7 @@ async fn serve(options: &Options) -> Result<Ended, Box<dyn Error>> {
             Told::Notice(Notice::OfferMade(offer)) => {
                 let conversation = offer.conversation;
                 match client.accept(conversation, Speaker::Me, offer.offer).await {
-                    Ok(_) => drop(client.subscribe(Feed::Conversation { conversation, after: 0 }).await?),
+                    Ok(_) => _ = client.subscribe(Feed::Conversation { conversation, after: 0 }).await?,
                     Err(refused) => println!("{conversation}: {refused}"),
                 }
             }

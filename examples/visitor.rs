@@ -48,7 +48,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 None => return Err(client.ended().map_or("the end".into(), Into::into)),
             },
             line = lines.next_line() => match line? {
-                Some(line) => drop(client.say(conversation, Speaker::Me, &line).await?),
+                Some(line) => _ = client.say(conversation, Speaker::Me, &line).await?,
                 None => break,
             },
         }

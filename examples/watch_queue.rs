@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match told {
             Told::Notice(Notice::GroupChanged(changed)) => println!("{:?}", changed.row),
             // The rows in between are lost, and the newest is all that matters here.
-            Told::Missed(_) => drop(client.subscribe(feed.clone()).await?),
+            Told::Missed(_) => _ = client.subscribe(feed.clone()).await?,
             Told::Notice(_) => {}
         }
     }

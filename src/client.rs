@@ -28,27 +28,22 @@
 //! ```
 
 mod dial;
+mod errors;
 mod notices;
+mod options;
 mod verbs;
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
     future::Future,
-    io,
     marker::PhantomData,
-    path::{Path, PathBuf},
+    path::Path,
     pin::Pin,
-    str::FromStr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::UnixStream,
@@ -56,258 +51,26 @@ use tokio::{
     task::yield_now,
     time::timeout,
 };
-use uuid::Uuid;
 
 pub use dial::Dialer;
 #[cfg(test)]
-pub(crate) use dial::{Dialled, client_config};
+pub(crate) use dial::{Dialled, client_config, transport_config};
+pub use errors::{ConnectError, Ended, RequestError};
 pub use notices::{Notices, Told};
+pub use options::{Ca, Common, Identity, Options};
 pub use verbs::Answer;
 
 use crate::{
-    ids::{ClientId, WorkspaceId},
+    ids::WorkspaceId,
     protocol::{
-        DecodeError, EncodeError, Encoding, FrameDecoder, NO_REQUEST, NOTICE_BITS, Notice, REPLY_BIT,
-        RefusalCode, Reply, Request, Text,
-        bounded::OverLimit,
-        notice::GoAway,
-        reply::{Refused, Welcome},
-        request::Hello,
+        DecodeError, Encoding, FrameDecoder, NO_REQUEST, NOTICE_BITS, Notice, REPLY_BIT, Reply, Request,
+        Text, notice::GoAway, reply::Welcome, request::Hello,
     },
-    transport::{
-        read_into,
-        tls::{Fingerprint, Trouble},
-    },
+    transport::read_into,
 };
 
 /// How long a connection is given to end in order.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// How to connect over QUIC.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The daemon's UDP address, `host:port`.
-    pub address: String,
-    /// The name that its certificate must bear; the host of `address` unless given.
-    pub server_name: Option<String>,
-    /// Which certificate to trust.
-    pub ca: Ca,
-    /// How messages are written.
-    pub encoding: Encoding,
-    /// The token, as it was shown when it was minted.
-    pub token: String,
-    /// What is the same for both carriers.
-    pub common: Common,
-}
-
-/// What does not depend on the carrier.
-#[derive(Clone, Debug)]
-pub struct Common {
-    /// Who this program is, over its reconnects: use the same one again.
-    pub identity: Identity,
-    /// Name and version of the program, for the operator; what exceeds 64 bytes is cut off.
-    pub software: String,
-    /// For the whole of connecting: handshake and Hello.
-    pub timeout: Duration,
-    /// Notices kept until they are read; beyond that the oldest are dropped and counted ([`Told::Missed`]).
-    pub notices: usize,
-}
-
-impl Default for Common {
-    fn default() -> Self {
-        Self {
-            identity: Identity::new(),
-            software: concat!("maitred-client/", env!("CARGO_PKG_VERSION")).to_owned(),
-            timeout: Duration::from_secs(10),
-            notices: 1_024,
-        }
-    }
-}
-
-impl Options {
-    /// Bincode, a new identity, 10 s to connect.
-    #[must_use]
-    pub fn new(address: impl Into<String>, ca: Ca, token: impl Into<String>) -> Self {
-        Self {
-            address: address.into(),
-            server_name: None,
-            ca,
-            encoding: Encoding::Bincode,
-            token: token.into(),
-            common: Common::default(),
-        }
-    }
-}
-
-/// Which certificate to trust.
-#[derive(Clone, Debug)]
-pub enum Ca {
-    /// Whatever a certificate of this PEM file signed, or that certificate itself.
-    Pem(PathBuf),
-    /// Only this one, whatever its names and dates: what `serve` prints when it made its own.
-    Fingerprint(Fingerprint),
-}
-
-impl FromStr for Ca {
-    type Err = Infallible;
-
-    /// A fingerprint if it looks like one, else a path: what `--ca` takes.
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(text.parse().map_or_else(|_| Self::Pem(text.into()), Self::Fingerprint))
-    }
-}
-
-/// The scope of command keys: an id and a counter that only grows. Clones share the counter, so keep one over the
-/// reconnects of a program; a program that restarts takes a new one.
-#[derive(Clone, Debug)]
-pub struct Identity {
-    client: ClientId,
-    next_key: Arc<AtomicU64>,
-}
-
-impl Identity {
-    /// A new id, whose first key is 1.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::resume(Uuid::now_v7().into(), 1)
-    }
-
-    /// An id that was kept, with a key above all those used under it.
-    #[must_use]
-    pub fn resume(client: ClientId, next_key: u64) -> Self {
-        Self { client, next_key: Arc::new(AtomicU64::new(next_key)) }
-    }
-
-    /// The id.
-    #[must_use]
-    pub fn client(&self) -> ClientId {
-        self.client
-    }
-
-    /// The next key. A command that is sent again, because its answer was lost, keeps its key.
-    #[must_use]
-    pub fn next_key(&self) -> u64 {
-        self.next_key.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-impl Default for Identity {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Why there is no connection.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// The address names no machine.
-    #[error("cannot resolve {address}: {source}; it should be host:port")]
-    Address {
-        /// As it was given.
-        address: String,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// No socket could be opened.
-    #[error("cannot open a socket: {0}")]
-    Socket(io::Error),
-    /// The Unix socket is not there, or not open to this user.
-    #[error("cannot connect to {path}: {source}; is the daemon running, and is this its user?")]
-    Unix {
-        /// The socket.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The trusted certificate could not be read.
-    #[error("the certificate to trust cannot be used: {0}")]
-    Ca(#[from] Trouble),
-    /// The server name is neither a host name nor an address.
-    #[error("{0:?} is not a server name")]
-    ServerName(String),
-    /// The daemon shows another certificate.
-    #[error("the daemon's certificate is not the trusted one: {0}; check --ca and the server name")]
-    Certificate(String),
-    /// The other end does not speak this protocol.
-    #[error("{address} does not speak {alpn}; is it maitred, and not older than this client?")]
-    Alpn {
-        /// The address.
-        address: String,
-        /// The name that was offered.
-        alpn: &'static str,
-    },
-    /// Nobody answered in time.
-    #[error("nobody answered at {address} within {after:?}; is the daemon running, and does UDP reach it?")]
-    Timeout {
-        /// The address.
-        address: String,
-        /// How long was waited.
-        after: Duration,
-    },
-    /// The daemon took no connection.
-    #[error("the daemon takes no connections now ({0}); try again later")]
-    Busy(String),
-    /// The daemon refused the Hello.
-    #[error("the daemon refused: {}: {}", .0.code, .0.message.as_str())]
-    Refused(Refused),
-    /// The token or the software's name is too long.
-    #[error("the Hello cannot be sent: {0}")]
-    Unsendable(#[from] OverLimit),
-    /// The connection ended before the Welcome.
-    #[error("{0}")]
-    Lost(Ended),
-}
-
-/// Why a request has no answer of the kind that was hoped for.
-#[derive(Clone, Debug, Error)]
-pub enum RequestError {
-    /// The daemon's no; `code` says which.
-    #[error("{}: {}", .0.code, .0.message.as_str())]
-    Refused(Refused),
-    /// The connection ended first. Whether it was done is unknown: connect again and send it with the same key.
-    #[error("no answer: {0}")]
-    Lost(Ended),
-    /// It was not sent.
-    #[error("not sent: {0}")]
-    Unencodable(#[from] EncodeError),
-    /// It was not sent: a text or list is too long.
-    #[error("not sent: {0}")]
-    OverLimit(#[from] OverLimit),
-    /// The daemon answered with another kind of reply; the text names it.
-    #[error("the daemon answered with {0}, which does not fit the request")]
-    Unexpected(&'static str),
-}
-
-impl RequestError {
-    /// The refusal's code, if it is one.
-    #[must_use]
-    pub fn code(&self) -> Option<RefusalCode> {
-        match self {
-            Self::Refused(refused) => Some(refused.code),
-            _ => None,
-        }
-    }
-}
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Ended {
-    /// This side closed it.
-    #[error("the connection was closed here")]
-    Here,
-    /// The daemon said why, and when to come back.
-    #[error("the daemon ended the connection ({:?}); connect again after {} ms", .0.reason, .0.retry_after_ms)]
-    GoneAway(GoAway),
-    /// The daemon refused something that belongs to no request.
-    #[error("the daemon ended the connection: {}: {}", .0.code, .0.message.as_str())]
-    Refused(Refused),
-    /// It was lost; the text says how.
-    #[error("the connection was lost: {0}")]
-    Lost(String),
-    /// What the daemon sent cannot be read; the text says where.
-    #[error("the daemon sent what cannot be read: {0}; upgrade the client")]
-    Unreadable(String),
-}
 
 /// A connection to the daemon. Clones share it; it closes when the last one is dropped, or by [`Client::close`].
 #[derive(Clone, Debug)]
@@ -343,7 +106,7 @@ struct Shared {
 #[derive(Debug)]
 struct State {
     pending: Vec<u8>,
-    waiting: HashMap<u32, oneshot::Sender<Reply>>,
+    waiting: HashMap<u32, oneshot::Sender<Reply>, foldhash::fast::RandomState>,
     next_number: u32,
     closing: bool,
     going: Option<GoAway>,
@@ -399,7 +162,7 @@ impl Client {
 
         let mut hello = Hello {
             token: Text::default(),
-            client: common.identity.client,
+            client: common.identity.client(),
             highest_kind: Notice::HIGHEST_KIND,
             software: Text::clip(&common.software),
             workspace: None,
@@ -449,7 +212,7 @@ impl Client {
 
     /// Resolves when one more request may be in flight (or none will be, as the connection ended).
     pub async fn room(&self) {
-        let limit = self.welcome.limits.in_flight as usize;
+        let limit = self.welcome.limits.in_flight.max(1) as usize;
         self.shared.wait_until(|state| state.waiting.len() < limit || state.ended.is_some()).await;
     }
 
@@ -524,7 +287,7 @@ impl Shared {
             encoding,
             state: Mutex::new(State {
                 pending: Vec::new(),
-                waiting: HashMap::new(),
+                waiting: HashMap::default(),
                 next_number: 1,
                 closing: false,
                 going: None,

@@ -11,14 +11,16 @@ use super::{
     publish,
     shell::{Deliver, Scratch, Step, release, step},
     space::{Records, Space},
-    supervision::{Failures, Verdict},
+    supervision::{Failures, Verdict, guard},
 };
 use crate::{
     clock::Timestamp,
     metrics::ActorKind,
     routing::{
-        Machine as _, Out, Refusal, Variable,
+        Machine as _, Out, Refusal, Tell, Variable,
+        agent::{self, End},
         conversation::{Command, Conversation, Event, Party, Phase, Record},
+        group,
         notice::Before,
     },
 };
@@ -109,9 +111,10 @@ impl ConversationActor {
         }
         let before = Before::of(&self.machine);
         let numbers = self.machine.numbers();
+        let asker = Conversation::asker(&command).map(|to| to.connection);
         let mut out = SCRATCH.with(Scratch::take);
         match step(&self.space, &mut self.machine, command, &mut out) {
-            Step::Taken => self.commit(&before, numbers, &mut out),
+            Step::Taken => self.commit(&before, numbers, asker, &mut out),
             Step::Fell => self.rebuild(),
         }
         release(&self.space, &mut out);
@@ -127,7 +130,7 @@ impl ConversationActor {
     }
 
     /// Records what happened and lets everybody know whom it concerns.
-    fn commit(&mut self, before: &Before, numbers: (u64, u64), out: &mut Out<Event>) {
+    fn commit(&mut self, before: &Before, numbers: (u64, u64), asker: Option<u64>, out: &mut Out<Event>) {
         if out.events.is_empty() {
             return;
         }
@@ -143,7 +146,7 @@ impl ConversationActor {
         self.marks.count(&self.space, &record);
         self.enlist();
         let (seq, visitor_seq) = numbers;
-        publish::publish(self, before, &Numbered { record, seq, visitor_seq });
+        publish::publish(self, before, &Numbered { record, seq, visitor_seq }, asker);
     }
 
     /// The machine fell: back to what the log says, the not yet durable tail included (design §3.5).
@@ -158,14 +161,29 @@ impl ConversationActor {
                 self.machine = machine;
                 if let Some((group, _)) = self.machine.waiting(false) {
                     let command = Command::AskWaiting { group };
-                    self.space.tell(crate::routing::Tell::Conversation(self.machine.id(), command));
+                    self.space.tell(Tell::Conversation(self.machine.id(), command));
                 }
             }
-            (Verdict::GiveUp, _) | (_, None) => {
-                tracing::error!(conversation = %self.machine.id(), "a conversation fell too often and is put aside");
-                self.quarantined = true;
-                metrics.quarantined.of(ActorKind::Conversation).add(1);
+            (Verdict::GiveUp, Some(machine)) => {
+                self.machine = machine;
+                self.put_aside();
             }
+            (_, None) => self.put_aside(),
+        }
+    }
+
+    /// Fallen too often: its slots are freed, its queue is left, and it takes nothing more until the next start.
+    fn put_aside(&mut self) {
+        let id = self.machine.id();
+        tracing::error!(conversation = %id, "a conversation fell too often and is put aside");
+        self.quarantined = true;
+        self.space.local.shared.metrics.actors.quarantined.of(ActorKind::Conversation).add(1);
+        for (agent, epoch, _) in self.machine.holds() {
+            let release = agent::Command::Release { conversation: id, epoch, end: End::Freed };
+            self.space.tell(Tell::Agent(agent, release));
+        }
+        if let Some(group) = self.machine.group().cloned() {
+            self.space.tell(Tell::Group(group, group::Command::Leave { conversation: id }));
         }
     }
 
@@ -237,7 +255,10 @@ impl ConversationActor {
 impl Handler<Deliver<Command>> for ConversationActor {
     type Result = ();
     fn handle(&mut self, Deliver(command): Deliver<Command>, context: &mut Context<Self>) {
-        self.handle_command(command, context);
+        // The step has a guard of its own, which answers the poison command; this one is for recording and telling.
+        if guard(|| self.handle_command(command, context)).is_none() {
+            self.rebuild();
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct Marks {
     queued_at: Option<Timestamp>,
     offered_at: Option<Timestamp>,
     offers: u32,
+    /// In a queue, answered or not.
+    waits: bool,
     /// When an agent first accepted it, since the last opening.
     served_at: Option<Timestamp>,
     answered_once: bool,
@@ -48,6 +50,7 @@ impl Marks {
                 self.queued_at = Some(at);
                 self.offers = 0;
                 self.served_at = None;
+                self.waits = true;
             }
             Event::Offered { .. } | Event::Announced { .. } => {
                 self.offers += 1;
@@ -55,7 +58,9 @@ impl Marks {
             }
             Event::Assigned { .. } => {
                 self.served_at.get_or_insert(at);
+                self.waits = false;
             }
+            Event::FellBack { .. } | Event::Closed { .. } => self.waits = false,
             Event::Reopened => {
                 self.served_at = None;
                 self.answered_once = false;
@@ -74,9 +79,6 @@ impl Marks {
             if self.in_service() {
                 self.metrics(space).active.add(-1);
             }
-            return;
-        }
-        if self.group.is_none() {
             return;
         }
         let metrics = self.metrics(space);
@@ -101,11 +103,19 @@ impl Marks {
                 metrics.first_response.record(wait);
             }
             Event::Closed { reason } => {
-                if *reason == CloseReason::Abandoned {
+                // A visitor who ends it while waiting has given up as much as one who leaves.
+                let gave_up = matches!(reason, CloseReason::Abandoned | CloseReason::ByVisitor);
+                if gave_up && self.waits {
                     metrics.abandoned(wait, self.offers);
                 }
                 if self.in_service() {
                     metrics.active.add(-1);
+                    let policy = space.policy();
+                    let wrap_up =
+                        self.group.as_ref().and_then(|group| policy.group(group)).map(|group| group.wrap_up);
+                    if let Some(wrap_up) = wrap_up.filter(|wrap_up| !wrap_up.is_zero()) {
+                        metrics.wrapup.record(wrap_up);
+                    }
                 }
                 let handled = self.served_at.take().map(|served| at.since(served));
                 metrics.closed(close_word(*reason), handled);

@@ -52,7 +52,6 @@ impl Directory {
     ///
     /// # Errors
     /// The message, if nobody of that name runs.
-    #[expect(clippy::result_large_err, reason = "the message itself goes back")]
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that may send; back-pressure is counted at the gate"

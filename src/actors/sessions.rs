@@ -187,14 +187,32 @@ impl Sessions {
 
     /// How many connections a token holds.
     #[must_use]
-    pub fn of_token(&self, token: &str) -> usize {
-        self.links.values().filter(|link| link.token == token).count()
+    pub fn of_token(&self, token: &str) -> u32 {
+        let count = self.links.values().filter(|link| link.token == token).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// A connection goes on under another token, which is the one to revoke from now on.
+    pub fn renew(&mut self, id: u64, token: SmolStr) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.token = token;
+        }
     }
 
     /// Who hears for an agent.
     #[must_use]
     pub fn agent(&self, agent: AgentId) -> Ports {
         ears(&self.agents, &agent)
+    }
+
+    /// Who hears for an agent: one connection, if it is a session of theirs, and the others.
+    #[must_use]
+    pub fn agent_by_session(&self, agent: AgentId, connection: Option<u64>) -> (Ports, Ports) {
+        let ears = self.agents.get(&agent).into_iter().flatten();
+        let (here, elsewhere): (Vec<_>, Vec<_>) = ears.partition(|(id, _)| Some(*id) == connection);
+        let ports =
+            |ears: Vec<&(u64, Arc<dyn Port>)>| ears.into_iter().map(|(_, port)| Arc::clone(port)).collect();
+        (ports(here), ports(elsewhere))
     }
 
     /// How many sessions an agent has.

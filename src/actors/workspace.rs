@@ -7,7 +7,7 @@ use actix::{Actor, Context, Handler};
 use super::{
     shell::{Deliver, Scratch, Step, release, step},
     space::Space,
-    supervision::Failures,
+    supervision::{Failures, guard},
 };
 use crate::{
     metrics::ActorKind,
@@ -101,6 +101,9 @@ impl WorkspaceActor {
 impl Handler<Deliver<Command>> for WorkspaceActor {
     type Result = ();
     fn handle(&mut self, Deliver(command): Deliver<Command>, _: &mut Context<Self>) {
-        self.handle_command(command);
+        // The step has a guard of its own, which answers the poison command; this one is for recording and telling.
+        if guard(|| self.handle_command(command)).is_none() {
+            self.rebuild();
+        }
     }
 }

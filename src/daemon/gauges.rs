@@ -6,21 +6,17 @@ use crate::{
     journal::Journal,
     metrics::Metrics,
     protocol::refusal::RefusalCode,
-    transport::{Connections, Counters},
+    transport::{Connections, counters::Showing},
 };
 
 /// Shows the transport's and the journal's own numbers, and makes every series exist at zero.
 pub(super) fn wire(metrics: &Metrics, connections: &Connections, journal: &Journal) {
     metrics.routing.refusals.declare(RefusalCode::ALL.iter().map(|code| code.as_str()));
-    metrics.transport.events.declare(Counters::default().each().map(|(name, _)| name));
-    let (transport, shown) = (Arc::clone(&metrics.transport), Arc::clone(&metrics.journal));
+    let showing = Showing::new(Arc::clone(&metrics.transport));
+    let shown = Arc::clone(&metrics.journal);
     let (connections, journal) = (connections.clone(), journal.clone());
     metrics.before_render(move || {
-        for (name, number) in connections.counters().each() {
-            transport.events.of(name).absolute(number);
-        }
-        let (_, in_flight) = connections.load();
-        transport.in_flight.set(in_flight as u64);
+        showing.show(&connections);
         let stats = journal.stats();
         shown.commits.absolute(stats.commits);
         shown.appended_records.absolute(stats.records);

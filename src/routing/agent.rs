@@ -228,6 +228,8 @@ pub struct Agent {
     liveness: Liveness,
     slots: BTreeMap<ConversationId, Slot>,
     awaiting: BTreeSet<ConversationId>,
+    /// When it asks those again that it waits for.
+    ask_at: Option<Timestamp>,
 }
 
 impl Agent {
@@ -254,6 +256,7 @@ impl Agent {
             liveness: Liveness::Gone,
             slots: BTreeMap::new(),
             awaiting: BTreeSet::new(),
+            ask_at: None,
         }
     }
 
@@ -373,6 +376,11 @@ impl Agent {
         })
     }
 
+    /// Whether they count as somebody to wait for; one who was rebuilt and waits for answers is back any moment.
+    fn may_serve(&self) -> bool {
+        self.exists && self.profile.live_chat && !self.quarantined
+    }
+
     /// Why nobody at all may give them a conversation.
     fn unfit(&self) -> Option<WhyNot> {
         if !self.exists {
@@ -412,7 +420,7 @@ impl Agent {
             name: self.profile.name.clone(),
             why_not: self.why_not(cx).filter(|why| !matches!(why, WhyNot::AtCap | WhyNot::WrapUp)),
             full: self.full(cx).unwrap_or(WhyNot::AtCap),
-            present: here && self.intent == Presence::Online && self.unfit().is_none(),
+            present: here && self.intent == Presence::Online && self.may_serve(),
             cap: self.cap(cx),
             taken: self.taken(),
             last_assigned: self.last_assigned,
@@ -451,6 +459,7 @@ impl Agent {
         self.liveness = if sessions > 0 { Liveness::Live { sessions } } else { Liveness::Gone };
         self.slots.clear();
         self.awaiting = conversations;
+        self.ask_at = None;
     }
 }
 
@@ -491,6 +500,9 @@ impl Machine for Agent {
             }
             Command::Tick => self.tick(cx, out),
         }
+        if !self.awaiting.is_empty() && self.ask_at.is_none() {
+            self.ask_at = Some(cx.now + LEASE);
+        }
         Ok(())
     }
 
@@ -514,7 +526,8 @@ impl Machine for Agent {
             SlotKind::Granted { ask_at: at } | SlotKind::WrapUp { until: at } => Some(at),
             SlotKind::Reserved | SlotKind::Owned => None,
         });
-        slots.chain(grace).min()
+        let asks = self.ask_at.filter(|_| !self.awaiting.is_empty());
+        slots.chain(grace).chain(asks).min()
     }
 }
 
@@ -804,6 +817,13 @@ impl Agent {
                 && *ask_at <= cx.now
             {
                 *ask_at = cx.now + LEASE;
+                out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
+            }
+        }
+        // A conversation that failed over the question never answers it: it is asked again.
+        if self.ask_at.is_some_and(|at| at <= cx.now) {
+            self.ask_at = None;
+            for conversation in &self.awaiting {
                 out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
             }
         }

@@ -12,6 +12,7 @@ pub mod endpoint;
 pub mod tls;
 pub mod unix;
 
+mod close;
 mod connection;
 mod orders;
 mod outbox;
@@ -32,7 +33,8 @@ pub use counters::Counters;
 pub use endpoint::Endpoint;
 pub use outbox::{Bounds, Class, Outbox, Overload};
 
-pub(crate) use connection::{read_into, reason_of_code};
+pub(crate) use close::reason_of_code;
+pub(crate) use connection::read_into;
 pub(crate) use endpoint::fewer_acks;
 
 use crate::protocol::{Encoding, Request, words::GoAwayReason};

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::counters::Counters;
+use super::{close::Farewell, counters::Counters};
 use crate::protocol::{
     EncodeError, Encoding, Notice, RefusalCode, Reply, bounded::Text, notice::GoAway, reply::Refused,
     words::GoAwayReason,
@@ -118,15 +118,6 @@ enum Phase {
     /// The last frame is in the buffer.
     Closing(Farewell),
     Closed,
-}
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Farewell {
-    /// After a GoAway with this reason.
-    Told(GoAwayReason),
-    /// The client ended its side.
-    Silent,
 }
 
 impl Outbox {

@@ -84,15 +84,15 @@ pub enum Trouble {
         /// What the parser said.
         detail: String,
     },
-    /// One of the two self-made files is gone.
+    /// The self-made certificate is there without its key.
     #[error(
-        "{present} is there but {missing} is not; restore it, or delete {present} to have a new pair made (clients that pin the fingerprint must then learn the new one)"
+        "{certificate} is there but its {key} is not; restore it, or delete {certificate} to have a new pair made"
     )]
-    HalfAPair {
-        /// The file that exists.
-        present: PathBuf,
-        /// The file that does not.
-        missing: PathBuf,
+    NoKey {
+        /// The certificate.
+        certificate: PathBuf,
+        /// Where its key should be.
+        key: PathBuf,
     },
     /// The new pair could not be written.
     #[error("cannot write {path}: {source}; check the data directory's owner and free space")]
@@ -178,7 +178,7 @@ pub fn load(certificate: &Path, key: &Path) -> Result<Identity, Trouble> {
 /// ECDSA P-256, valid for a year, for `localhost`, 127.0.0.1, ::1 and this machine's name.
 ///
 /// # Errors
-/// The directory cannot be read or written, or holds half a pair.
+/// The directory cannot be read or written, or holds a certificate without its key.
 pub fn load_or_make(directory: &Path, now: SystemTime) -> Result<Identity, Trouble> {
     let (certificate, key) = (directory.join(CERTIFICATE_FILE), directory.join(KEY_FILE));
     match (certificate.exists(), key.exists()) {
@@ -191,11 +191,14 @@ pub fn load_or_make(directory: &Path, now: SystemTime) -> Result<Identity, Troub
                 "the self-made certificate has expired; clients that pin it must learn the new one"
             );
         }
-        (true, false) => return Err(Trouble::HalfAPair { present: certificate, missing: key }),
-        (false, true) => return Err(Trouble::HalfAPair { present: key, missing: certificate }),
-        (false, false) => {}
+        (true, false) => return Err(Trouble::NoKey { certificate, key }),
+        (false, has_key) => {
+            if !has_key {
+                make_key(&key)?;
+            }
+        }
     }
-    make(now, &certificate, &key)?;
+    make_certificate(now, &certificate, &key)?;
     read_pair(&certificate, &key, Origin::Made)
 }
 
@@ -237,7 +240,13 @@ fn read_pair(certificate: &Path, key: &Path, origin: Origin) -> Result<Identity,
     Ok(Identity { chain, key: private, fingerprint, origin })
 }
 
-fn make(now: SystemTime, certificate: &Path, key: &Path) -> Result<(), Trouble> {
+fn make_key(key: &Path) -> Result<(), Trouble> {
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+    write(key, &pair.serialize_pem())
+}
+
+/// For the key that is there: so a start that was cut short between the two, or a renewal, leaves a pair that fits.
+fn make_certificate(now: SystemTime, certificate: &Path, key: &Path) -> Result<(), Trouble> {
     let mut names = vec!["localhost".to_owned()];
     names.extend(machine_name().filter(|name| name != "localhost"));
     let mut params = rcgen::CertificateParams::new(names)?;
@@ -251,15 +260,15 @@ fn make(now: SystemTime, certificate: &Path, key: &Path) -> Result<(), Trouble> 
     params.not_before = epoch + since_1970.saturating_sub(Duration::from_secs(3600));
     params.not_after = epoch + (since_1970 + SELF_MADE_VALIDITY);
 
-    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-    let signed = params.self_signed(&pair)?;
-    let write = |path: &Path, text: String| {
-        write_private(path, text.as_bytes())
-            .map_err(|source| Trouble::Unwritable { path: path.to_owned(), source })
-    };
-    // The key first: a crash in between then leaves a pair that the next start names, and nobody pinned it yet.
-    write(key, pair.serialize_pem())?;
-    write(certificate, signed.pem())
+    let text =
+        fs::read_to_string(key).map_err(|source| Trouble::Unreadable { path: key.to_owned(), source })?;
+    let pair = rcgen::KeyPair::from_pem(&text)?;
+    write(certificate, &params.self_signed(&pair)?.pem())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Trouble> {
+    write_private(path, text.as_bytes())
+        .map_err(|source| Trouble::Unwritable { path: path.to_owned(), source })
 }
 
 /// This machine's name, if the system tells one that a certificate can carry.
@@ -314,14 +323,22 @@ mod tests {
     }
 
     #[test]
-    fn half_a_pair_and_rubbish_are_named() {
+    fn a_start_cut_short_after_the_key_is_made_up_for() {
+        let dir = tempfile::tempdir().unwrap();
+        make_key(&dir.path().join(KEY_FILE)).unwrap();
+        let made = load_or_make(dir.path(), SystemTime::now()).unwrap();
+        assert_eq!(made.origin, Origin::Made);
+    }
+
+    #[test]
+    fn a_missing_key_and_rubbish_are_named() {
         let dir = tempfile::tempdir().unwrap();
         load_or_make(dir.path(), SystemTime::now()).unwrap();
         let (certificate, key) = (dir.path().join(CERTIFICATE_FILE), dir.path().join(KEY_FILE));
         fs::write(&key, "rubbish").unwrap();
         assert!(matches!(load(&certificate, &key), Err(Trouble::NotPem { wanted: "private key", .. })));
         fs::remove_file(&key).unwrap();
-        assert!(matches!(load_or_make(dir.path(), SystemTime::now()), Err(Trouble::HalfAPair { .. })));
+        assert!(matches!(load_or_make(dir.path(), SystemTime::now()), Err(Trouble::NoKey { .. })));
         assert!(matches!(load(&key, &certificate), Err(Trouble::Unreadable { .. })));
     }
 

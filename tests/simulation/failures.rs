@@ -121,16 +121,13 @@ impl Sim {
             Address::Group(id) => self.rebuild_group(id),
             Address::Agent(id) => self.rebuild_agent(*id),
             Address::Conversation(id) => {
-                if !self.rebuild_conversation(*id, presence) {
-                    // It failed at its opening: nobody has it open.
-                    back.tells.into_iter().for_each(|tell| self.post(tell));
-                }
+                self.rebuild_conversation(*id, presence);
             }
         }
     }
 
-    /// Whether there is anything of it in the log.
-    fn rebuild_conversation(&mut self, id: ConversationId, presence: Option<bool>) -> bool {
+    /// One that failed at its opening is nowhere: the next opening finds that out.
+    fn rebuild_conversation(&mut self, id: ConversationId, presence: Option<bool>) {
         let mut folded = World::default();
         for entry in &self.store.entries {
             match entry {
@@ -141,9 +138,10 @@ impl Sim {
         }
         let Some(rebuilt) = folded.conversations.remove(&id) else {
             self.world.conversations.remove(&id);
-            return false;
+            return;
         };
-        let waiting = rebuilt.waiting(false);
+        let stands = matches!(rebuilt.phase(), Some(Phase::Waiting | Phase::Offered));
+        let group = rebuilt.group().filter(|_| stands).cloned();
         let visitor = rebuilt.visitor().map(|(visitor, ..)| visitor);
         self.world.conversations.insert(id, rebuilt);
         // Whether the visitor is there is volatile: whoever holds the connections says it again.
@@ -151,10 +149,10 @@ impl Sim {
         if let Some(present) = presence.or(told) {
             self.post(Tell::Conversation(id, conversation::Command::VisitorPresent(present)));
         }
-        if let Some((group, waiting)) = waiting {
-            self.post(Tell::Group(group, group::Command::Enqueue(Box::new(waiting))));
+        // What failed may have been its group's question, or the group's answer.
+        if let Some(group) = group {
+            self.post(Tell::Conversation(id, conversation::Command::AskWaiting { group }));
         }
-        true
     }
 
     fn rebuild_agent(&mut self, id: AgentId) {
@@ -217,7 +215,7 @@ impl Sim {
         let member =
             |agent: &&Agent| agent.exists() && (id.is_everyone() || agent.profile().groups.contains(id));
         let members: Vec<AgentId> = self.world.agents.values().filter(member).map(Agent::id).collect();
-        group.rebuilt(lines.clone());
+        group.rebuilt(lines.clone(), members.iter().copied().collect());
         self.world.groups.insert(id.clone(), group);
         for agent in members {
             self.post(Tell::Agent(agent, agent::Command::Describe { group: id.clone() }));

@@ -27,7 +27,14 @@ impl Conversation {
             Some(ticket) => self.keys.recall(ticket.key.as_ref()).transpose(),
             None => None,
         };
-        let current = generation == cx.generation(agent) && epoch == self.epoch;
+        // Accepted from one session and declined from another while the slot was asked for: the decline is recorded, and stands.
+        let declined = match purpose {
+            Purpose::Accept { offer, .. } => {
+                self.pending_for(agent).is_none_or(|pending| pending.offer != offer)
+            }
+            _ => false,
+        };
+        let current = generation == cx.generation(agent) && epoch == self.epoch && !declined;
         if known.is_some() || !current {
             let end = End::Freed;
             out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
