@@ -90,7 +90,7 @@ fn a_rebuilt_group_knows_its_line_again() {
             floor.visitor_arrives("sales")
         });
         let mut rebuilt = group::Group::new(group("sales"));
-        rebuilt.rebuilt(visits.iter().map(|visit| visit.id).collect());
+        rebuilt.rebuilt(visits.iter().map(|visit| visit.id).collect(), [agent("ana")].into());
         floor.world.groups.insert(group("sales"), rebuilt);
         floor.tells(Tell::Agent(agent("ana"), agent::Command::Describe { group: group("sales") }));
         floor.closes("ana", busy).expect("closed");
@@ -110,7 +110,7 @@ fn a_rebuilt_group_forgets_what_does_not_wait_there() {
     let mut floor = floor();
     let elsewhere = floor.visitor_arrives("support");
     let mut rebuilt = group::Group::new(group("sales"));
-    rebuilt.rebuilt([elsewhere.id].into());
+    rebuilt.rebuilt([elsewhere.id].into(), [agent("ana")].into());
     floor.world.groups.insert(group("sales"), rebuilt);
     floor.tells(Tell::Agent(agent("ana"), agent::Command::Describe { group: group("sales") }));
     let visit = floor.visitor_arrives("sales");
