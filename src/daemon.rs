@@ -564,5 +564,6 @@ fn rates(config: &Config) -> Rates {
         openings: (f64::from(limits.visitor.openings), limits.visitor.openings_per),
         agent: (f64::from(limits.agent.commands_per_second), f64::from(limits.agent.burst)),
         in_flight: limits.in_flight_per_connection,
+        message_body: u32::try_from(limits.message_body).unwrap_or(u32::MAX),
     }
 }

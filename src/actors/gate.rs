@@ -9,7 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::{
     directory::Whom,
     local::{Local, Shared},
-    port::{Answer, Notice, Port, View},
+    port::{Answer, Notice, Port, View, parse_cursor},
     queries::{Gathering, Look, Rows, What},
     sessions::Feed,
     space::Space,
@@ -23,15 +23,12 @@ use crate::{
         By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket,
         agent::{self, Profile},
         conversation::{self, Ask, Opening, Phase},
-        workspace::{self, Grants},
+        workspace::{self, Grants, Token},
     },
 };
 
 /// Rows of one page.
 const PAGE: usize = 100;
-
-/// Agents' items in one notice.
-const ITEMS: usize = 32;
 
 /// Something from a connection.
 pub struct Inbound {
@@ -51,6 +48,11 @@ pub enum Asked {
         client: ClientId,
         /// What the token allows.
         grants: Grants,
+        /// The token's public part.
+        token: SmolStr,
+    },
+    /// It goes on under this token.
+    Renewed {
         /// The token's public part.
         token: SmolStr,
     },
@@ -252,6 +254,7 @@ impl Space {
             Asked::Connected { port, client, grants, token } => {
                 self.connected(connection, port, client, grants, token)
             }
+            Asked::Renewed { token } => self.sessions.borrow_mut().renew(connection, token),
             Asked::Disconnected => self.disconnected(connection),
             Asked::Attach { request, agent } => self.attach(to(request), agent),
             Asked::Detach { request, agent } => {
@@ -378,20 +381,8 @@ impl Space {
                 }
             }
         };
-        let mut offers: std::collections::VecDeque<_> = Vec::into(offers);
-        let mut rows: std::collections::VecDeque<_> = Vec::into(rows);
-        loop {
-            let some_offers: Vec<_> = offers.drain(..offers.len().min(ITEMS)).collect();
-            let room = ITEMS - some_offers.len();
-            let some_rows: Vec<_> = rows.drain(..rows.len().min(room)).collect();
-            let more = !offers.is_empty() || !rows.is_empty();
-            let notice =
-                Notice::AgentItems { agent, version, offers: some_offers, conversations: some_rows, more };
-            self.notify(smallvec::smallvec![Arc::clone(&port)], notice);
-            if !more {
-                return;
-            }
-        }
+        let notice = Notice::AgentItems { agent, version, offers, conversations: rows };
+        self.notify(smallvec::smallvec![port], notice);
     }
 
     // === Commands ===
@@ -456,10 +447,12 @@ impl Space {
                 let mut tokens = self.tokens.of(self.index);
                 tokens.sort_by(|one, two| one.id.cmp(&two.id));
                 tokens.retain(|token| cursor.as_deref().is_none_or(|cursor| token.id.as_str() > cursor));
-                let more = tokens.len() > limit.min(PAGE);
-                tokens.truncate(limit.min(PAGE));
-                let cursor = tokens.last().filter(|_| more).map(|token| token.id.to_string());
-                self.reply(reply_to, Answer::Found(Box::new(View::Tokens(tokens, cursor))));
+                let more = tokens.len() > limit.clamp(1, PAGE);
+                tokens.truncate(limit.clamp(1, PAGE));
+                let used = |token: &Token| self.sessions.borrow().of_token(&token.id);
+                let rows = tokens.into_iter().map(|token| (used(&token), token));
+                let rows = rows.map(|(used, token)| (token, used)).collect();
+                self.reply(reply_to, Answer::Found(Box::new(View::Tokens(rows, more))));
             }
             Query::Unsubscribe(feed) => {
                 self.sessions.borrow_mut().unsubscribe(reply_to.connection, &feed);
@@ -510,9 +503,7 @@ impl Space {
         let mut rows: Vec<_> = ledger.rows(phases, after).filter(visible).take(limit + 1).cloned().collect();
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let cursor =
-            rows.last().filter(|_| more).map(|row| format!("{}:{}", row.phase as u8, row.conversation));
-        Answer::Found(Box::new(View::Conversations(rows, cursor)))
+        Answer::Found(Box::new(View::Conversations(rows, more)))
     }
 
     fn groups(self: &Rc<Self>, ticket: Ticket, cursor: Option<&str>, limit: usize) {
@@ -524,9 +515,8 @@ impl Space {
         ids.retain(|id| cursor.is_none_or(|cursor| id.as_str() > cursor));
         let more = ids.len() > limit.clamp(1, PAGE);
         ids.truncate(limit.clamp(1, PAGE));
-        let cursor = ids.last().filter(|_| more).map(ToString::to_string);
         let whom: Vec<Whom> = ids.into_iter().cloned().map(Whom::Group).collect();
-        self.gather(&ticket, whom, Rows::Groups(Vec::new()), cursor);
+        self.gather(&ticket, whom, Rows::Groups(Vec::new()), more);
     }
 
     fn agents(self: &Rc<Self>, ticket: Ticket, group: Option<&GroupId>, cursor: Option<&str>, limit: usize) {
@@ -546,32 +536,22 @@ impl Space {
         ids.retain(|id| after.is_none_or(|after| *id > after));
         let more = ids.len() > limit.clamp(1, PAGE);
         ids.truncate(limit.clamp(1, PAGE));
-        let cursor = ids.last().filter(|_| more).map(ToString::to_string);
         let whom: Vec<Whom> = ids.into_iter().map(Whom::Agent).collect();
-        self.gather(&ticket, whom, Rows::Agents(Vec::new()), cursor);
+        self.gather(&ticket, whom, Rows::Agents(Vec::new()), more);
     }
 
-    /// Asks several actors for their rows; the last one's answer completes the page.
-    fn gather(self: &Rc<Self>, ticket: &Ticket, whom: Vec<Whom>, rows: Rows, cursor: Option<String>) {
+    /// Asks several actors for their rows; the last one's answer completes the page. Who is not there has no row.
+    fn gather(self: &Rc<Self>, ticket: &Ticket, whom: Vec<Whom>, rows: Rows, more: bool) {
         let Some(reply_to) = ticket.reply_to else { return };
+        let gathering = Arc::new(Gathering::new(reply_to, rows, whom.len(), more));
         if whom.is_empty() {
-            let view = match rows {
-                Rows::Groups(rows) => View::Groups(rows, None),
-                Rows::Agents(rows) => View::Agents(rows, None),
-            };
-            return self.reply(reply_to, Answer::Found(Box::new(view)));
+            gathering.complete(self);
         }
-        let gathering = Arc::new(Gathering { reply_to, rows: rows.into(), asked: whom.len(), cursor });
         for whom in whom {
             let look = Look { what: What::Gather(Arc::clone(&gathering)), ticket: ticket.clone() };
-            drop(self.local.shared.directory.look(self.index, &whom, look));
+            if self.local.shared.directory.look(self.index, &whom, look).is_err() {
+                gathering.add(self, None, None);
+            }
         }
     }
-}
-
-fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
-    let (phase, id) = cursor.split_once(':')?;
-    let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed];
-    let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
-    Some((phase, id.parse().ok()?))
 }

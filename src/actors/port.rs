@@ -56,22 +56,24 @@ pub enum View {
     },
     /// One conversation.
     Conversation(Box<ConversationView>),
-    /// A page of conversations; the cursor of the next one.
-    Conversations(Vec<ConversationRow>, Option<String>),
+    /// A page of conversations; whether more follow.
+    Conversations(Vec<ConversationRow>, bool),
     /// One group.
     Group(GroupRow),
-    /// A page of groups; the cursor of the next one.
-    Groups(Vec<GroupRow>, Option<String>),
+    /// A page of groups; whether more follow.
+    Groups(Vec<GroupRow>, bool),
     /// One agent.
     Agent(Box<AgentView>),
-    /// A page of agents; the cursor of the next one.
-    Agents(Vec<AgentRow>, Option<String>),
+    /// A page of agents; whether more follow.
+    Agents(Vec<AgentRow>, bool),
     /// Why a conversation was routed as it was.
     Explanation {
         /// The conversation.
         conversation: ConversationId,
         /// Its records, oldest first.
         records: Vec<Numbered>,
+        /// The operator's rules, for how its groups choose.
+        policy: Arc<Policy>,
         /// Why it waits, if it does.
         waits_because: Option<String>,
         /// Why the asked agent is not offered it now; `Some(None)`: they are eligible.
@@ -93,12 +95,14 @@ pub enum View {
         /// When it ends.
         expires: Option<Timestamp>,
     },
-    /// A page of tokens; the cursor of the next one.
-    Tokens(Vec<Token>, Option<String>),
+    /// A page of tokens, each with how many connections use it; whether more follow.
+    Tokens(Vec<(Token, u32)>, bool),
     /// A subscription began at this version.
     Subscribed {
         /// The newest number or version.
         version: u64,
+        /// The number of the first notice, if those before it are to be read page by page.
+        next: Option<u64>,
     },
 }
 
@@ -138,6 +142,23 @@ pub struct ConversationRow {
     pub waiting_since: Option<Timestamp>,
     /// The newest event's number.
     pub seq: u64,
+}
+
+impl ConversationRow {
+    /// Where the page after one that ends with this row begins.
+    #[must_use]
+    pub fn cursor(&self) -> String {
+        format!("{}:{}", self.phase as u8, self.conversation)
+    }
+}
+
+/// Reads what [`ConversationRow::cursor`] wrote.
+#[must_use]
+pub fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
+    let (phase, id) = cursor.split_once(':')?;
+    let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed];
+    let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
+    Some((phase, id.parse().ok()?))
 }
 
 /// One conversation, looked at closely.
@@ -281,7 +302,7 @@ pub enum Notice {
         /// Whether they do.
         typing: bool,
     },
-    /// Everything an agent has at a version: pending offers and own conversations.
+    /// What an agent has at a version: pending offers and own conversations. The transport makes pages of it.
     AgentItems {
         /// The agent.
         agent: AgentId,
@@ -291,8 +312,6 @@ pub enum Notice {
         offers: Vec<Arc<OfferMade>>,
         /// Own conversations.
         conversations: Vec<ConversationRow>,
-        /// Whether more follow at this version.
-        more: bool,
     },
     /// A group changed, for who subscribed to it.
     GroupChanged(GroupRow),

@@ -22,12 +22,15 @@ use crate::{
     ids::{AgentId, ConversationId, GroupId},
     routing::{
         By, Refusal, ReplyTo, Ticket, WhyNot,
-        conversation::{Conversation, Phase},
+        conversation::{Conversation, Event, Phase},
     },
 };
 
 /// Records that one page of a history reads at most.
 const RECORDS_PAGE: usize = 200;
+
+/// Bytes of events that a subscription tells again at most, about.
+const REPLAY_BYTES: usize = 128 * 1_024;
 
 /// A question to one actor.
 #[derive(Debug)]
@@ -79,13 +82,11 @@ pub enum What {
 #[derive(Debug)]
 pub struct Gathering {
     /// Where it goes.
-    pub reply_to: ReplyTo,
-    /// What has come.
-    pub rows: std::sync::Mutex<Rows>,
-    /// How many are asked.
-    pub asked: usize,
-    /// Where the next page begins.
-    pub cursor: Option<String>,
+    reply_to: ReplyTo,
+    /// What has come, and how many are still to answer.
+    state: std::sync::Mutex<(Rows, usize)>,
+    /// Whether there is another page.
+    more: bool,
 }
 
 /// Rows of one kind.
@@ -98,25 +99,36 @@ pub enum Rows {
 }
 
 impl Gathering {
-    fn add(&self, space: &Space, group: Option<GroupRow>, agent: Option<AgentRow>) {
-        let mut rows = self.rows.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let full = match &mut *rows {
-            Rows::Groups(rows) => {
-                rows.extend(group);
-                rows.len() == self.asked
+    /// A list of which so many are asked.
+    #[must_use]
+    pub fn new(reply_to: ReplyTo, rows: Rows, asked: usize, more: bool) -> Self {
+        Self { reply_to, state: std::sync::Mutex::new((rows, asked)), more }
+    }
+
+    /// One of those who were asked has answered, or is not there.
+    pub fn add(&self, space: &Space, group: Option<GroupRow>, agent: Option<AgentRow>) {
+        let left = {
+            let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            match &mut state.0 {
+                Rows::Groups(rows) => rows.extend(group),
+                Rows::Agents(rows) => rows.extend(agent),
             }
-            Rows::Agents(rows) => {
-                rows.extend(agent);
-                rows.len() == self.asked
-            }
+            state.1 = state.1.saturating_sub(1);
+            state.1
         };
-        if full {
-            let view = match &mut *rows {
-                Rows::Groups(rows) => View::Groups(std::mem::take(rows), self.cursor.clone()),
-                Rows::Agents(rows) => View::Agents(std::mem::take(rows), self.cursor.clone()),
-            };
-            space.reply(self.reply_to, Answer::Found(Box::new(view)));
+        if left == 0 {
+            self.complete(space);
         }
+    }
+
+    /// Nobody is left who could answer.
+    pub fn complete(&self, space: &Space) {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let view = match &mut state.0 {
+            Rows::Groups(rows) => View::Groups(std::mem::take(rows), self.more),
+            Rows::Agents(rows) => View::Agents(std::mem::take(rows), self.more),
+        };
+        space.reply(self.reply_to, Answer::Found(Box::new(view)));
     }
 }
 
@@ -210,6 +222,7 @@ impl ConversationActor {
         let view = View::Explanation {
             conversation,
             records: self.records_after(0, false),
+            policy: self.space.policy(),
             waits_because: because(&self.machine),
             agent: None,
         };
@@ -270,34 +283,39 @@ impl ConversationActor {
     }
 
     /// What came after the known number comes first, then news, without a gap: both in the order in which effects are released.
+    /// What would crowd the connection is left to be read page by page.
     fn subscribe(&self, ticket: &Ticket, after: u64) {
         let Some(reply_to) = ticket.reply_to else { return };
         let as_visitor = matches!(ticket.by, By::Visitor(_) | By::Frontend);
         let (seq, visitor_seq) = self.machine.numbers();
         let version = if as_visitor { visitor_seq } else { seq };
-        found(&self.space, ticket, View::Subscribed { version });
+        let page = self.records_after(after, as_visitor);
+        let weighs = page.iter().map(weight).sum::<usize>();
+        let told = page.len() < RECORDS_PAGE && weighs <= REPLAY_BYTES;
+        let next = (!told).then_some(version + 1);
+        found(&self.space, ticket, View::Subscribed { version, next });
         let Some(port) = self.space.sessions.borrow().port(reply_to.connection) else { return };
         let conversation = self.machine.id();
-        let ports: super::sessions::Ports = smallvec::smallvec![port];
-        let faces = as_visitor.then(|| Faces { parties: self.faces(), policy: self.space.policy() });
-        let mut known = after;
-        loop {
-            let page = self.records_after(known, as_visitor);
-            let Some(last) = page.last() else { break };
-            let visible = last.record.events.iter().filter(|event| event.visitor_sees()).count() as u64;
-            let reached = if as_visitor {
-                last.visitor_seq + visible
-            } else {
-                last.seq + last.record.events.len() as u64
-            };
+        if told {
+            let ports: super::sessions::Ports = smallvec::smallvec![port];
+            let faces = as_visitor.then(|| Faces { parties: self.faces(), policy: self.space.policy() });
             for numbered in &page {
-                publish::replay(self, numbered, known, faces.as_ref(), &ports);
+                publish::replay(self, numbered, after, faces.as_ref(), &ports);
             }
-            known = reached;
         }
         let feed = Feed::Conversation { conversation, as_visitor };
         self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);
     }
+}
+
+/// About how many bytes a record's events take on the wire.
+fn weight(numbered: &Numbered) -> usize {
+    let body = |event: &Event| match event {
+        Event::Said { body } | Event::Noted { body } => body.0.len(),
+        Event::FellBack { message: Some(message), .. } => message.len(),
+        _ => 0,
+    };
+    numbered.record.events.iter().map(|event| 256 + body(event)).sum()
 }
 
 /// Why a conversation waits, or why it is missed.
@@ -371,7 +389,7 @@ impl GroupActor {
                 found(&self.space, &ticket, View::Position { ahead, since });
             }
             What::Subscribe { .. } => {
-                found(&self.space, &ticket, View::Subscribed { version: row.version });
+                found(&self.space, &ticket, View::Subscribed { version: row.version, next: None });
                 if let Some(reply_to) = ticket.reply_to {
                     let feed = Feed::Group(self.machine.id().clone());
                     self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);
@@ -407,7 +425,7 @@ impl AgentActor {
             What::Gather(gathering) => gathering.add(&self.space, None, Some(self.row())),
             What::Subscribe { .. } => {
                 let row = self.row();
-                found(&self.space, &ticket, View::Subscribed { version: row.version });
+                found(&self.space, &ticket, View::Subscribed { version: row.version, next: None });
                 if let Some(reply_to) = ticket.reply_to {
                     let feed = Feed::Agent(self.machine.id());
                     self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);

@@ -187,8 +187,16 @@ impl Sessions {
 
     /// How many connections a token holds.
     #[must_use]
-    pub fn of_token(&self, token: &str) -> usize {
-        self.links.values().filter(|link| link.token == token).count()
+    pub fn of_token(&self, token: &str) -> u32 {
+        let count = self.links.values().filter(|link| link.token == token).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// A connection goes on under another token, which is the one to revoke from now on.
+    pub fn renew(&mut self, id: u64, token: SmolStr) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.token = token;
+        }
     }
 
     /// Who hears for an agent.

@@ -50,7 +50,7 @@ wire! { lenient;
         group: Option<GroupId>,
         /// Until when; absent for a pull queue.
         deadline: Option<Timestamp>,
-        /// How long there is from now, in milliseconds: for clients whose clock differs.
+        /// How long there is from the sending of this notice, in milliseconds: for clients whose clock differs.
         accept_within_ms: Option<u64>,
         /// Who waits.
         visitor: VisitorId,
@@ -74,7 +74,7 @@ wire! { lenient;
         outcome: OfferOutcome,
     }
 
-    /// An event of a conversation, as staff see it. To those who take part and to subscribers.
+    /// An event of a conversation, as staff see it. To all sessions of agents who take part, and to subscribers.
     pub struct StaffEvent {
         /// Of which.
         conversation: ConversationId,
@@ -106,7 +106,8 @@ wire! { lenient;
         typing: bool,
     }
 
-    /// The place in the queue has changed. Not numbered; may be dropped.
+    /// The place in the queue has changed. Not numbered; may be dropped. Daemons of this version do not send it yet: ask
+    /// Position.
     pub struct QueuePosition: Copy {
         /// Whose.
         conversation: ConversationId,
@@ -130,13 +131,14 @@ wire! { lenient;
         row: GroupRow,
     }
 
-    /// A page of what an agent has on their screen: after Attach, after an agent's Welcome, after Subscribe.
+    /// A page of what an agent has on their screen: after Attach, and after an agent's Welcome. Conversations come first,
+    /// then offers, the most urgent first; all pages of a snapshot take at most 512 KiB, and what is above is left out.
     pub struct AgentItems {
         /// Whose.
         agent: AgentId,
-        /// The version of the agent's row that this belongs to.
+        /// Grows with each change of what they have; the same on all pages of a snapshot.
         version: u64,
-        /// Pending offers and conversations that they take part in.
+        /// Conversations that they take part in, and pending offers.
         items: List<AgentItem, ITEMS_PAGE>,
         /// Whether more of this snapshot follow.
         more: bool,

@@ -60,7 +60,7 @@ wire! { lenient;
         connection: u64,
         /// What the token allows.
         role: Role,
-        /// The token's workspace; absent only on the Unix socket when Hello named none.
+        /// The token's workspace; on the Unix socket the one that Hello named.
         workspace: Option<WorkspaceId>,
         /// Whose token it is, if an agent's.
         agent: Option<AgentId>,
@@ -103,7 +103,7 @@ wire! { lenient;
         conversation: ConversationId,
         /// Whether it was open already.
         existing: bool,
-        /// Where it is in its life; to a visitor, `waiting` stands for `offered` too.
+        /// Where it is in its life. `waiting` stands for `offered` too, since visitors do not see offers.
         status: Status,
         /// Number of the visitor's newest event.
         visitor_seq: u64,
@@ -113,9 +113,9 @@ wire! { lenient;
     pub struct Recorded {
         /// In which conversation.
         conversation: ConversationId,
-        /// The event's number, for staff; absent for visitors, or if nothing changed.
+        /// The number of the last event of it, for staff; absent on a visitor's connection.
         seq: Option<u64>,
-        /// The event's number among those that the visitor may see, if it is one.
+        /// The number of the last event of it that the visitor may see, if there is one.
         visitor_seq: Option<u64>,
     }
 
@@ -123,7 +123,8 @@ wire! { lenient;
     pub struct Subscribed {
         /// A conversation's newest number, in the numbering of the one who asked; a group's or agent's version.
         version: u64,
-        /// The number that the first notice will have, if the asked-for ones are not kept any more: read History first.
+        /// The number that the first notice will have, if what comes before it is too much to be told at once: read it with
+        /// History.
         next: Option<u64>,
     }
 
@@ -145,7 +146,7 @@ wire! { lenient;
 
     /// A page of conversations.
     pub struct ConversationPage {
-        /// In the order of the view.
+        /// By status (waiting, offered, active, missed, closed), then by id, which for a version 7 is the order of opening.
         rows: List<ConversationRow, PAGE>,
         /// For the next page; absent at the end.
         cursor: Option<Text<128>>,
@@ -161,7 +162,7 @@ wire! { lenient;
         variables: Variables,
         /// Its present visit to a queue; absent unless waiting or offered.
         stay: Option<StayView>,
-        /// What it waits for, in words; 512 bytes.
+        /// What it waits for or why it was missed, in words; 512 bytes.
         waits_because: Option<Text<512>>,
         /// Whether it stands aside after repeated failures.
         quarantined: bool,
@@ -261,7 +262,7 @@ wire! { lenient;
         missed: u32,
         /// When they last got a conversation.
         last_assigned_at: Option<Timestamp>,
-        /// What holds their slots, and where they help.
+        /// What holds their slots.
         holds: List<HeldItem, 200>,
     }
 
@@ -271,7 +272,7 @@ wire! { lenient;
         conversation: ConversationId,
         /// How.
         held: Held,
-        /// Since when.
+        /// When the conversation was opened.
         since: Timestamp,
     }
 
@@ -291,9 +292,9 @@ wire! { lenient;
     pub struct Explanation {
         /// Which.
         conversation: ConversationId,
-        /// The newest decisions, oldest first.
+        /// The newest decisions, as many as fit, oldest first.
         decisions: List<DecisionView, 32>,
-        /// What it waits for, in words; 512 bytes. Absent unless waiting or offered.
+        /// What it waits for or why it was missed, in words; 512 bytes. Absent unless waiting, offered or missed.
         waits_because: Option<Text<512>>,
         /// Why the agent that was asked about would not get it now; `eligible` if they would. 256 bytes.
         agent_reason: Option<Text<256>>,
@@ -309,7 +310,8 @@ wire! { lenient;
         group: GroupId,
         /// How the group chose.
         strategy: Strategy,
-        /// Whom; several for an announcement (the first 16), nobody for a fallback.
+        /// Whom; several for an announcement (the first 16), nobody for a fallback. For these two the candidates are not kept:
+        /// the next three lists are empty.
         chosen: List<AgentId, 16>,
         /// Who would have been next, in order.
         next: List<AgentId, 16>,
@@ -325,7 +327,8 @@ wire! { lenient;
     pub struct Exclusion {
         /// Who.
         agent: AgentId,
-        /// Why not, as a word such as `at_capacity` or `declined`; 64 bytes.
+        /// Why not, as one of the words under `AgentRow.state`, or `not_member`, `transferred_it`, `tried_it` (missed or
+        /// declined it), `not_the_direct_one`, `holds_it`; 64 bytes.
         reason: Text<64>,
     }
 
@@ -359,7 +362,7 @@ wire! { lenient;
 
     /// A page of tokens.
     pub struct TokenPage {
-        /// Newest first.
+        /// In order of their names, which are random.
         rows: List<TokenRow, PAGE>,
         /// For the next page; absent at the end.
         cursor: Option<Text<128>>,

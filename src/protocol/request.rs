@@ -19,51 +19,56 @@ pub const MESSAGE_MAX: usize = 8_192;
 messages! {
     /// What a client asks.
     pub enum Request numbered by caller {
-        0x0001 Hello -> Welcome;
-            Unauthenticated, TokenExpired, UnsupportedVersion, HelloRequired, Starting, Draining,
+        0x0001 Hello -> Welcome; Unauthenticated, TokenExpired, HelloRequired, Invalid, NotFound,
         0x0002 Ping -> Pong,
         0x0003 Renew -> Welcome; Unauthenticated, TokenExpired, Forbidden,
-        0x0004 Attach -> Done; NotFound, Forbidden, NoSeat,
-        0x0005 Detach -> Done; NotFound,
+        0x0004 Attach -> Done; NotFound, Forbidden,
+        0x0005 Detach -> Done; Forbidden,
         0x0006 Announce -> Done; Forbidden,
         0x0010 Open -> Opened;
-            KeyExpired, KeyReused, GroupDisabled, NobodyOnline, QueueFull, ChannelNotSupported, GroupUnavailable,
-        0x0011 Say -> Recorded; ConversationClosed, NotOpen, HandedOff, KeyExpired, KeyReused, AtCapacity,
-        0x0012 Note -> Recorded; NotOpen, KeyExpired, KeyReused,
-        0x0013 Typing -> Done; NotOpen, ConversationClosed,
-        0x0014 Accept -> Recorded;
-            OfferEnded, OfferTimedOut, AlreadyTaken, AtCapacity, ConversationClosed, KeyExpired, KeyReused,
-        0x0015 Decline -> Recorded; OfferEnded, OfferTimedOut, KeyExpired, KeyReused,
-        0x0016 Take -> Recorded; AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, KeyExpired, KeyReused,
-        0x0017 Assign -> Recorded;
-            AtCapacity, NotEligible, GroupDisabled, NobodyOnline, QueueFull, ConversationClosed, KeyExpired, KeyReused,
-        0x0018 Transfer -> Recorded;
-            AtCapacity, NotEligible, GroupDisabled, NobodyOnline, QueueFull, OnlyAgentOnline, WrongState, KeyExpired,
+            NotFound, Invalid, ChannelNotSupported, GroupDisabled, RateLimited, Draining, KeyExpired, KeyReused,
+        0x0011 Say -> Recorded;
+            NotFound, ConversationClosed, WrongState, AlreadyTaken, AtCapacity, NotEligible, RateLimited, KeyExpired,
             KeyReused,
-        0x0019 Invite -> Recorded; NotEligible, AtCapacity, WrongState, KeyExpired, KeyReused,
-        0x001a Leave -> Recorded; WrongState, KeyExpired, KeyReused,
-        0x001b Close -> Recorded; WrongState, KeyExpired, KeyReused,
-        0x001c Reopen -> Recorded; WrongState, AtCapacity, KeyExpired, KeyReused,
-        0x0020 SetPresence -> Done; KeyExpired, KeyReused,
-        0x0021 PutAgent -> Done; ManagedByConfig, NoSeat, Invalid, KeyExpired, KeyReused,
-        0x0022 RemoveAgent -> Done; ManagedByConfig, KeyExpired, KeyReused,
-        0x0030 Subscribe -> Subscribed; NotFound,
+        0x0012 Note -> Recorded; NotFound, KeyExpired, KeyReused,
+        0x0013 Typing -> Done; NotFound,
+        0x0014 Accept -> Recorded;
+            NotFound, OfferEnded, OfferTimedOut, AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, WrongState,
+            KeyExpired, KeyReused,
+        0x0015 Decline -> Recorded; NotFound, OfferEnded, OfferTimedOut, AlreadyTaken, KeyExpired, KeyReused,
+        0x0016 Take -> Recorded;
+            NotFound, Invalid, WrongState, AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, KeyExpired,
+            KeyReused,
+        0x0017 Assign -> Recorded;
+            NotFound, AtCapacity, NotEligible, AlreadyTaken, GroupDisabled, GroupUnavailable, NobodyOnline, QueueFull,
+            ConversationClosed, WrongState, KeyExpired, KeyReused,
+        0x0018 Transfer -> Recorded;
+            NotFound, WrongState, AtCapacity, NotEligible, AlreadyTaken, GroupDisabled, GroupUnavailable, NobodyOnline,
+            QueueFull, OnlyAgentOnline, ConversationClosed, KeyExpired, KeyReused,
+        0x0019 Invite -> Recorded; NotFound, WrongState, NotEligible, KeyExpired, KeyReused,
+        0x001a Leave -> Recorded; NotFound, KeyExpired, KeyReused,
+        0x001b Close -> Recorded; NotFound, ConversationClosed, KeyExpired, KeyReused,
+        0x001c Reopen -> Recorded; NotFound, WrongState, KeyExpired, KeyReused,
+        0x0020 SetPresence -> Done; NotFound, Forbidden, KeyExpired, KeyReused,
+        0x0021 PutAgent -> Done; Forbidden, Invalid, ManagedByConfig,
+        0x0022 RemoveAgent -> Done; Forbidden, NotFound, ManagedByConfig,
+        0x0030 Subscribe -> Subscribed; NotFound, Forbidden,
         0x0031 Unsubscribe -> Done,
-        0x0032 History -> StaffHistory | VisitorHistory; NotFound,
-        0x0040 ListConversations -> ConversationPage; Invalid,
-        0x0041 ShowConversation -> ConversationDetail; NotFound,
-        0x0042 ListGroups -> GroupPage; Invalid,
-        0x0043 ShowGroup -> GroupDetail; NotFound,
-        0x0044 ListAgents -> AgentPage; Invalid,
-        0x0045 ShowAgent -> AgentDetail; NotFound,
-        0x0046 Explain -> Explanation; NotFound,
+        0x0032 History -> StaffHistory | VisitorHistory; NotFound, Forbidden,
+        0x0040 ListConversations -> ConversationPage; Forbidden, Invalid,
+        0x0041 ShowConversation -> ConversationDetail; Forbidden, NotFound,
+        0x0042 ListGroups -> GroupPage; Forbidden,
+        0x0043 ShowGroup -> GroupDetail; Forbidden, NotFound,
+        0x0044 ListAgents -> AgentPage; Forbidden, Invalid,
+        0x0045 ShowAgent -> AgentDetail; Forbidden, NotFound,
+        0x0046 Explain -> Explanation; Forbidden, NotFound,
         0x0047 Position -> PositionReply; NotFound,
         0x0050 MintToken -> Minted; Forbidden, Invalid,
-        0x0051 ListTokens -> TokenPage; Forbidden, Invalid,
-        0x0052 RevokeToken -> Done; NotFound, Forbidden,
+        0x0051 ListTokens -> TokenPage; Forbidden,
+        0x0052 RevokeToken -> Done; Forbidden, NotFound,
         0x0060 Reload -> Done; Forbidden, Invalid,
         0x0061 Drain -> Done; Forbidden,
-        0x0062 ReleaseQuarantine -> Done; Forbidden, NotFound, WrongState,
+        0x0062 ReleaseQuarantine -> Done; Forbidden, NotFound, WrongState, Unsupported,
     }
 }
 
@@ -79,7 +84,8 @@ wire! { strict;
         highest_kind: u16,
         /// Name and version of the client, for the operator; 64 bytes.
         software: Text<64>,
-        /// Unix socket only: the workspace to be the admin of. Absent on QUIC.
+        /// Unix socket with an empty token: the workspace to be the admin of; may be absent if there is only one. Not looked at
+        /// otherwise.
         workspace: Option<WorkspaceId>,
     }
 
@@ -98,14 +104,15 @@ wire! { strict;
         agent: AgentId,
     }
 
-    /// A frontend: this connection is no session of the agent any more. Detaching twice is no fault.
+    /// A frontend: this connection is no session of the agent any more. Detaching twice is no fault. When the last session
+    /// of an agent ends, they have `disconnect_grace` (15 s) to come back, then their pending offers go on to others.
     pub struct Detach {
         /// Who.
         agent: AgentId,
     }
 
     /// Says that a visitor is there, or has gone. Volatile: to be said again after a reconnect. A visitor announces
-    /// only themselves; a frontend's visitor is present until it says otherwise or its last connection ends.
+    /// only themselves. "Gone" counts at once: a visitor who waits keeps their place for `visitor_grace` (30 s) then.
     pub struct Announce {
         /// Who.
         visitor: VisitorId,
@@ -114,7 +121,7 @@ wire! { strict;
     }
 
     /// Opens a conversation and routes it. The conversation's id is the key: the same id again gives the same answer.
-    /// A visitor who has one open on this channel gets that one, with `existing`.
+    /// A visitor who has one open on this channel gets that one, with `existing`; if that is `missed`, it is routed again.
     pub struct Open {
         /// A UUID version 7 made by the client, at most 24 h old.
         conversation: ConversationId,
@@ -142,7 +149,8 @@ wire! { strict;
         conversation: ConversationId,
         /// Who.
         speaker: Speaker,
-        /// What; 1 byte to 8 KiB.
+        /// What, at most as long as Welcome's `message_body`. An agent who says something in a conversation that nobody owns
+        /// takes it.
         body: Text<8192>,
     }
 
@@ -154,11 +162,11 @@ wire! { strict;
         conversation: ConversationId,
         /// Who.
         speaker: Speaker,
-        /// What; 1 byte to 8 KiB.
+        /// What, at most as long as Welcome's `message_body`.
         body: Text<8192>,
     }
 
-    /// Says that somebody is typing, or no longer. Volatile, and forgotten after a few seconds.
+    /// Says that somebody is typing, or no longer. Passed on to the other side and not kept: repeat it every few seconds.
     pub struct Typing {
         /// Where.
         conversation: ConversationId,
@@ -192,7 +200,8 @@ wire! { strict;
         offer: u32,
     }
 
-    /// Takes a conversation from a queue, from `missed` or from the bot.
+    /// Takes a conversation from a queue (if the group's `allow_pull` is set) or from `missed`. For agents; supervisors
+    /// assign.
     pub struct Take {
         /// The client's command counter.
         key: u64,
@@ -242,7 +251,8 @@ wire! { strict;
         agent: AgentId,
     }
 
-    /// Leaves a conversation that one takes part in without owning it.
+    /// Leaves a conversation that one takes part in. An owner who leaves gives it back to its group's queue, unless a
+    /// handover is pending.
     pub struct Leave {
         /// The client's command counter.
         key: u64,
@@ -276,7 +286,7 @@ wire! { strict;
     pub struct SetPresence {
         /// The client's command counter.
         key: u64,
-        /// Whose. Agents set their own, supervisors anybody's.
+        /// Whose. Agents set their own, frontends that of agents attached to this connection, supervisors anybody's.
         agent: AgentId,
         /// What.
         presence: Presence,
@@ -321,7 +331,8 @@ wire! { strict;
         feed: Feed,
     }
 
-    /// Reads events of a conversation: all of them for staff, the visitor's part for visitors.
+    /// Reads events of a conversation: all of them for staff, the visitor's part for visitors. A frontend says for which
+    /// of its visitors or attached agents it reads.
     pub struct History {
         /// Which.
         conversation: ConversationId,
@@ -399,7 +410,8 @@ wire! { strict;
         speaker: Speaker,
     }
 
-    /// Makes a token, which is shown once. A frontend mints short-lived ones for its visitors and agents.
+    /// Makes a token, which is shown once. Admins make any; a frontend makes those of visitors and agents, for at most 24 h.
+    /// It has no key: asked again it makes another.
     pub struct MintToken {
         /// What it allows.
         role: Role,
@@ -407,7 +419,7 @@ wire! { strict;
         visitor: Option<VisitorId>,
         /// For an agent's token: whose.
         agent: Option<AgentId>,
-        /// How long it lasts, in seconds; absent for the configured time. A frontend's last at most that long.
+        /// How long it lasts, in seconds. Absent: for ever if an admin makes it, 24 h if a frontend does.
         ttl_seconds: Option<u32>,
     }
 
@@ -428,10 +440,10 @@ wire! { strict;
     /// Reads the configuration again: all of it holds, or nothing changes and the refusal says why.
     pub struct Reload {}
 
-    /// Starts the daemon's way down: nothing new is taken, connections are told to go.
+    /// Starts the daemon's way down: answered first, then all connections, this one included, get GoAway (`draining`).
     pub struct Drain {}
 
-    /// Lets something that stood aside after repeated failures take part again. Exactly one of them is given.
+    /// Supervisors: lets something that stood aside after repeated failures take part again. Exactly one of them is given.
     pub struct ReleaseQuarantine {
         /// This conversation.
         conversation: Option<ConversationId>,

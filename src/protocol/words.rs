@@ -95,7 +95,7 @@ wire! { strict;
         },
         /// A group's row: `GroupChanged`.
         Group(group: GroupId),
-        /// An agent's row and items: `AgentChanged`, `AgentItems`.
+        /// An agent's row: `AgentChanged`.
         Agent(agent: AgentId),
     }
 
@@ -111,9 +111,9 @@ wire! { strict;
         Active,
         /// The fallback message went out; any eligible agent can take it.
         Missed,
-        /// Closed, newest first.
+        /// Closed: those that were closed last.
         Closed,
-        /// Standing aside after repeated failures.
+        /// Standing aside after repeated failures. Daemons of this version list none yet.
         Quarantined,
     }
 }
@@ -355,7 +355,7 @@ wire! { lenient;
         missed: u32,
         /// Since when the longest waiting has waited.
         oldest_waiting_since: Option<Timestamp>,
-        /// Members who are online and connected.
+        /// Members who are online and connected, or expected back after a restart.
         agents_online: u32,
         /// Slots free among them.
         slots_free: u32,
@@ -373,7 +373,8 @@ wire! { lenient;
         presence: Presence,
         /// Whether they have a session.
         live: bool,
-        /// In a word, whether they would be offered something and why not: `available`, `at_capacity`, `away` …
+        /// In a word, whether they would be offered something and why not: `available`, `at_cap`, `wrapup`, `away`, `offline`,
+        /// `not_live`, `reconnecting`, `no_permission`, `removed`, `quarantined`.
         state: Text<64>,
         /// The most conversations at once.
         cap: u16,

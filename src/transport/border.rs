@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 use tokio::task::AbortHandle;
 
 use super::{
-    Asked, Border, Carrier, Class, Flow, Outbox, Peer,
+    Asked, Border, Carrier, Flow, Outbox, Peer,
     orders::{Asker, Work},
     translate,
 };
@@ -23,15 +23,10 @@ use crate::{
         port::{Answer, Notice, Port},
         tokens::NoGood,
     },
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     ids::{AgentId, ClientId, VisitorId},
     protocol::{
-        self, Request,
-        frame::MAX_BODY,
-        refusal::RefusalCode,
-        reply,
-        request::{Hello, MESSAGE_MAX},
-        words::GoAwayReason,
+        self, Request, frame::MAX_BODY, refusal::RefusalCode, reply, request::Hello, words::GoAwayReason,
     },
     routing::{By, Key, workspace::Grants},
 };
@@ -53,6 +48,8 @@ pub struct Rates {
     pub agent: (f64, f64),
     /// Requests in flight on one connection, for `Welcome`.
     pub in_flight: u32,
+    /// Bytes in the body of a message or note.
+    pub message_body: u32,
 }
 
 /// What the border asks of the daemon as a whole.
@@ -137,7 +134,10 @@ struct Known {
 /// The connection's ear for the actors.
 struct Ear {
     outbox: Arc<Outbox>,
+    clock: Clock,
     visitor: bool,
+    /// The highest kind of notice that the client knows.
+    highest_kind: u16,
 }
 
 impl Port for Ear {
@@ -146,10 +146,11 @@ impl Port for Ear {
     }
 
     fn notify(&self, notice: &Notice) {
-        if let Some((notice, droppable)) = translate::notice(notice) {
-            let class = if droppable { Class::Droppable } else { Class::Essential };
-            self.outbox.push_notice(&notice, class);
-        }
+        translate::notice(notice, self.clock.now(), |notice, class| {
+            if notice.kind() <= self.highest_kind {
+                self.outbox.push_notice(&notice, class);
+            }
+        });
     }
 
     fn revoke(&self) {
@@ -184,7 +185,9 @@ impl Post {
                 };
                 let port = Arc::new(Ear {
                     outbox: Arc::clone(&session.outbox),
+                    clock: self.gate.shared.clock.clone(),
                     visitor: matches!(grants, Grants::Visitor(_)),
+                    highest_kind: hello.highest_kind,
                 });
                 session.outbox.push_reply(number, &self.welcome(session.peer.connection, &known));
                 let what = gate::Asked::Connected { port, client: hello.client, grants, token };
@@ -236,7 +239,7 @@ impl Post {
             expires: known.expires,
             limits: reply::Limits {
                 in_flight: self.rates.in_flight,
-                message_body: MESSAGE_MAX as u32,
+                message_body: self.rates.message_body,
                 frame: MAX_BODY as u32,
             },
         }
@@ -267,28 +270,30 @@ impl Post {
         Some(tokio::task::spawn_local(watch).abort_handle())
     }
 
-    fn renew(&self, session: &mut Session, number: u32, token: &str) {
-        let State::Known(known) = &mut session.state else { return };
-        match self.gate.tokens.admit(token, self.now()) {
+    fn renew(
+        &self,
+        known: &mut Known,
+        outbox: &Arc<Outbox>,
+        peer: Peer,
+        number: u32,
+        token: &str,
+    ) -> Option<gate::Asked> {
+        let (code, why) = match self.gate.tokens.admit(token, self.now()) {
             Ok(admission) if admission.space == known.space && admission.grants == known.grants => {
                 known.expires = admission.expires;
                 if let Some(old) = known.expiry.take() {
                     old.abort();
                 }
-                known.expiry = self.expire(&session.outbox, admission.expires);
-                session.outbox.push_reply(number, &self.welcome(session.peer.connection, known));
+                known.expiry = self.expire(outbox, admission.expires);
+                outbox.push_reply(number, &self.welcome(peer.connection, known));
+                return Some(gate::Asked::Renewed { token: admission.id });
             }
-            Ok(_) => {
-                let why = "the new token is for somebody else";
-                self.refuse(&session.outbox, number, RefusalCode::Forbidden, Some(why), None);
-            }
-            Err(NoGood::Expired) => {
-                self.refuse(&session.outbox, number, RefusalCode::TokenExpired, None, None);
-            }
-            Err(NoGood::Unknown) => {
-                self.refuse(&session.outbox, number, RefusalCode::Unauthenticated, None, None);
-            }
-        }
+            Ok(_) => (RefusalCode::Forbidden, Some("the new token is for somebody else")),
+            Err(NoGood::Expired) => (RefusalCode::TokenExpired, None),
+            Err(NoGood::Unknown) => (RefusalCode::Unauthenticated, None),
+        };
+        self.refuse(outbox, number, code, why, None);
+        None
     }
 
     // === Requests ===
@@ -302,7 +307,10 @@ impl Post {
         match asked.request {
             Request::Hello(_) => self.refuse(&session.outbox, number, RefusalCode::HelloRequired, None, None),
             Request::Ping(_) => session.outbox.push_reply(number, &reply::Pong { now: self.now() }.into()),
-            Request::Renew(renew) => self.renew(session, number, &renew.token),
+            Request::Renew(renew) => {
+                let renewed = self.renew(known, &session.outbox, session.peer, number, &renew.token);
+                renewed.into_iter().for_each(hand_over);
+            }
             Request::Attach(attach) if known.grants == Grants::Frontend => {
                 known.attached.insert(attach.agent);
                 hand_over(gate::Asked::Attach { request: number, agent: attach.agent });
@@ -336,6 +344,10 @@ impl Post {
         let digest = digest(&request);
         let opens = matches!(request, Request::Open(_));
         let writes = matches!(request, Request::Say(_));
+        if written(&request) > self.rates.message_body as usize {
+            let why = "the message is longer than Welcome's message_body";
+            return Err((RefusalCode::TooLarge, Some(why), None));
+        }
         let attached = &known.attached;
         let asker = Asker {
             grants: known.grants,
@@ -409,6 +421,16 @@ impl Post {
         self.gate.shared.metrics.routing.refusals.of(code.as_str()).increment(1);
         let wait = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         outbox.push_reply(number, &translate::no(code, more, wait));
+    }
+}
+
+/// Bytes of what somebody wrote.
+fn written(request: &Request) -> usize {
+    match request {
+        Request::Open(open) => open.message.as_ref().map_or(0, |message| message.len()),
+        Request::Say(say) => say.body.len(),
+        Request::Note(note) => note.body.len(),
+        _ => 0,
     }
 }
 

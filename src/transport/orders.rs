@@ -335,6 +335,10 @@ impl Asker<'_> {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
                 (own, Query::Tokens { cursor, limit: usize::from(list.limit) })
             }
+            Request::ReleaseQuarantine(_) if own == By::Supervisor => {
+                let why = "what stands aside takes part again after a restart";
+                return Err((RefusalCode::Unsupported, Some(why)));
+            }
             Request::Subscribe(subscribe) => self.subscribe(subscribe.feed)?,
             Request::Unsubscribe(unsubscribe) => (own, Query::Unsubscribe(self.feed(unsubscribe.feed))),
             _ => return Err(FORBIDDEN),
@@ -391,7 +395,7 @@ fn destination(to: wire::Destination) -> Destination {
 
 fn phases(view: wire::View) -> Vec<Phase> {
     match view {
-        wire::View::All => vec![Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed],
+        wire::View::All => vec![Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed],
         wire::View::Waiting => vec![Phase::Waiting],
         wire::View::Offered => vec![Phase::Offered],
         wire::View::Active => vec![Phase::Active],

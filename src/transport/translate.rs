@@ -1,23 +1,32 @@
 //! Routing's words on the wire. With `orders.rs`, which goes the other way, the only place that knows both.
 
+mod events;
+mod notices;
+mod words;
+
+use self::{
+    events::{staff_entries, visitor_entry},
+    words::{fallback_reason, phase, queue_cause, strategy, variables},
+};
 use crate::{
     actors::port::{
-        AgentRow, Answer, Audience, ConversationRow, Faces, GroupRow, Notice, Numbered, OfferMade, View,
-        words,
+        AgentRow, Answer, ConversationRow, ConversationView, Faces, GroupRow, Numbered, View, words as reason,
     },
     clock::Timestamp,
-    ids::{AgentId, ConversationId},
+    ids::{AgentId, ConversationId, GroupId, VisitorId},
     protocol::{
-        self, List, Text, Variables, frame::PAGE_BUDGET, notice as wire_notice, refusal::RefusalCode,
+        self, List, Text, Wire, frame::PAGE_BUDGET, notice as wire_notice, refusal::RefusalCode,
         reply as wire_reply, words as wire,
     },
     routing::{
-        self, Body, By, Refusal, Reply,
+        self, Policy, Refusal, Reply,
         agent::Held,
-        conversation::{Event, OfferKind, PendingOffer, Phase},
+        conversation::{Event, Phase},
         workspace::{Grants, Token},
     },
 };
+
+pub(super) use self::notices::notice;
 
 /// An answer on the wire. `visitor`: the connection is a visitor's, who never sees staff numbers (S7).
 pub(super) fn answer(answer: Answer, visitor: bool) -> protocol::Reply {
@@ -32,7 +41,12 @@ fn done(reply: Reply, visitor: bool) -> protocol::Reply {
     match reply {
         Reply::Done => wire_reply::Done {}.into(),
         Reply::Opened { conversation, existing, status, visitor_seq } => {
-            wire_reply::Opened { conversation, existing, status: phase(status), visitor_seq }.into()
+            let status = match status {
+                // Whom it is offered to, and when, is not the visitor's to see (S8), nor of whoever opens it for them.
+                Phase::Offered => wire::Status::Waiting,
+                status => phase(status),
+            };
+            wire_reply::Opened { conversation, existing, status, visitor_seq }.into()
         }
         Reply::Recorded { conversation, seq, visitor_seq } => {
             wire_reply::Recorded { conversation, seq: (!visitor).then_some(seq), visitor_seq }.into()
@@ -60,7 +74,7 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
         Refusal::NobodyOnline => (RefusalCode::NobodyOnline, None),
         Refusal::QueueFull => (RefusalCode::QueueFull, None),
         Refusal::OnlyAgentOnline => (RefusalCode::OnlyAgentOnline, None),
-        Refusal::NotEligible(why) => (RefusalCode::NotEligible, Some(words(why).to_owned())),
+        Refusal::NotEligible(why) => (RefusalCode::NotEligible, Some(reason(why).to_owned())),
         Refusal::ChannelNotSupported => (RefusalCode::ChannelNotSupported, None),
         Refusal::ManagedByConfig => (RefusalCode::ManagedByConfig, None),
         Refusal::Failed => (RefusalCode::Failed, None),
@@ -88,24 +102,24 @@ fn found(view: View) -> protocol::Reply {
             visitor_history(&records, &faces, after, limit)
         }
         View::Conversation(view) => conversation_detail(*view),
-        View::Conversations(rows, cursor) => {
-            let rows = rows.iter().map(conversation_row);
-            wire_reply::ConversationPage { rows: List::clip(rows), cursor: cursor.map(Text::clip) }.into()
+        View::Conversations(rows, more) => {
+            let (rows, cursor) = page(&rows, more, conversation_row, ConversationRow::cursor);
+            wire_reply::ConversationPage { rows, cursor }.into()
         }
         View::Group(row) => group_detail(&row),
-        View::Groups(mut rows, cursor) => {
+        View::Groups(mut rows, more) => {
             rows.sort_by(|one, two| one.group.cmp(&two.group));
-            let rows = rows.iter().map(group_row);
-            wire_reply::GroupPage { rows: List::clip(rows), cursor: cursor.map(Text::clip) }.into()
+            let (rows, cursor) = page(&rows, more, group_row, |row| row.group.to_string());
+            wire_reply::GroupPage { rows, cursor }.into()
         }
         View::Agent(view) => agent_detail(&view.row, &view.holds),
-        View::Agents(mut rows, cursor) => {
+        View::Agents(mut rows, more) => {
             rows.sort_by_key(|row| row.agent);
-            let rows = rows.iter().map(agent_row);
-            wire_reply::AgentPage { rows: List::clip(rows), cursor: cursor.map(Text::clip) }.into()
+            let (rows, cursor) = page(&rows, more, agent_row, |row| row.agent.to_string());
+            wire_reply::AgentPage { rows, cursor }.into()
         }
-        View::Explanation { conversation, records, waits_because, agent } => {
-            explanation(conversation, &records, waits_because, agent)
+        View::Explanation { conversation, records, policy, waits_because, agent } => {
+            explanation(conversation, &records, &policy, waits_because, agent)
         }
         View::Position { ahead, since } => {
             let ahead = ahead.map(|ahead| u32::try_from(ahead).unwrap_or(u32::MAX));
@@ -115,12 +129,25 @@ fn found(view: View) -> protocol::Reply {
         View::Minted { text, id, expires } => {
             wire_reply::Minted { token: Text::clip(text), token_id: Text::clip(id), expires }.into()
         }
-        View::Tokens(tokens, cursor) => {
-            let rows = tokens.iter().map(token_row);
-            wire_reply::TokenPage { rows: List::clip(rows), cursor: cursor.map(Text::clip) }.into()
+        View::Tokens(tokens, more) => {
+            let (rows, cursor) = page(&tokens, more, token_row, |(token, _)| token.id.to_string());
+            wire_reply::TokenPage { rows, cursor }.into()
         }
-        View::Subscribed { version } => wire_reply::Subscribed { version, next: None }.into(),
+        View::Subscribed { version, next } => wire_reply::Subscribed { version, next }.into(),
     }
+}
+
+/// As many rows as fit a frame. If that is not all there are, the last of them says where the next page begins: so no row falls
+/// between two pages.
+fn page<R, W: Wire, const MAX: usize>(
+    rows: &[R],
+    more: bool,
+    row: impl Fn(&R) -> W,
+    cursor: impl Fn(&R) -> String,
+) -> (List<W, MAX>, Option<Text<128>>) {
+    let (page, taken) = List::fill(rows.iter().map(row), PAGE_BUDGET);
+    let last = rows[..taken].last().filter(|_| more || taken < rows.len());
+    (page, last.map(|last| Text::clip(cursor(last))))
 }
 
 fn staff_history(records: &[Numbered], after: u64, limit: usize) -> protocol::Reply {
@@ -144,7 +171,7 @@ fn visitor_history(records: &[Numbered], faces: &Faces, after: u64, limit: usize
     wire_reply::VisitorHistory { events, next }.into()
 }
 
-fn conversation_detail(view: crate::actors::port::ConversationView) -> protocol::Reply {
+fn conversation_detail(view: ConversationView) -> protocol::Reply {
     let pending = view.pending.iter().map(|(agent, pending)| wire_reply::PendingOffer {
         offer: pending.offer,
         agent: *agent,
@@ -162,7 +189,9 @@ fn conversation_detail(view: crate::actors::port::ConversationView) -> protocol:
     });
     wire_reply::ConversationDetail {
         row: conversation_row(&view.row),
-        participants: List::clip(view.participants.iter().map(|party| party.agent)),
+        participants: List::clip(
+            view.row.owner.into_iter().chain(view.participants.iter().map(|party| party.agent)),
+        ),
         variables: variables(&view.variables),
         stay,
         waits_because: view.because.map(Text::clip),
@@ -220,35 +249,63 @@ fn agent_detail(row: &AgentRow, holds: &[(ConversationId, Held, Timestamp)]) -> 
 fn explanation(
     conversation: ConversationId,
     records: &[Numbered],
+    policy: &Policy,
     waits_because: Option<String>,
     agent: Option<Option<routing::WhyNot>>,
 ) -> protocol::Reply {
-    let mut stay = 0;
-    let mut decisions = Vec::new();
+    let mut told = Vec::new();
+    let mut stay = None;
     for record in records {
         for event in &record.record.events {
-            stay += u32::from(matches!(event, Event::Queued { .. }));
-            decisions.extend(decision(record.record.at, stay, event));
+            if let Event::Queued { stay: number, group, .. } = event {
+                stay = Some((*number, group));
+            }
+            told.extend(stay.and_then(|stay| decision(record.record.at, stay, policy, event)));
         }
     }
-    let newest = decisions.len().saturating_sub(32);
-    let agent_reason = agent.map(|why| Text::clip(why.map_or("eligible", words)));
+    // The newest are the ones to keep, oldest first.
+    let (newest, _) = List::<_, 32>::fill(told.into_iter().rev(), PAGE_BUDGET);
+    let agent_reason = agent.map(|why| Text::clip(why.map_or("eligible", reason)));
     wire_reply::Explanation {
         conversation,
-        decisions: List::clip(decisions.into_iter().skip(newest)),
+        decisions: List::clip(newest.into_vec().into_iter().rev()),
         waits_because: waits_because.map(Text::clip),
         agent_reason,
     }
     .into()
 }
 
-fn decision(at: Timestamp, stay: u32, event: &Event) -> Option<wire_reply::DecisionView> {
+/// What was decided in a stay, if this event is a decision. Announcements and fallbacks are recorded without the candidates, so
+/// of them only the outcome is known.
+fn decision(
+    at: Timestamp,
+    (stay, queue): (u32, &GroupId),
+    policy: &Policy,
+    event: &Event,
+) -> Option<wire_reply::DecisionView> {
+    let outcome = |chosen: &[AgentId], fallback| wire_reply::DecisionView {
+        at,
+        stay,
+        group: queue.clone(),
+        strategy: strategy(policy.group(queue).unwrap_or(&policy.everyone).strategy),
+        chosen: List::clip(chosen.iter().copied()),
+        next: List::new(),
+        excluded: List::new(),
+        others: List::new(),
+        fallback,
+    };
     let (chosen, decision) = match event {
         Event::Offered { agent, decision, .. } | Event::Assigned { agent, decision: Some(decision), .. } => {
             (*agent, decision)
         }
+        Event::Announced { agents, .. } | Event::AnnouncedTo { agents } => {
+            return Some(outcome(agents, None));
+        }
+        Event::FellBack { reason, .. } => return Some(outcome(&[], Some(fallback_reason(*reason)))),
         _ => return None,
     };
+    let named = decision.named.iter();
+    let rest = decision.rest.iter();
     Some(wire_reply::DecisionView {
         at,
         stay,
@@ -257,14 +314,14 @@ fn decision(at: Timestamp, stay: u32, event: &Event) -> Option<wire_reply::Decis
         chosen: List::clip([chosen]),
         next: List::clip(decision.next.iter().copied()),
         excluded: List::clip(
-            decision
-                .named
-                .iter()
-                .map(|(agent, why)| wire_reply::Exclusion { agent: *agent, reason: Text::clip(words(*why)) }),
+            named.map(|(agent, why)| wire_reply::Exclusion {
+                agent: *agent,
+                reason: Text::clip(reason(*why)),
+            }),
         ),
         others: List::clip(
-            decision.rest.iter().map(|(why, count)| wire_reply::ReasonCount {
-                reason: Text::clip(words(*why)),
+            rest.map(|(why, count)| wire_reply::ReasonCount {
+                reason: Text::clip(reason(*why)),
                 count: *count,
             }),
         ),
@@ -272,7 +329,7 @@ fn decision(at: Timestamp, stay: u32, event: &Event) -> Option<wire_reply::Decis
     })
 }
 
-fn token_row(token: &Token) -> wire_reply::TokenRow {
+fn token_row((token, sessions): &(Token, u32)) -> wire_reply::TokenRow {
     let (role, visitor, agent) = role(token.grants);
     wire_reply::TokenRow {
         token_id: Text::clip(&token.id),
@@ -281,12 +338,12 @@ fn token_row(token: &Token) -> wire_reply::TokenRow {
         agent,
         created_at: token.created,
         expires: token.expires,
-        sessions: 0,
+        sessions: *sessions,
     }
 }
 
 /// A token's role, and whose it is.
-pub(super) fn role(grants: Grants) -> (wire::Role, Option<crate::ids::VisitorId>, Option<AgentId>) {
+pub(super) fn role(grants: Grants) -> (wire::Role, Option<VisitorId>, Option<AgentId>) {
     match grants {
         Grants::Visitor(visitor) => (wire::Role::Visitor, Some(visitor), None),
         Grants::Agent(agent) => (wire::Role::Agent, None, Some(agent)),
@@ -339,7 +396,7 @@ fn agent_row(row: &AgentRow) -> wire::AgentRow {
             routing::Presence::Offline => wire::Presence::Offline,
         },
         live: row.live,
-        state: Text::clip(row.why_not.map_or("available", words)),
+        state: Text::clip(row.why_not.map_or("available", reason)),
         cap: row.cap,
         // Routing counts every slot in use; on the wire those of pending offers stand apart.
         taken: row.taken.saturating_sub(row.reserved),
@@ -350,258 +407,38 @@ fn agent_row(row: &AgentRow) -> wire::AgentRow {
     }
 }
 
-// === Notices ===
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A notice on the wire, and whether it may be dropped for a slow reader. `None`: there is nothing to tell.
-pub(super) fn notice(notice: &Notice) -> Option<(protocol::Notice, bool)> {
-    let told: protocol::Notice = match notice {
-        Notice::OfferMade(made) => offer_made(made).into(),
-        Notice::OfferEnded { agent, conversation, offer, outcome } => wire_notice::OfferEnded {
-            agent: *agent,
-            conversation: *conversation,
-            offer: *offer,
-            outcome: offer_outcome(*outcome),
+    /// Rows of every weight, as a list of so many would be asked for page by page.
+    fn walk(weights: &[usize], limit: usize) -> (Vec<usize>, usize) {
+        let (mut found, mut pages, mut from) = (Vec::new(), 0, 0);
+        loop {
+            let all: Vec<(usize, usize)> = weights.iter().copied().enumerate().skip(from).collect();
+            let more = all.len() > limit;
+            let asked = &all[..all.len().min(limit)];
+            let text = |(_, weight): &(usize, usize)| Text::<20_000>::clip("x".repeat(*weight));
+            let (rows, cursor) = page::<_, _, 100>(asked, more, text, |(at, _)| (at + 1).to_string());
+            found.extend(rows.iter().map(|row| row.len()));
+            pages += 1;
+            match cursor {
+                Some(cursor) => from = cursor.parse().expect("a number"),
+                None => return (found, pages),
+            }
         }
-        .into(),
-        Notice::StaffEvent { conversation, agent, record, index } => {
-            let entry = staff_entries(record).nth(*index)?;
-            wire_notice::StaffEvent { conversation: *conversation, agent: *agent, entry }.into()
-        }
-        Notice::VisitorEvent { conversation, visitor, record, index, faces } => {
-            let entry = visitor_entry(record, *index, faces)?;
-            wire_notice::VisitorEvent { conversation: *conversation, visitor: *visitor, entry }.into()
-        }
-        Notice::Typing { conversation, to, by, typing } => {
-            let audience = match to {
-                Audience::Agent(agent) => wire_notice::Audience::Agent(*agent),
-                Audience::Visitor(visitor) => wire_notice::Audience::Visitor(*visitor),
-            };
-            let by = match by {
-                Some(name) => wire_notice::Typist::Agent { name: Text::clip(name) },
-                None => wire_notice::Typist::Visitor,
-            };
-            let typing = wire_notice::Typing { conversation: *conversation, audience, by, typing: *typing };
-            return Some((typing.into(), true));
-        }
-        Notice::AgentItems { agent, version, offers, conversations, more } => {
-            let offers = offers.iter().map(|made| wire_notice::AgentItem::Offer(offer_made(made)));
-            let rows =
-                conversations.iter().map(|row| wire_notice::AgentItem::Conversation(conversation_row(row)));
-            let items = List::clip(offers.chain(rows));
-            wire_notice::AgentItems { agent: *agent, version: *version, items, more: *more }.into()
-        }
-        Notice::GroupChanged(row) => {
-            return Some((wire_notice::GroupChanged { row: group_row(row) }.into(), true));
-        }
-        Notice::AgentChanged(row) => {
-            return Some((wire_notice::AgentChanged { row: agent_row(row) }.into(), true));
-        }
-    };
-    Some((told, false))
-}
-
-fn offer_made(made: &OfferMade) -> wire_notice::OfferMade {
-    let PendingOffer { kind, offer, since, deadline } = made.pending;
-    wire_notice::OfferMade {
-        agent: made.agent,
-        conversation: made.conversation,
-        offer,
-        kind: match kind {
-            OfferKind::Offer => wire::OfferKind::Offer,
-            OfferKind::Announcement => wire::OfferKind::Announcement,
-            OfferKind::Handover => wire::OfferKind::Handover,
-            OfferKind::Invitation => wire::OfferKind::Invitation,
-        },
-        group: made.group.clone(),
-        deadline,
-        accept_within_ms: deadline.map(|deadline| millis(deadline.since(since))),
-        visitor: made.visitor,
-        waiting_since: made.waiting_since,
-        variables: variables(&made.variables),
-        sound: true,
     }
-}
 
-fn variables(list: &[routing::Variable]) -> Variables {
-    let list = list.iter().map(|variable| wire::Variable {
-        name: Text::clip(&variable.name),
-        value: Text::clip(&variable.value.0),
-    });
-    Variables::new(List::clip(list)).unwrap_or_default()
-}
-
-fn staff_entries(numbered: &Numbered) -> impl Iterator<Item = wire_notice::StaffEntry> + '_ {
-    let mut visitor_seq = numbered.visitor_seq;
-    numbered.record.events.iter().enumerate().map(move |(index, event)| {
-        let sees = event.visitor_sees();
-        visitor_seq += u64::from(sees);
-        wire_notice::StaffEntry {
-            seq: numbered.seq + index as u64 + 1,
-            visitor_seq: sees.then_some(visitor_seq),
-            at: numbered.record.at,
-            by: actor(numbered.record.by),
-            event: staff_change(event),
+    #[test]
+    fn no_row_falls_between_two_pages_whatever_they_weigh() {
+        assert_eq!(walk(&[], 100), (vec![], 1));
+        assert_eq!(walk(&[5; 100], 100).1, 1, "a page that holds everything says that it is the last");
+        assert_eq!(walk(&[5; 101], 100).1, 2);
+        let weights: Vec<usize> = (0..250).map(|at| (at * 7_919) % 20_000).collect();
+        for limit in [1, 7, 100] {
+            let (found, pages) = walk(&weights, limit);
+            assert_eq!(found, weights);
+            assert!(pages >= 250 / limit, "{pages}");
         }
-    })
-}
-
-fn staff_change(event: &Event) -> wire_notice::StaffChange {
-    use wire_notice::StaffChange as Change;
-    match event {
-        Event::Opened { visitor, channel, priority, .. } => {
-            Change::Opened { visitor: *visitor, channel: channel.clone(), priority: priority.get() }
-        }
-        Event::Queued { stay, group, cause, .. } => {
-            Change::Queued { stay: *stay, group: group.clone(), cause: queue_cause(*cause) }
-        }
-        Event::Offered { agent, deadline, .. } => Change::Offered { agent: *agent, deadline: *deadline },
-        Event::Announced { agents, deadline } => {
-            Change::Announced { agents: List::clip(agents.iter().copied()), deadline: *deadline }
-        }
-        Event::AnnouncedTo { agents } => {
-            Change::Announced { agents: List::clip(agents.iter().copied()), deadline: None }
-        }
-        Event::OfferEnded { agent, outcome } => {
-            Change::OfferEnded { agent: *agent, outcome: offer_outcome(*outcome) }
-        }
-        Event::AnnouncementEnded { outcome } => {
-            Change::AnnouncementEnded { outcome: offer_outcome(*outcome) }
-        }
-        Event::Assigned { agent, cause, .. } => {
-            Change::Assigned { agent: *agent, cause: assign_cause(*cause) }
-        }
-        Event::Joined { agent, .. } => Change::Joined { agent: *agent },
-        Event::Left { agent } => Change::Left { agent: *agent },
-        Event::HandoverStarted { from, to, deadline, .. } => {
-            Change::HandoverStarted { from: *from, to: *to, deadline: *deadline }
-        }
-        Event::HandoverEnded { to, outcome } => {
-            Change::HandoverEnded { to: *to, outcome: offer_outcome(*outcome) }
-        }
-        Event::Invited { agent, deadline, .. } => Change::Invited { agent: *agent, deadline: *deadline },
-        Event::InvitationEnded { agent, outcome } => {
-            Change::InvitationEnded { agent: *agent, outcome: offer_outcome(*outcome) }
-        }
-        Event::FellBack { reason, message, .. } => {
-            Change::FellBack { reason: fallback_reason(*reason), message: message.as_ref().map(Text::clip) }
-        }
-        Event::Said { body } => Change::Said { body: text(body) },
-        Event::Noted { body } => Change::Noted { body: text(body) },
-        Event::Closed { reason } => Change::Closed { reason: close_reason(*reason) },
-        Event::Reopened => Change::Reopened,
-    }
-}
-
-fn visitor_entry(numbered: &Numbered, index: usize, faces: &Faces) -> Option<wire_notice::VisitorEntry> {
-    let events = &numbered.record.events;
-    let change = visitor_change(events.get(index)?, numbered.record.by, faces)?;
-    let seen = events[..=index].iter().filter(|event| event.visitor_sees()).count() as u64;
-    Some(wire_notice::VisitorEntry {
-        visitor_seq: numbered.visitor_seq + seen,
-        at: numbered.record.at,
-        change,
-    })
-}
-
-/// What a visitor sees of an event: a form that can't carry a note, an offer, a decision or a staff number (S8).
-fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::VisitorChange> {
-    use wire_notice::VisitorChange as Change;
-    let name = |agent: &AgentId| {
-        let face = faces.parties.iter().find(|party| party.agent == *agent);
-        Text::clip(face.map_or("", |party| party.name.as_str()))
-    };
-    Some(match event {
-        Event::Opened { .. } => Change::Opened,
-        Event::Queued { group, .. } => {
-            let label = faces.policy.group(group).map_or("", |rules| rules.label.as_str());
-            Change::Queued { group_label: Text::clip(label) }
-        }
-        Event::Assigned { name, .. } | Event::Joined { name, .. } => {
-            Change::AgentJoined { name: Text::clip(name) }
-        }
-        Event::Left { agent } => Change::AgentLeft { name: name(agent) },
-        Event::Said { body } => {
-            let from = match by {
-                By::Visitor(_) => wire_notice::VisitorSide::Me,
-                By::Agent(agent) => wire_notice::VisitorSide::Agent { name: name(&agent) },
-                _ => wire_notice::VisitorSide::Bot,
-            };
-            Change::Said { from, body: text(body) }
-        }
-        Event::FellBack { message, .. } => Change::Fallback { message: Text::clip(message.as_ref()?) },
-        Event::Closed { .. } => Change::Closed { by_me: matches!(by, By::Visitor(_)) },
-        Event::Reopened => Change::Reopened,
-        Event::Offered { .. }
-        | Event::Announced { .. }
-        | Event::AnnouncedTo { .. }
-        | Event::OfferEnded { .. }
-        | Event::AnnouncementEnded { .. }
-        | Event::HandoverStarted { .. }
-        | Event::HandoverEnded { .. }
-        | Event::Invited { .. }
-        | Event::InvitationEnded { .. }
-        | Event::Noted { .. } => return None,
-    })
-}
-
-// === Words ===
-
-fn text(body: &Body) -> Text<8192> {
-    Text::clip(&*body.0)
-}
-
-fn phase(phase: Phase) -> wire::Status {
-    match phase {
-        Phase::Waiting => wire::Status::Waiting,
-        Phase::Offered => wire::Status::Offered,
-        Phase::Active => wire::Status::Active,
-        Phase::Missed => wire::Status::Missed,
-        Phase::Closed => wire::Status::Closed,
-    }
-}
-
-fn actor(by: By) -> wire::Actor {
-    match by {
-        By::Visitor(visitor) => wire::Actor::Visitor(visitor),
-        By::Agent(agent) => wire::Actor::Agent(agent),
-        By::Supervisor => wire::Actor::Supervisor,
-        By::Frontend => wire::Actor::Frontend,
-        By::Bot => wire::Actor::Bot,
-        By::Admin => wire::Actor::Admin,
-        By::System => wire::Actor::System,
-    }
-}
-
-/// The same word on both sides.
-macro_rules! same_words {
-    ($name:ident: $from:ty => $to:ty { $($word:ident),* $(,)? }) => {
-        fn $name(word: $from) -> $to {
-            match word { $(<$from>::$word => <$to>::$word,)* }
-        }
-    };
-}
-
-same_words!(strategy: routing::Strategy => wire::Strategy { RoundRobin, LeastActive, LongestIdle, Broadcast, Pull, Assign });
-same_words!(queue_cause: routing::QueueCause => wire::QueueCause {
-    Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened,
-});
-same_words!(assign_cause: routing::AssignCause => wire::AssignCause { Accepted, Taken, Assigned, Strategy, Handover, Forced });
-same_words!(close_reason: routing::CloseReason => wire::CloseReason {
-    ByAgent, ByVisitor, BySupervisor, Abandoned, Idle, MissedExpired,
-});
-same_words!(fallback_reason: routing::FallbackReason => wire::FallbackReason {
-    NoRule, NobodyOnline, AllAtCapacity, OffersExhausted, WaitedTooLong, ClosedHours, QueueFull, QuotaExhausted,
-    GroupUnavailable, GroupRemoved, Quarantined,
-});
-same_words!(rescind_reason: routing::RescindReason => wire::RescindReason {
-    AcceptedElsewhere, AlreadyTaken, AgentGone, VisitorGone, Closed, Moved, WaitedTooLong, Removed,
-});
-
-fn offer_outcome(outcome: routing::OfferOutcome) -> wire::OfferOutcome {
-    match outcome {
-        routing::OfferOutcome::Accepted => wire::OfferOutcome::Accepted,
-        routing::OfferOutcome::Declined => wire::OfferOutcome::Declined,
-        routing::OfferOutcome::TimedOut => wire::OfferOutcome::TimedOut,
-        routing::OfferOutcome::Rescinded(reason) => wire::OfferOutcome::Rescinded(rescind_reason(reason)),
     }
 }

@@ -1,0 +1,127 @@
+//! A conversation's events in both their forms: for staff, and what of them its visitor may see.
+
+use super::words::{actor, assign_cause, close_reason, fallback_reason, offer_outcome, queue_cause, text};
+use crate::{
+    actors::port::{Faces, Numbered},
+    ids::AgentId,
+    protocol::{List, Text, notice as wire_notice},
+    routing::{By, conversation::Event},
+};
+
+pub(super) fn staff_entries(numbered: &Numbered) -> impl Iterator<Item = wire_notice::StaffEntry> + '_ {
+    let mut visitor_seq = numbered.visitor_seq;
+    numbered.record.events.iter().enumerate().map(move |(index, event)| {
+        let sees = event.visitor_sees();
+        visitor_seq += u64::from(sees);
+        wire_notice::StaffEntry {
+            seq: numbered.seq + index as u64 + 1,
+            visitor_seq: sees.then_some(visitor_seq),
+            at: numbered.record.at,
+            by: actor(numbered.record.by),
+            event: staff_change(event),
+        }
+    })
+}
+
+fn staff_change(event: &Event) -> wire_notice::StaffChange {
+    use wire_notice::StaffChange as Change;
+    match event {
+        Event::Opened { visitor, channel, priority, .. } => {
+            Change::Opened { visitor: *visitor, channel: channel.clone(), priority: priority.get() }
+        }
+        Event::Queued { stay, group, cause, .. } => {
+            Change::Queued { stay: *stay, group: group.clone(), cause: queue_cause(*cause) }
+        }
+        Event::Offered { agent, deadline, .. } => Change::Offered { agent: *agent, deadline: *deadline },
+        Event::Announced { agents, deadline } => {
+            Change::Announced { agents: List::clip(agents.iter().copied()), deadline: *deadline }
+        }
+        Event::AnnouncedTo { agents } => {
+            Change::Announced { agents: List::clip(agents.iter().copied()), deadline: None }
+        }
+        Event::OfferEnded { agent, outcome } => {
+            Change::OfferEnded { agent: *agent, outcome: offer_outcome(*outcome) }
+        }
+        Event::AnnouncementEnded { outcome } => {
+            Change::AnnouncementEnded { outcome: offer_outcome(*outcome) }
+        }
+        Event::Assigned { agent, cause, .. } => {
+            Change::Assigned { agent: *agent, cause: assign_cause(*cause) }
+        }
+        Event::Joined { agent, .. } => Change::Joined { agent: *agent },
+        Event::Left { agent } => Change::Left { agent: *agent },
+        Event::HandoverStarted { from, to, deadline, .. } => {
+            Change::HandoverStarted { from: *from, to: *to, deadline: *deadline }
+        }
+        Event::HandoverEnded { to, outcome } => {
+            Change::HandoverEnded { to: *to, outcome: offer_outcome(*outcome) }
+        }
+        Event::Invited { agent, deadline, .. } => Change::Invited { agent: *agent, deadline: *deadline },
+        Event::InvitationEnded { agent, outcome } => {
+            Change::InvitationEnded { agent: *agent, outcome: offer_outcome(*outcome) }
+        }
+        Event::FellBack { reason, message, .. } => {
+            Change::FellBack { reason: fallback_reason(*reason), message: message.as_ref().map(Text::clip) }
+        }
+        Event::Said { body } => Change::Said { body: text(body) },
+        Event::Noted { body } => Change::Noted { body: text(body) },
+        Event::Closed { reason } => Change::Closed { reason: close_reason(*reason) },
+        Event::Reopened => Change::Reopened,
+    }
+}
+
+pub(super) fn visitor_entry(
+    numbered: &Numbered,
+    index: usize,
+    faces: &Faces,
+) -> Option<wire_notice::VisitorEntry> {
+    let events = &numbered.record.events;
+    let change = visitor_change(events.get(index)?, numbered.record.by, faces)?;
+    let seen = events[..=index].iter().filter(|event| event.visitor_sees()).count() as u64;
+    Some(wire_notice::VisitorEntry {
+        visitor_seq: numbered.visitor_seq + seen,
+        at: numbered.record.at,
+        change,
+    })
+}
+
+/// What a visitor sees of an event: a form that can't carry a note, an offer, a decision or a staff number (S8).
+fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::VisitorChange> {
+    use wire_notice::VisitorChange as Change;
+    let name = |agent: &AgentId| {
+        let face = faces.parties.iter().find(|party| party.agent == *agent);
+        Text::clip(face.map_or("", |party| party.name.as_str()))
+    };
+    Some(match event {
+        Event::Opened { .. } => Change::Opened,
+        Event::Queued { group, .. } => {
+            let label = faces.policy.group(group).map_or("", |rules| rules.label.as_str());
+            Change::Queued { group_label: Text::clip(label) }
+        }
+        Event::Assigned { name, .. } | Event::Joined { name, .. } => {
+            Change::AgentJoined { name: Text::clip(name) }
+        }
+        Event::Left { agent } => Change::AgentLeft { name: name(agent) },
+        Event::Said { body } => {
+            let from = match by {
+                By::Visitor(_) => wire_notice::VisitorSide::Me,
+                By::Agent(agent) => wire_notice::VisitorSide::Agent { name: name(&agent) },
+                _ => wire_notice::VisitorSide::Bot,
+            };
+            Change::Said { from, body: text(body) }
+        }
+        Event::FellBack { message, .. } => Change::Fallback { message: Text::clip(message.as_ref()?) },
+        Event::Closed { .. } => Change::Closed { by_me: matches!(by, By::Visitor(_)) },
+        Event::Reopened => Change::Reopened,
+        Event::Offered { .. }
+        | Event::Announced { .. }
+        | Event::AnnouncedTo { .. }
+        | Event::OfferEnded { .. }
+        | Event::AnnouncementEnded { .. }
+        | Event::HandoverStarted { .. }
+        | Event::HandoverEnded { .. }
+        | Event::Invited { .. }
+        | Event::InvitationEnded { .. }
+        | Event::Noted { .. } => return None,
+    })
+}
