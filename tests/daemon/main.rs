@@ -2,4 +2,6 @@
 
 mod floor;
 mod life;
+mod moves;
 mod offers;
+mod roles;

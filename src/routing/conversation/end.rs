@@ -104,6 +104,10 @@ impl Conversation {
         let reason = match ticket.by {
             By::Visitor(_) if self.may_read(ticket) => CloseReason::ByVisitor,
             By::Agent(agent) if self.has_part(agent) => CloseReason::ByAgent,
+            // Nobody takes part any more, and who may read it may know that it is over.
+            By::Agent(_) if self.phase() == Some(Phase::Closed) && self.may_read(ticket) => {
+                return Err(Refusal::ConversationClosed.to(ticket));
+            }
             By::Supervisor | By::Admin => CloseReason::BySupervisor,
             _ => return Err(Refusal::NotFound.to(ticket)),
         };
