@@ -54,7 +54,7 @@ use tokio::{
 
 pub use dial::Dialer;
 #[cfg(test)]
-pub(crate) use dial::{Dialled, client_config};
+pub(crate) use dial::{Dialled, client_config, transport_config};
 pub use errors::{ConnectError, Ended, RequestError};
 pub use notices::{Notices, Told};
 pub use options::{Ca, Common, Identity, Options};

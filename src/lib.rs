@@ -2,6 +2,7 @@
 //! conversation, who answers it.
 
 pub mod actors;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod codec;

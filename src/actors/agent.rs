@@ -160,6 +160,7 @@ impl AgentActor {
 
     /// Shows the agent in the metrics, and to whoever subscribed.
     fn show(&mut self) {
+        self.version += 1;
         let row = self.row();
         let used = u32::from(row.taken);
         let free = u32::from(row.cap.saturating_sub(row.taken));
@@ -171,7 +172,6 @@ impl AgentActor {
             (_, Some(_)) => Some(AgentState::Away),
         };
         self.mark.show(state.filter(|_| self.machine.exists()).map(|state| AgentView { state, used, free }));
-        self.version += 1;
         let ports = self.space.feed(&Feed::Agent(self.machine.id()));
         if !ports.is_empty() {
             self.space.notify(ports, super::port::Notice::AgentChanged(row));

@@ -111,9 +111,10 @@ impl ConversationActor {
         }
         let before = Before::of(&self.machine);
         let numbers = self.machine.numbers();
+        let asker = Conversation::asker(&command).map(|to| to.connection);
         let mut out = SCRATCH.with(Scratch::take);
         match step(&self.space, &mut self.machine, command, &mut out) {
-            Step::Taken => self.commit(&before, numbers, &mut out),
+            Step::Taken => self.commit(&before, numbers, asker, &mut out),
             Step::Fell => self.rebuild(),
         }
         release(&self.space, &mut out);
@@ -129,7 +130,7 @@ impl ConversationActor {
     }
 
     /// Records what happened and lets everybody know whom it concerns.
-    fn commit(&mut self, before: &Before, numbers: (u64, u64), out: &mut Out<Event>) {
+    fn commit(&mut self, before: &Before, numbers: (u64, u64), asker: Option<u64>, out: &mut Out<Event>) {
         if out.events.is_empty() {
             return;
         }
@@ -145,7 +146,7 @@ impl ConversationActor {
         self.marks.count(&self.space, &record);
         self.enlist();
         let (seq, visitor_seq) = numbers;
-        publish::publish(self, before, &Numbered { record, seq, visitor_seq });
+        publish::publish(self, before, &Numbered { record, seq, visitor_seq }, asker);
     }
 
     /// The machine fell: back to what the log says, the not yet durable tail included (design §3.5).

@@ -93,7 +93,8 @@ impl GroupActor {
             rows.filter(|row| row.group.as_ref() == Some(&id)).map(|row| row.conversation).collect()
         };
         self.machine = self.durable.clone();
-        self.machine.rebuilt(waiting.clone());
+        let members = self.space.agents_of(&id);
+        self.machine.rebuilt(waiting.clone(), members.iter().copied().collect());
         tracing::error!(group = %id, "a group fell and is rebuilt from its conversations and agents");
         if self.failures.count(self.space.local.now()) == Verdict::GiveUp && !self.quarantined {
             self.quarantined = true;
@@ -101,7 +102,7 @@ impl GroupActor {
             tracing::error!(group = %id, "a group fell too often and is closed for routing");
             self.space.tell(Tell::Group(id.clone(), Command::Quarantine(true)));
         }
-        for agent in self.space.agents_of(&id) {
+        for agent in members {
             self.describe(agent);
         }
         for conversation in waiting {

@@ -10,16 +10,17 @@ use super::{
 use crate::{
     ids::AgentId,
     routing::{
+        OfferOutcome, RescindReason,
         conversation::{Event, PendingOffer, Phase},
         notice::{AgentNotice, Before},
     },
 };
 
-/// Tells everybody whom a record concerns, and keeps the lists of who has what.
-pub(super) fn publish(actor: &ConversationActor, before: &Before, numbered: &Numbered) {
+/// Tells everybody whom a record concerns, and keeps the lists of who has what. `asker`: the connection whose command it was.
+pub(super) fn publish(actor: &ConversationActor, before: &Before, numbered: &Numbered, asker: Option<u64>) {
     let staff = before.staff(&actor.machine);
     for (agent, change) in before.changes(&actor.machine) {
-        pending_changed(actor, agent, change);
+        pending_changed(actor, agent, change, asker);
     }
     hold(actor, &staff);
     for agent in staff {
@@ -67,22 +68,32 @@ fn tell_watchers(actor: &ConversationActor, before: &Before, numbered: &Numbered
     show_visitor(actor, before, numbered, &watching(true));
 }
 
-fn pending_changed(actor: &ConversationActor, agent: AgentId, change: AgentNotice) {
+fn pending_changed(actor: &ConversationActor, agent: AgentId, change: AgentNotice, asker: Option<u64>) {
     let conversation = actor.machine.id();
-    let ports = actor.space.sessions.borrow().agent(agent);
     match change {
         AgentNotice::OfferMade(pending) => {
             let Some(made) = offer_made(actor, agent, pending) else { return };
             actor.space.ledger.borrow_mut().change_mine(agent, |mine| {
                 mine.offers.insert(conversation, Arc::clone(&made));
             });
+            let ports = actor.space.sessions.borrow().agent(agent);
             actor.space.notify(ports, Notice::OfferMade(made));
         }
         AgentNotice::OfferEnded { offer, outcome } => {
             actor.space.ledger.borrow_mut().change_mine(agent, |mine| {
                 mine.offers.remove(&conversation);
             });
-            actor.space.notify(ports, Notice::OfferEnded { agent, conversation, offer, outcome });
+            let ended = |outcome| Notice::OfferEnded { agent, conversation, offer, outcome };
+            let (here, elsewhere) = actor.space.sessions.borrow().agent_by_session(agent, asker);
+            let elsewhere_outcome = match outcome {
+                // The first session to accept wins, the others are told why it is gone (design §3.11).
+                OfferOutcome::Accepted if !here.is_empty() => {
+                    OfferOutcome::Rescinded(RescindReason::AcceptedElsewhere)
+                }
+                outcome => outcome,
+            };
+            actor.space.notify(here, ended(outcome));
+            actor.space.notify(elsewhere, ended(elsewhere_outcome));
         }
     }
 }

@@ -205,6 +205,16 @@ impl Sessions {
         ears(&self.agents, &agent)
     }
 
+    /// Who hears for an agent: one connection, if it is a session of theirs, and the others.
+    #[must_use]
+    pub fn agent_by_session(&self, agent: AgentId, connection: Option<u64>) -> (Ports, Ports) {
+        let ears = self.agents.get(&agent).into_iter().flatten();
+        let (here, elsewhere): (Vec<_>, Vec<_>) = ears.partition(|(id, _)| Some(*id) == connection);
+        let ports =
+            |ears: Vec<&(u64, Arc<dyn Port>)>| ears.into_iter().map(|(_, port)| Arc::clone(port)).collect();
+        (ports(here), ports(elsewhere))
+    }
+
     /// How many sessions an agent has.
     #[must_use]
     pub fn sessions_of(&self, agent: AgentId) -> u32 {

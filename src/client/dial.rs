@@ -169,6 +169,12 @@ pub(crate) fn client_config(ca: &Ca, alpn: &[&[u8]]) -> Result<ClientConfig, Con
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let crypto = QuicClientConfig::try_from(config)
         .map_err(|error| unusable(rustls::Error::General(error.to_string())))?;
+    let mut config = ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(transport_config()));
+    Ok(config)
+}
+
+pub(crate) fn transport_config() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .keep_alive_interval(Some(KEEP_ALIVE))
@@ -176,9 +182,7 @@ pub(crate) fn client_config(ca: &Ca, alpn: &[&[u8]]) -> Result<ClientConfig, Con
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None);
-    let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(Arc::new(transport));
-    Ok(config)
+    transport
 }
 
 fn roots(path: &std::path::Path) -> Result<RootCertStore, ConnectError> {

@@ -73,7 +73,7 @@ section! {
     pub struct Journal {
         own {
             /// Bytes of one log file; they are made in advance and used again.
-            segment_size: u64 => Size(MIB..=GIB),
+            segment_size: u64 => Size(2 * MIB..=GIB),
             /// How long to gather records before a sync; zero syncs as soon as the disk is free.
             commit_interval: Duration => Wait(ms(0)..=ms(100)),
         }

@@ -376,6 +376,11 @@ impl Agent {
         })
     }
 
+    /// Whether they count as somebody to wait for; one who was rebuilt and waits for answers is back any moment.
+    fn may_serve(&self) -> bool {
+        self.exists && self.profile.live_chat && !self.quarantined
+    }
+
     /// Why nobody at all may give them a conversation.
     fn unfit(&self) -> Option<WhyNot> {
         if !self.exists {
@@ -415,7 +420,7 @@ impl Agent {
             name: self.profile.name.clone(),
             why_not: self.why_not(cx).filter(|why| !matches!(why, WhyNot::AtCap | WhyNot::WrapUp)),
             full: self.full(cx).unwrap_or(WhyNot::AtCap),
-            present: here && self.intent == Presence::Online && self.unfit().is_none(),
+            present: here && self.intent == Presence::Online && self.may_serve(),
             cap: self.cap(cx),
             taken: self.taken(),
             last_assigned: self.last_assigned,

@@ -214,6 +214,7 @@ pub struct Group {
     awaiting: BTreeSet<ConversationId>,
     /// Where it overflows to: still known after a reload that removes it.
     overflow: Option<GroupId>,
+    awaiting_members: BTreeSet<AgentId>,
 }
 
 impl Group {
@@ -231,6 +232,7 @@ impl Group {
             held: false,
             awaiting: BTreeSet::new(),
             overflow: None,
+            awaiting_members: BTreeSet::new(),
         }
     }
 
@@ -310,9 +312,11 @@ impl Group {
         self.held = true;
     }
 
-    /// After a failure: matches nothing until all these conversations have said whether they wait here.
-    pub fn rebuilt(&mut self, conversations: BTreeSet<ConversationId>) {
+    /// After a failure: matches nothing, and turns nothing away, until all these conversations have said whether they wait here and
+    /// all these agents how they stand.
+    pub fn rebuilt(&mut self, conversations: BTreeSet<ConversationId>, members: BTreeSet<AgentId>) {
         self.awaiting = conversations;
+        self.awaiting_members = members;
     }
 }
 
@@ -344,16 +348,18 @@ impl Machine for Group {
             Command::Enqueue(waiting) => self.enqueue(cx, *waiting, out),
             Command::Leave { conversation } => {
                 let change = self.forget(conversation);
-                self.awaited(cx, conversation, out);
+                self.awaited(cx, Some(conversation), None, out);
                 self.react_to(cx, change, out);
             }
             Command::Member { agent, standing } => {
                 let change = self.roster.update(agent, standing);
                 self.react(cx, agent, change, out);
+                self.awaited(cx, None, Some(agent), out);
             }
             Command::MemberGone { agent } => {
                 let change = self.roster.remove(agent);
                 self.react(cx, agent, change, out);
+                self.awaited(cx, None, Some(agent), out);
             }
             Command::ProposalGranted { conversation, agent } => {
                 let change = self.roster.answered(agent, conversation);
@@ -414,7 +420,7 @@ impl Group {
             Some(why) => out.tell_conversation(conversation, conversation::Command::Unserved { stay, why }),
             None => self.place(cx, conversation, out),
         }
-        self.awaited(cx, conversation, out);
+        self.awaited(cx, Some(conversation), None, out);
         self.react_to(cx, change, out);
     }
 
@@ -432,7 +438,7 @@ impl Group {
         if waiting.is_spent() {
             return Some(Unserved::Exhausted);
         }
-        if self.held || self.roster.anybody_present(&waiting.admits()) {
+        if self.is_still() || self.roster.anybody_present(&waiting.admits()) {
             return None;
         }
         let patient = policy.when_empty == WhenEmpty::Queue && waiting.direct.is_none();
@@ -465,14 +471,10 @@ impl Group {
             .or(item.waiting.preferred.map(|agent| (agent, Because::Preferred)));
         let wish = wish
             .filter(|(agent, _)| item.waiting.admits().allows(*agent) && self.roster.is_available(*agent));
-        let announced = item.waiting.announced;
         match (wish, policy.strategy) {
-            (Some((agent, because)), _) if !announced => {
-                self.propose(policy, conversation, agent, because, out);
-            }
-            (_, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
-            _ if announced => self.announce(conversation, out),
-            (_, _) => {
+            (Some((agent, because)), _) => self.propose(policy, conversation, agent, because, out),
+            (None, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
+            (None, _) => {
                 let admits = item.waiting.admits();
                 let pointer = self.pointer.as_ref();
                 let chosen = self.roster.candidates(pointer).find(|agent| admits.allows(*agent));
@@ -794,12 +796,30 @@ impl Group {
     }
 
     fn is_still(&self) -> bool {
-        self.held || self.quarantined || !self.awaiting.is_empty()
+        self.held || self.quarantined || self.is_incomplete()
     }
 
-    /// A conversation that a rebuilt group waited for has answered.
-    fn awaited(&mut self, cx: &Context<'_>, conversation: ConversationId, out: &mut Out<Event>) {
-        if self.awaiting.remove(&conversation) && self.awaiting.is_empty() {
+    /// Whether a rebuilt group has not heard from everybody yet.
+    fn is_incomplete(&self) -> bool {
+        !(self.awaiting.is_empty() && self.awaiting_members.is_empty())
+    }
+
+    /// A conversation or an agent that a rebuilt group waited for has answered.
+    fn awaited(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: Option<ConversationId>,
+        agent: Option<AgentId>,
+        out: &mut Out<Event>,
+    ) {
+        let was_incomplete = self.is_incomplete();
+        if let Some(conversation) = conversation {
+            self.awaiting.remove(&conversation);
+        }
+        if let Some(agent) = agent {
+            self.awaiting_members.remove(&agent);
+        }
+        if was_incomplete && !self.is_incomplete() {
             self.match_all(cx, out);
         }
     }

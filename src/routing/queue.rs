@@ -51,6 +51,8 @@ impl Admits {
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
     lines: BTreeMap<Admits, BTreeSet<Place>>,
+    /// By age alone: the oldest may stand behind a younger one of a better class.
+    ages: BTreeSet<(Timestamp, ConversationId)>,
     len: usize,
 }
 
@@ -58,6 +60,7 @@ impl Queue {
     /// Puts an item in its place.
     pub fn insert(&mut self, place: Place, admits: Admits) {
         if self.lines.entry(admits).or_default().insert(place) {
+            self.ages.insert((place.since, place.conversation));
             self.len += 1;
         }
     }
@@ -69,7 +72,10 @@ impl Queue {
         if line.is_empty() {
             self.lines.remove(admits);
         }
-        self.len -= usize::from(was_there);
+        if was_there {
+            self.ages.remove(&(place.since, place.conversation));
+            self.len -= 1;
+        }
         was_there
     }
 
@@ -102,7 +108,7 @@ impl Queue {
     /// The earliest enqueueing time of those that wait.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.lines.values().flat_map(|line| line.first()).map(|place| place.since).min()
+        self.ages.first().map(|(since, _)| *since)
     }
 
     /// How many stand before this place.

@@ -397,7 +397,8 @@ fn agent_row(row: &AgentRow) -> wire::AgentRow {
         live: row.live,
         state: Text::clip(row.why_not.map_or("available", reason)),
         cap: row.cap,
-        taken: row.taken,
+        // Routing counts every slot in use; on the wire those of pending offers stand apart.
+        taken: row.taken.saturating_sub(row.reserved),
         reserved: row.reserved,
         groups: List::clip(row.profile.groups.iter().cloned()),
         quarantined: row.quarantined,

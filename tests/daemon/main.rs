@@ -2,3 +2,4 @@
 
 mod floor;
 mod life;
+mod offers;

@@ -121,20 +121,13 @@ impl Sim {
             Address::Group(id) => self.rebuild_group(id),
             Address::Agent(id) => self.rebuild_agent(*id),
             Address::Conversation(id) => {
-                let mailbox = self.mail.get(address).into_iter().flatten();
-                let opens =
-                    |tell: &Tell| matches!(tell, Tell::Conversation(_, conversation::Command::Open { .. }));
-                let again = mailbox.into_iter().any(opens);
-                if !self.rebuild_conversation(*id, presence) && !again {
-                    // It failed at its opening: nobody has it open.
-                    back.tells.into_iter().for_each(|tell| self.post(tell));
-                }
+                self.rebuild_conversation(*id, presence);
             }
         }
     }
 
-    /// Whether there is anything of it in the log.
-    fn rebuild_conversation(&mut self, id: ConversationId, presence: Option<bool>) -> bool {
+    /// One that failed at its opening is nowhere: the next opening finds that out.
+    fn rebuild_conversation(&mut self, id: ConversationId, presence: Option<bool>) {
         let mut folded = World::default();
         for entry in &self.store.entries {
             match entry {
@@ -145,7 +138,7 @@ impl Sim {
         }
         let Some(rebuilt) = folded.conversations.remove(&id) else {
             self.world.conversations.remove(&id);
-            return false;
+            return;
         };
         let stands = matches!(rebuilt.phase(), Some(Phase::Waiting | Phase::Offered));
         let group = rebuilt.group().filter(|_| stands).cloned();
@@ -160,7 +153,6 @@ impl Sim {
         if let Some(group) = group {
             self.post(Tell::Conversation(id, conversation::Command::AskWaiting { group }));
         }
-        true
     }
 
     fn rebuild_agent(&mut self, id: AgentId) {
@@ -223,7 +215,7 @@ impl Sim {
         let member =
             |agent: &&Agent| agent.exists() && (id.is_everyone() || agent.profile().groups.contains(id));
         let members: Vec<AgentId> = self.world.agents.values().filter(member).map(Agent::id).collect();
-        group.rebuilt(lines.clone());
+        group.rebuilt(lines.clone(), members.iter().copied().collect());
         self.world.groups.insert(id.clone(), group);
         for agent in members {
             self.post(Tell::Agent(agent, agent::Command::Describe { group: id.clone() }));

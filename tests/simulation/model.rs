@@ -71,7 +71,8 @@ pub(crate) struct Conv {
     direct: Option<AgentId>,
     helpers: BTreeSet<AgentId>,
     pub(crate) invited: BTreeMap<AgentId, Timestamp>,
-    group: GroupId,
+    /// The group that it was last in without overflowing there.
+    home: GroupId,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -214,7 +215,7 @@ impl Model {
                 direct: *direct,
                 helpers: BTreeSet::new(),
                 invited: BTreeMap::new(),
-                group: GroupId::everyone(),
+                home: GroupId::everyone(),
             };
             if self.conversations.insert(id, new).is_some() {
                 return Err(("S6", format!("{id} was opened twice")));
@@ -324,8 +325,11 @@ impl Model {
                     _ => {}
                 }
                 conversation.invited.clear();
-                conversation.group = group.clone();
-                let wished = matches!(cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+                if *cause != QueueCause::Overflow {
+                    conversation.home = group.clone();
+                }
+                let wished =
+                    matches!(cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
                 Ok(Place::Waiting(Stay {
                     direct: conversation.direct.filter(|_| wished && group.is_everyone()),
                     group: group.clone(),
@@ -358,9 +362,11 @@ impl Model {
                 conversation.helpers.clear();
                 conversation.invited.clear();
                 if let Place::Active(active) = &place {
-                    let rest = self.policy.group(&conversation.group).map(|policy| policy.wrap_up);
+                    let rest = self.policy.group(&active.group).map(|policy| policy.wrap_up);
                     let until = at + rest.unwrap_or_default();
-                    self.agents.entry(active.owner).or_default().wraps.push(until);
+                    if until > at {
+                        self.agents.entry(active.owner).or_default().wraps.push(until);
+                    }
                 }
                 self.open.remove(&(visitor, channel));
                 Ok(Place::Closed)
@@ -440,7 +446,11 @@ impl Conv {
         }
         self.helpers.remove(&agent);
         self.invited.remove(&agent);
-        let group = self.group.clone();
+        let group = match place {
+            Place::Waiting(stay) => stay.group,
+            Place::Active(active) => active.group,
+            Place::Begun | Place::Missed | Place::Closed => self.home.clone(),
+        };
         let forced = cause == AssignCause::Forced;
         Ok(Place::Active(Active { owner: agent, group, forced, handover: None }))
     }
@@ -483,7 +493,9 @@ impl Conv {
                 };
                 match outcome {
                     OfferOutcome::Rescinded(_) => stay.offers -= 1,
-                    _ => drop(stay.tried.insert(*agent)),
+                    _ => {
+                        stay.tried.insert(*agent);
+                    }
                 }
                 right
             }

@@ -26,6 +26,9 @@ use crate::{
 /// How long a fact must have stood for a group to know of it, whatever was slow.
 const CALM: Duration = Duration::from_secs(8);
 
+/// How long a command may be on its way.
+const SLOW: Duration = Duration::from_secs(4);
+
 /// Watches a run and keeps the first broken promise.
 pub(crate) struct Oracle {
     pub(crate) model: Model,
@@ -37,6 +40,8 @@ pub(crate) struct Oracle {
     alone: bool,
     /// Since when nothing was slow, failed or crashed.
     pub(crate) calm_since: Timestamp,
+    /// When a machine last failed.
+    pub(crate) failed_at: Timestamp,
 }
 
 impl Oracle {
@@ -48,6 +53,7 @@ impl Oracle {
             acknowledged: BTreeMap::new(),
             alone: false,
             calm_since: Timestamp::default(),
+            failed_at: Timestamp::default(),
         }
     }
 
@@ -118,7 +124,8 @@ impl Oracle {
             }
             _ => None,
         });
-        let Some((chosen, conversation, decision)) = proposal.filter(|_| self.alone) else { return };
+        let sure = self.alone && !self.is_unsure(now) && !self.asks_soon(now);
+        let Some((chosen, conversation, decision)) = proposal.filter(|_| sure) else { return };
         let Some((it, stay)) = self.waiting(conversation) else { return };
         let candidates = self.model.agents.keys().copied();
         let candidates =
@@ -178,18 +185,24 @@ impl Oracle {
 
     /// Known-bugs shape (d): who is offered something is eligible by an allow-list, whatever the group believed.
     pub(crate) fn agent_granted(&mut self, id: AgentId, out: &Out<agent::Event>, live: bool) {
-        let grants = out.tells.iter().any(|tell| {
-            matches!(tell, Tell::Conversation(_, conversation::Command::Granted(granted))
-                if matches!(granted.purpose, Purpose::Offer(_)))
+        let granted = out.tells.iter().find_map(|tell| match tell {
+            Tell::Conversation(conversation, conversation::Command::Granted(granted))
+                if matches!(granted.purpose, Purpose::Offer(_)) =>
+            {
+                Some(*conversation)
+            }
+            _ => None,
         });
+        let Some(granted) = granted else { return };
         let worker = self.model.agents.get(&id).cloned().unwrap_or_default();
+        let others = worker.holds.iter().filter(|held| **held != granted).count();
         let may = worker.exists
             && worker.live_chat
             && worker.intent == Some(Presence::Online)
             && live
-            && worker.holds.len() < usize::from(worker.allowance);
-        if grants && !may {
-            self.blame("eligible", format!("{id} was offered something, live {live}: {worker:?}"));
+            && others < usize::from(worker.allowance);
+        if !may {
+            self.blame("eligible", format!("{id} was offered {granted}, live {live}: {worker:?}"));
         }
     }
 
@@ -279,12 +292,12 @@ impl Oracle {
         for worker in self.model.agents.values_mut() {
             let held = u16::try_from(worker.holds.len()).unwrap_or(u16::MAX);
             worker.allowance = worker.cap.max(held.min(worker.allowance));
-            worker.wraps.retain(|until| *until > now);
+            worker.wraps.retain(|until| *until + SLOW > now);
         }
         let found = self
             .slots_agree(world, now)
             .and_then(|()| self.nothing_is_lost(world))
-            .and_then(|()| self.nothing_is_stuck(now, people))
+            .and_then(|()| if self.asks_soon(now) { Ok(()) } else { self.nothing_is_stuck(now, people) })
             .and_then(|()| self.nothing_is_overdue(now));
         if let Err((promise, what)) = found {
             self.blame(promise, what);
@@ -297,9 +310,7 @@ impl Oracle {
             let worker = self.model.agents.get(id).cloned().unwrap_or_default();
             let holds: BTreeSet<ConversationId> =
                 agent.holds().map(|(conversation, _)| conversation).collect();
-            // After a failure a grant may hang until the agent asks for it.
-            let asks_soon = now.since(self.calm_since) < CALM && holds.is_superset(&worker.holds);
-            if holds != worker.holds && !asks_soon {
+            if holds != worker.holds && !self.asks_soon(now) {
                 return Err(("S2", format!("{id} holds {holds:?}, the log says {:?}", worker.holds)));
             }
             let intent = worker.intent.unwrap_or(Presence::Offline);
@@ -308,6 +319,11 @@ impl Oracle {
             }
         }
         Ok(())
+    }
+
+    /// After a failure a grant may hang, or an agent may grant nothing, until the agent asks (again).
+    fn asks_soon(&self, now: Timestamp) -> bool {
+        now.since(self.failed_at) < CALM
     }
 
     /// S1: each conversation is in exactly one place, and who has to know of it does.
@@ -431,8 +447,15 @@ impl Oracle {
     }
 
     fn is_free(&self, agent: AgentId, group: &GroupId, people: &People, now: Timestamp) -> bool {
-        let cap = self.model.agents.get(&agent).map_or(0, |worker| usize::from(worker.cap));
-        self.is_there(agent, group, people) && self.taken(agent, now) < cap
+        let Some(worker) = self.model.agents.get(&agent) else { return false };
+        let perhaps = worker.wraps.iter().filter(|until| **until <= now).count();
+        let taken = self.taken(agent, now) + perhaps;
+        self.is_there(agent, group, people) && taken < usize::from(worker.cap)
+    }
+
+    /// Whether somebody's wrap-up may be over or not: it began when the agent heard of the close.
+    fn is_unsure(&self, now: Timestamp) -> bool {
+        self.model.agents.values().any(|worker| worker.wraps.iter().any(|until| *until <= now))
     }
 
     /// The head of a group's line.

@@ -251,6 +251,7 @@ impl Sim {
         if self.rng.chance(self.faults.panic) {
             self.panics += 1;
             self.oracle.calm_since = self.oracle.calm_since.max(self.now);
+            self.oracle.failed_at = self.now;
             self.fail(address, tell);
         } else if let Some(tell) = self.tamper(tell) {
             self.oracle.begin(self.mail.is_empty());

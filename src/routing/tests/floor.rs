@@ -41,6 +41,12 @@ pub(super) const MICRO: Duration = Duration::from_micros(1);
 
 pub(super) type Answer = Result<Reply, Refusal>;
 
+/// For steps of a story whose answer is not its point.
+#[track_caller]
+pub(super) fn done(answer: Answer) {
+    answer.expect("it was refused");
+}
+
 /// A conversation and whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Visit {
@@ -257,6 +263,12 @@ impl Floor {
 
     pub(super) fn connects(&mut self, name: &str) {
         self.tells(Tell::Agent(agent(name), agent::Command::SessionOpened));
+    }
+
+    pub(super) fn all_connect<const N: usize>(&mut self, names: [&str; N]) {
+        for name in names {
+            self.connects(name);
+        }
     }
 
     pub(super) fn disconnects(&mut self, name: &str) {

@@ -104,7 +104,7 @@ fn commands_that_need_another_machine_take_effect_once_too() {
 
 #[test]
 fn two_of_the_same_on_the_road_take_effect_once() {
-    let (mut floor, visit) = active();
+    let (mut floor, _) = active();
     let waiting = floor.visitor_arrives("sales");
     let posts = [(); 2].map(|()| floor.posts_with_key(By::Agent(agent("ana")), waiting, Ask::Take, 5, 7));
     floor.settle();
@@ -112,7 +112,6 @@ fn two_of_the_same_on_the_road_take_effect_once() {
     assert!(first.is_ok());
     assert_eq!(first, second);
     assert_eq!(floor.slots("ana"), 2);
-    drop(visit);
 }
 
 #[test]

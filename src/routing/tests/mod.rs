@@ -11,6 +11,7 @@ mod decisions;
 mod endings;
 mod fallback;
 mod keys;
+mod models;
 mod notices;
 mod offers;
 mod opening;

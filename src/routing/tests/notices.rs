@@ -56,10 +56,10 @@ fn an_offer_is_made_and_ends_as_it_ended() {
 fn an_offer_that_is_taken_back_says_why() {
     type Ends = fn(&mut Floor, Visit);
     let ways: [(RescindReason, Ends); 6] = [
-        (RescindReason::AlreadyTaken, |floor, visit| drop(floor.takes("ben", visit))),
-        (RescindReason::Closed, |floor, visit| drop(floor.asks(By::Supervisor, visit, Ask::Close))),
-        (RescindReason::Moved, |floor, visit| drop(floor.assigns(visit, to_group("support")))),
-        (RescindReason::Removed, |floor, _| drop(floor.removes("ana"))),
+        (RescindReason::AlreadyTaken, |floor, visit| done(floor.takes("ben", visit))),
+        (RescindReason::Closed, |floor, visit| done(floor.asks(By::Supervisor, visit, Ask::Close))),
+        (RescindReason::Moved, |floor, visit| done(floor.assigns(visit, to_group("support")))),
+        (RescindReason::Removed, |floor, _| done(floor.removes("ana"))),
         (RescindReason::VisitorGone, |floor, visit| {
             floor.visitor_is_present(visit, false);
             floor.wait(secs(30));

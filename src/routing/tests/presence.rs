@@ -29,7 +29,7 @@ fn eligible_is_an_allow_list() {
         (Some(WhyNot::NoPermission), |floor| {
             floor.puts("ana", |profile| profile.live_chat = false).expect("changed");
         }),
-        (Some(WhyNot::Removed), |floor| drop(floor.removes("ana"))),
+        (Some(WhyNot::Removed), |floor| done(floor.removes("ana"))),
         (Some(WhyNot::Quarantined), |floor| {
             floor.tells(Tell::Agent(agent("ana"), Command::Quarantine(true)));
         }),

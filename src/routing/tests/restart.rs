@@ -124,7 +124,7 @@ fn who_missed_or_declined_it_is_not_tried_again() {
     let visit = floor.visitor_arrives("sales");
     floor.declines("ana", visit).expect("declined");
     floor.crash(DOWN);
-    ["ana", "ben"].map(|name| floor.connects(name));
+    floor.all_connect(["ana", "ben"]);
     floor.visitor_is_present(visit, true);
     floor.wait(TIMEOUT);
     floor.fell_back(visit, FallbackReason::OffersExhausted);
@@ -135,7 +135,7 @@ fn round_robin_goes_on_where_it_stood() {
     let mut floor = Floor::new().group("sales", ["ana", "ben", "cleo"]);
     floor.serves("ana", "sales");
     floor.crash(DOWN);
-    ["ana", "ben", "cleo"].map(|name| floor.connects(name));
+    floor.all_connect(["ana", "ben", "cleo"]);
     let visit = floor.visitor_arrives("sales");
     floor.sees_offer("ben", visit);
 }
@@ -146,7 +146,7 @@ fn longest_idle_goes_on_where_it_stood() {
         Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.strategy = Strategy::LongestIdle);
     floor.serves("ana", "sales");
     floor.crash(DOWN);
-    ["ana", "ben"].map(|name| floor.connects(name));
+    floor.all_connect(["ana", "ben"]);
     let visit = floor.visitor_arrives("sales");
     floor.sees_offer("ben", visit);
 }
@@ -189,7 +189,7 @@ fn a_handover_and_an_invitation_are_still_pending() {
     floor.hands("ana", visit, to_agent("ben")).expect("handed");
     floor.asks(By::Agent(agent("ana")), visit, Ask::Invite { agent: agent("cleo") }).expect("invited");
     floor.crash(DOWN);
-    ["ana", "ben", "cleo"].map(|name| floor.connects(name));
+    floor.all_connect(["ana", "ben", "cleo"]);
     floor.sees("ben", visit, OfferKind::Handover);
     floor.sees("cleo", visit, OfferKind::Invitation);
     floor.accepts("ben", visit).expect("accepted");
@@ -243,7 +243,7 @@ fn two_crashes_in_a_row_lose_nothing() {
     }
     floor.crash(secs(1));
     floor.crash(secs(1));
-    ["ana", "ben"].map(|name| floor.connects(name));
+    floor.all_connect(["ana", "ben"]);
     let active = visits.iter().filter(|visit| floor.phase(**visit) == Phase::Active).count();
     let offered = visits.iter().filter(|visit| floor.phase(**visit) == Phase::Offered).count();
     assert_eq!((active, offered), (4, 8));

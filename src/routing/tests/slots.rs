@@ -26,7 +26,9 @@ fn an_agents_own_cap_comes_before_the_workspaces() {
     for (own, cap) in [(Some(2), 2), (None, 3), (Some(5), 5)] {
         let mut floor = Floor::new().cap(3).group("sales", ["ana"]);
         floor.puts("ana", |profile| profile.cap = own).expect("changed");
-        (0..9).for_each(|_| drop(floor.visitor_arrives("sales")));
+        for _ in 0..9 {
+            floor.visitor_arrives("sales");
+        }
         assert_eq!(floor.slots("ana"), cap);
     }
 }
@@ -113,11 +115,11 @@ fn closing_frees_the_slot_in_the_same_transition() {
 fn every_way_in_which_an_offer_ends_frees_the_slot() {
     type End = fn(&mut Floor, Visit);
     let ends: [(&str, End); 6] = [
-        ("declined", |floor, visit| drop(floor.declines("ana", visit))),
+        ("declined", |floor, visit| done(floor.declines("ana", visit))),
         ("timed out", |floor, _| floor.wait(secs(45))),
-        ("closed", |floor, visit| drop(floor.asks(By::Visitor(visit.visitor), visit, Ask::Close))),
-        ("taken", |floor, visit| drop(floor.takes("ben", visit))),
-        ("assigned", |floor, visit| drop(floor.assigns(visit, to_agent("ben")))),
+        ("closed", |floor, visit| done(floor.asks(By::Visitor(visit.visitor), visit, Ask::Close))),
+        ("taken", |floor, visit| done(floor.takes("ben", visit))),
+        ("assigned", |floor, visit| done(floor.assigns(visit, to_agent("ben")))),
         ("gone", |floor, _| {
             floor.disconnects("ana");
             floor.wait(secs(15));
@@ -152,7 +154,9 @@ fn two_groups_that_propose_at_once_get_one_slot() {
     let mut floor = Floor::new().cap(1).group("sales", ["ana"]).group("support", ["ana"]);
     let openings = ["sales", "support"]
         .map(|name| floor.opening(crate::routing::conversation::Target::Group(group(name))));
-    openings.iter().for_each(|opening| drop(floor.posts_opening(opening)));
+    for opening in &openings {
+        floor.posts_opening(opening);
+    }
     floor.settle();
     let [first, second] = openings.map(|opening| Visit { id: opening.asked, visitor: opening.visitor });
     floor.sees_offer("ana", first);
