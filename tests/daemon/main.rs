@@ -3,3 +3,4 @@
 mod floor;
 mod life;
 mod offers;
+mod page;
