@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use maitred::{
-    client::Ended,
+    client::{Ended, Identity},
     protocol::{
         List, Notice, Text, Variables,
         notice::{AgentItem, StaffChange},
         reply::{AgentPage, Done, Explanation, Minted, StaffHistory, Subscribed, TokenPage},
         request::{Explain, History, ListAgents, ListTokens, MintToken, RevokeToken, Subscribe},
-        words::{Feed, GoAwayReason, Role, Speaker, Status, Variable},
+        words::{CloseReason, Feed, GoAwayReason, Role, Speaker, Status, Variable},
     },
 };
 
@@ -22,6 +22,7 @@ stories! {
     a_long_conversation_is_read_before_it_is_followed,
     a_message_above_the_configured_length_is_too_large,
     an_explanation_says_how_it_ended,
+    a_visitor_is_there_while_a_connection_of_their_program_is,
 }
 
 const SALES: &str = r#"
@@ -199,4 +200,41 @@ async fn an_explanation_says_how_it_ended(shape: Shape) {
     let last = told.decisions.last().expect("a decision");
     assert_eq!(last.fallback.map(|reason| format!("{reason:?}")).as_deref(), Some("NobodyOnline"));
     assert_eq!(last.chosen, List::new());
+}
+
+/// Nobody was announced: the program that opened the conversation is enough, on whichever of its connections.
+async fn a_visitor_is_there_while_a_connection_of_their_program_is(shape: Shape) {
+    let text = format!("{SALES}when_empty = \"queue\"\nmax_wait = \"none\"\n");
+    let floor = Floor::open(&text, shape).await;
+    let mut desk = floor.supervisor(shape).await;
+    let token = floor.token(Role::Frontend, None, None).await;
+    let program = Identity::new();
+    let one = floor.connect_as(&token, shape.encoding, program.clone()).await;
+    let two = floor.connect_as(&token, shape.encoding, program).await;
+    let id = one.opens(1, group("sales")).await;
+    let told = one.opens(2, group("sales")).await;
+    // Each connection is a session of an agent too, whose end shows that the daemon has taken note of it.
+    let mut sign = Vec::new();
+    for (name, seat) in [("ana", &one), ("ben", &two)] {
+        let agent = floor.put(name, &[], 1).await;
+        seat.client.attach(agent).await.expect("attached");
+        desk.client.subscribe(Feed::Agent(agent)).await.expect("subscribed");
+        desk.sees_agent(agent, "a session", |row| row.live).await;
+        sign.push(agent);
+    }
+    one.leave().await;
+    desk.sees_agent(sign[0], "the end of the session", |row| !row.live).await;
+    two.client.announce(visitor(2), false).await.expect("gone");
+    desk.follow(told).await;
+    floor.wait(Duration::from_secs(31));
+    let abandoned = |change: &StaffChange| {
+        matches!(change, StaffChange::Closed { reason: CloseReason::Abandoned }).then_some(())
+    };
+    desk.sees_staff(told, "the end of what was given up", abandoned).await;
+    assert_eq!(desk.status(id).await, Status::Waiting, "its program is still there");
+    two.leave().await;
+    desk.sees_agent(sign[1], "the end of the session", |row| !row.live).await;
+    desk.follow(id).await;
+    floor.wait(Duration::from_secs(31));
+    desk.sees_staff(id, "the end of what was given up", abandoned).await;
 }
