@@ -58,9 +58,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
-pub use dial::Dialer;
 #[cfg(test)]
-pub(crate) use dial::{Dialled, client_config};
+pub(crate) use dial::client_config;
+pub use dial::{Dialled, Dialer};
 pub use notices::{Notices, Told};
 pub use verbs::Answer;
 
