@@ -403,7 +403,13 @@ impl Space {
                 if let By::Visitor(visitor) = ticket.by {
                     self.sessions.borrow_mut().welcome(connection, visitor);
                 }
-                self.tell(Tell::Conversation(id, conversation::Command::Ask { ask, ticket }));
+                if self.knows(id) {
+                    self.tell(Tell::Conversation(id, conversation::Command::Ask { ask, ticket }));
+                } else {
+                    // Its opening may be right before this, with the workspace.
+                    let conversation = id;
+                    self.tell(Tell::Workspace(workspace::Command::Relay { conversation, ask, ticket }));
+                }
             }
             Order::SetPresence(agent, presence) => {
                 self.tell(Tell::Agent(agent, agent::Command::SetPresence { presence, ticket }));

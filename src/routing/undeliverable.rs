@@ -55,6 +55,7 @@ pub fn undeliverable(tell: Tell) -> Undelivered {
 fn to_workspace(command: workspace::Command) -> Undelivered {
     match command {
         workspace::Command::Open { ticket, .. }
+        | workspace::Command::Relay { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
         | workspace::Command::PutAgent { ticket, .. }
         | workspace::Command::RemoveAgent { ticket, .. }

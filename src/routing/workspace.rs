@@ -74,6 +74,15 @@ pub enum Command {
         /// Who asked.
         ticket: Ticket,
     },
+    /// Hand something on to a conversation whose opening may still be on its way through here, so that it comes behind it.
+    Relay {
+        /// Which.
+        conversation: ConversationId,
+        /// What somebody asks of it.
+        ask: conversation::Ask,
+        /// Who.
+        ticket: Ticket,
+    },
     /// A conversation was closed.
     Closed {
         /// Whose it was.
@@ -215,6 +224,10 @@ impl Machine for Workspace {
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
             Command::Open { opening, ticket } => self.open(cx, opening, ticket, out),
+            Command::Relay { conversation, ask, ticket } => {
+                out.tell_conversation(conversation, conversation::Command::Ask { ask, ticket });
+                Ok(())
+            }
             Command::Closed { visitor, channel, conversation, led } => {
                 let key = (visitor, channel);
                 let meant = |entry: &Entry| {
@@ -255,6 +268,7 @@ impl Machine for Workspace {
     fn asker(command: &Command) -> Option<ReplyTo> {
         match command {
             Command::Open { ticket, .. }
+            | Command::Relay { ticket, .. }
             | Command::Reopen { ticket, .. }
             | Command::PutAgent { ticket, .. }
             | Command::RemoveAgent { ticket, .. }

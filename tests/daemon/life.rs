@@ -115,3 +115,28 @@ async fn a_restart_loses_nothing_and_sends_no_fallback(shape: Shape) {
     let again = again.expect("the same opening again");
     assert_eq!((again.conversation, again.existing, again.status), (two, false, Status::Active));
 }
+
+/// A frontend need not wait for the opening's answer before it sends what the visitor writes next.
+#[test]
+fn what_is_sent_right_behind_an_opening_comes_behind_it() {
+    for shape in SHAPES {
+        tell(story(shape));
+    }
+    async fn story(shape: Shape) {
+        let floor = Floor::open(SALES, shape).await;
+        let mut site = floor.frontend(shape).await;
+        let id = new_id();
+        let whose = Speaker::Visitor(visitor(1));
+        let opened = site.client.open(opening(id, visitor(1), group("sales")));
+        let first = site.client.say(id, whose, "one");
+        let second = site.client.say(id, whose, "two");
+        assert_eq!(opened.await.expect("opened").conversation, id);
+        let (first, second) = (first.await.expect("said"), second.await.expect("said"));
+        assert!(first.visitor_seq < second.visitor_seq, "{first:?} {second:?}");
+        let body = |change: &VisitorChange| match change {
+            VisitorChange::Said { body, .. } if body.as_str() == "two" => Some(()),
+            _ => None,
+        };
+        site.sees_visitor(id, "the second message", body).await;
+    }
+}
