@@ -4,4 +4,5 @@ mod floor;
 mod life;
 mod moves;
 mod offers;
+mod restart;
 mod roles;
