@@ -1,8 +1,10 @@
 //! maitred as a black box: a real daemon per test, driven over real QUIC. Time is a manual clock that the tests move by hand; nothing sleeps.
 
 mod floor;
+mod keys;
 mod life;
 mod moves;
 mod offers;
+mod raw;
 mod restart;
 mod roles;
