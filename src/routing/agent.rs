@@ -14,6 +14,7 @@ use super::{
     group::{self, Standing},
     keys::Keys,
     words::{By, Presence, ReplyTo, RescindReason, Ticket},
+    workspace,
 };
 use crate::{
     clock::Timestamp,
@@ -530,6 +531,9 @@ impl Machine for Agent {
 
 impl Agent {
     fn put(&mut self, cx: &Context<'_>, profile: Profile, ticket: &Ticket, out: &mut Out<Event>) {
+        if self.repeated(ticket, out) {
+            return;
+        }
         let left: Vec<GroupId> =
             self.profile.groups.iter().filter(|group| !profile.groups.contains(group)).cloned().collect();
         self.begin(ticket, out);
@@ -544,10 +548,14 @@ impl Agent {
     }
 
     fn remove(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {
-        self.begin(ticket, out);
-        if self.exists {
-            self.record(cx, Event::Removed, out);
+        if self.repeated(ticket, out) {
+            return;
         }
+        if !self.exists {
+            return out.refuse(ticket, Refusal::NotFound);
+        }
+        self.begin(ticket, out);
+        self.record(cx, Event::Removed, out);
         // They finish what they own; what is only offered to them goes on.
         for (conversation, _) in self.holds().filter(|(_, held)| *held == Held::Reserved) {
             let why = RescindReason::Removed;
@@ -557,6 +565,18 @@ impl Agent {
             out.tell_group(group, group::Command::MemberGone { agent: self.id });
         }
         out.answer(ticket, Reply::Done);
+    }
+
+    /// Answers a command that was given before. The workspace took it for a new one and is told how the agent stands.
+    fn repeated(&self, ticket: &Ticket, out: &mut Out<Event>) -> bool {
+        match self.keys.recall(ticket.key.as_ref()) {
+            Ok(None) => return false,
+            Ok(Some(reply)) => out.answer(ticket, reply),
+            Err(refusal) => out.refuse(ticket, refusal),
+        }
+        let profile = self.exists.then(|| self.profile.clone());
+        out.tell_workspace(workspace::Command::Stands { agent: self.id, profile });
+        true
     }
 
     /// Attaches the ticket to what is recorded, so that a repeated command is recognised.

@@ -61,7 +61,9 @@ fn to_workspace(command: workspace::Command) -> Undelivered {
         | workspace::Command::RemoveAgent { ticket, .. }
         | workspace::Command::MintToken { ticket, .. }
         | workspace::Command::RevokeToken { ticket, .. } => Undelivered::refuse(&ticket),
-        workspace::Command::Closed { .. } | workspace::Command::KeepManaged { .. } => Undelivered::default(),
+        workspace::Command::Closed { .. }
+        | workspace::Command::Stands { .. }
+        | workspace::Command::KeepManaged { .. } => Undelivered::default(),
     }
 }
 

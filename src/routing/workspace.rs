@@ -121,6 +121,13 @@ pub enum Command {
         /// Who asked.
         ticket: Ticket,
     },
+    /// How an agent stands after a command that was only repeated. From the agent.
+    Stands {
+        /// Whom.
+        agent: AgentId,
+        /// What is known of them; `None`: they are removed.
+        profile: Option<Profile>,
+    },
     /// The configuration manages these agents and no others: those it managed before are removed. From a reload.
     KeepManaged {
         /// Whom.
@@ -243,6 +250,15 @@ impl Machine for Workspace {
             }
             Command::PutAgent { agent, profile, ticket } => self.put_agent(cx, agent, profile, ticket, out),
             Command::RemoveAgent { agent, ticket } => self.remove_agent(agent, ticket, out),
+            Command::Stands { agent, profile } => {
+                match profile {
+                    Some(profile) => self.restore_agent(agent, &profile),
+                    None => {
+                        self.agents.remove(&agent);
+                    }
+                }
+                Ok(())
+            }
             Command::KeepManaged { agents } => {
                 self.keep_managed(&agents, out);
                 Ok(())
@@ -274,7 +290,7 @@ impl Machine for Workspace {
             | Command::RemoveAgent { ticket, .. }
             | Command::MintToken { ticket, .. }
             | Command::RevokeToken { ticket, .. } => ticket.reply_to,
-            Command::Closed { .. } | Command::KeepManaged { .. } => None,
+            Command::Closed { .. } | Command::Stands { .. } | Command::KeepManaged { .. } => None,
         }
     }
 
@@ -385,7 +401,8 @@ impl Workspace {
     fn remove_agent(&mut self, agent: AgentId, ticket: Ticket, out: &mut Out<Event>) -> Result<(), Refused> {
         let by_config = matches!(ticket.by, super::By::System);
         match self.agents.get(&agent) {
-            None => return Err(Refusal::NotFound.to(&ticket)),
+            // The agent knows whether it was this very command that removed them.
+            None => {}
             Some(member) if member.managed_by_config && !by_config => {
                 return Err(Refusal::ManagedByConfig.to(&ticket));
             }

@@ -1,8 +1,12 @@
 //! maitred as a black box: a real daemon per test, driven over real QUIC. Time is a manual clock that the tests move by hand; nothing sleeps.
 
+mod feeds;
 mod floor;
+mod keys;
 mod life;
 mod moves;
 mod offers;
 mod page;
+mod raw;
+mod restart;
 mod roles;
