@@ -393,7 +393,8 @@ impl Space {
                 self.sessions.borrow_mut().welcome(connection, opening.visitor);
                 let id = opening.asked;
                 if self.knows(id) {
-                    self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket }));
+                    let led = None;
+                    self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket, led }));
                 } else {
                     self.tell(Tell::Workspace(workspace::Command::Open { opening, ticket }));
                 }
@@ -489,13 +490,12 @@ impl Space {
             None => None,
         };
         let ledger = self.ledger.borrow();
+        let mine = ticket.by.agent().and_then(|asker| ledger.mine(asker));
         let visible = |row: &&super::port::ConversationRow| {
-            let in_scope = match ticket.by {
-                By::Agent(asker) => {
-                    row.owner == Some(asker) || row.group.as_ref().is_some_and(|group| ticket.covers(group))
-                }
-                _ => true,
-            };
+            let id = &row.conversation;
+            let in_scope = ticket.by.agent().is_none()
+                || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
+                || row.group.as_ref().is_some_and(|group| ticket.covers(group));
             in_scope
                 && group.is_none_or(|group| row.group.as_ref() == Some(group))
                 && agent.is_none_or(|agent| row.owner == Some(agent))
@@ -512,6 +512,7 @@ impl Space {
         let everyone = GroupId::everyone();
         let mut ids: Vec<&GroupId> = policy.groups.keys().chain([&everyone]).collect();
         ids.sort();
+        ids.retain(|id| ticket.by.agent().is_none() || ticket.covers(id));
         ids.retain(|id| cursor.is_none_or(|cursor| id.as_str() > cursor));
         let more = ids.len() > limit.clamp(1, PAGE);
         ids.truncate(limit.clamp(1, PAGE));

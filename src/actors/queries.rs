@@ -258,18 +258,24 @@ impl ConversationActor {
         let name = ticket.by.agent().and_then(|asker| parts.clone().find(|party| party.agent == asker));
         let by = name.map(|party| party.name.clone());
         let conversation = self.machine.id();
-        let may = by.is_some() || matches!(ticket.by, By::Visitor(_));
-        if may {
-            for party in parts.filter(|party| Some(party.agent) != ticket.by.agent()) {
-                let ports = self.space.sessions.borrow().agent(party.agent);
-                let to = Audience::Agent(party.agent);
-                self.space.notify(ports, Notice::Typing { conversation, to, by: by.clone(), typing });
-            }
-            if let (Some((visitor, _, via)), Some(_)) = (self.machine.visitor(), &by) {
-                let ports = self.space.sessions.borrow().visitor(visitor, via);
-                let to = Audience::Visitor(visitor);
-                self.space.notify(ports, Notice::Typing { conversation, to, by, typing });
-            }
+        let refusal = match ticket.by {
+            _ if self.machine.phase() == Some(Phase::Closed) => Some(Refusal::ConversationClosed),
+            By::Visitor(_) => None,
+            By::Bot => Some(Refusal::HandedOff),
+            _ => by.is_none().then_some(Refusal::WrongState("join the conversation before writing")),
+        };
+        if let Some(refusal) = refusal {
+            return refuse(&self.space, ticket, refusal);
+        }
+        for party in parts.filter(|party| Some(party.agent) != ticket.by.agent()) {
+            let ports = self.space.sessions.borrow().agent(party.agent);
+            let to = Audience::Agent(party.agent);
+            self.space.notify(ports, Notice::Typing { conversation, to, by: by.clone(), typing });
+        }
+        if let (Some((visitor, _, via)), Some(_)) = (self.machine.visitor(), &by) {
+            let ports = self.space.sessions.borrow().visitor(visitor, via);
+            let to = Audience::Visitor(visitor);
+            self.space.notify(ports, Notice::Typing { conversation, to, by, typing });
         }
         if let Some(reply_to) = ticket.reply_to {
             self.space.answer(reply_to, Ok(crate::routing::Reply::Done));
@@ -370,6 +376,10 @@ impl Handler<Look> for GroupActor {
 impl GroupActor {
     fn look(&self, look: Look) {
         let Look { what, ticket } = look;
+        let counted = matches!(what, What::Gather(_) | What::Position { .. });
+        if !counted && ticket.by.agent().is_some() && !ticket.covers(self.machine.id()) {
+            return refuse(&self.space, &ticket, Refusal::NotFound);
+        }
         let row = self.space.group_row(&self.machine, false);
         match what {
             What::Gather(gathering) => gathering.add(&self.space, Some(row), None),

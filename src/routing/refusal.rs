@@ -30,6 +30,8 @@ pub enum Refusal {
     OfferTimedOut,
     /// The conversation is closed.
     ConversationClosed,
+    /// The bot has handed the conversation off and does not have the hand.
+    HandedOff,
     /// The conversation is not in a state for this.
     WrongState(&'static str),
     /// The group takes nothing new.

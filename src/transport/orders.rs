@@ -65,9 +65,8 @@ impl Asker<'_> {
             (Grants::Frontend, Speaker::Visitor(visitor)) => Ok(By::Visitor(visitor)),
             (Grants::Frontend, Speaker::Bot) => Ok(By::Bot),
             (Grants::Frontend, Speaker::Agent(agent)) if (self.attached)(agent) => Ok(By::Agent(agent)),
-            (Grants::Frontend, Speaker::Agent(_)) => {
-                Err((RefusalCode::Forbidden, Some("this connection has not attached that agent")))
-            }
+            // Whether there is such an agent is not for this connection to know.
+            (Grants::Frontend, Speaker::Agent(_)) => Err((RefusalCode::NotFound, None)),
             (Grants::Admin, Speaker::Me) => Ok(By::Admin),
             _ => Err((RefusalCode::Forbidden, Some("this token does not speak for them"))),
         }
@@ -270,7 +269,7 @@ impl Asker<'_> {
         let (by, query) = match request {
             Request::Typing(typing) => {
                 let by = self.by(typing.speaker)?;
-                if !matches!(by, By::Visitor(_) | By::Agent(_)) {
+                if !matches!(by, By::Visitor(_) | By::Agent(_) | By::Bot) {
                     return Err(FORBIDDEN);
                 }
                 (by, Query::Look(Whom::Conversation(typing.conversation), What::Typing(typing.typing)))
@@ -294,6 +293,9 @@ impl Asker<'_> {
             }
             Request::Position(position) => {
                 let by = self.by(position.speaker)?;
+                if matches!(by, By::Admin | By::Bot) {
+                    return Err(FORBIDDEN);
+                }
                 (
                     by,
                     Query::Look(
@@ -347,6 +349,7 @@ impl Asker<'_> {
     fn subscribe(&self, feed: wire::Feed) -> Result<(By, Query), No> {
         let own = self.own();
         match feed {
+            _ if own == By::Admin => Err(FORBIDDEN),
             wire::Feed::Conversation { conversation, after } => {
                 Ok((own, Query::Look(Whom::Conversation(conversation), What::Subscribe { after })))
             }

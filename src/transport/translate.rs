@@ -68,6 +68,7 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
         Refusal::OfferEnded => (RefusalCode::OfferEnded, None),
         Refusal::OfferTimedOut => (RefusalCode::OfferTimedOut, None),
         Refusal::ConversationClosed => (RefusalCode::ConversationClosed, None),
+        Refusal::HandedOff => (RefusalCode::HandedOff, None),
         Refusal::WrongState(why) => (RefusalCode::WrongState, Some(why.to_owned())),
         Refusal::GroupDisabled => (RefusalCode::GroupDisabled, None),
         Refusal::NobodyOnline => (RefusalCode::NobodyOnline, None),

@@ -38,7 +38,23 @@ pub(crate) struct Floor {
     /// The Unix socket, for the workspace `test`.
     pub(crate) admin: Client,
     arbiters: u32,
-    directory: tempfile::TempDir,
+    /// Until the daemon has ended.
+    directory: Option<tempfile::TempDir>,
+}
+
+impl Drop for Floor {
+    /// Ends the daemon beside the next test. Its directory has to be there as long as it is: a log that can't be written aborts.
+    fn drop(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.control().stop_now();
+            let directory = self.directory.take();
+            std::thread::spawn(move || {
+                let ended = daemon.wait();
+                drop(directory);
+                ended
+            });
+        }
+    }
 }
 
 /// A connection with its notices.
@@ -103,11 +119,15 @@ impl Floor {
         let file = directory.path().join("maitred.toml");
         write_config(&file, text, arbiters);
         let (daemon, admin) = start(&load(&file), &clock, file).await;
-        Self { daemon: Some(daemon), clock, admin, arbiters, directory }
+        Self { daemon: Some(daemon), clock, admin, arbiters, directory: Some(directory) }
+    }
+
+    fn home(&self) -> &Path {
+        self.directory.as_ref().expect("there until the end").path()
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.directory.path().join("maitred.toml")
+        self.home().join("maitred.toml")
     }
 
     /// Puts another text into the configuration file; the daemon hears of it at a reload or restart.
@@ -131,7 +151,7 @@ impl Floor {
         let directory = tempfile::tempdir().expect("a directory");
         let data = directory.path().join("data");
         std::fs::create_dir(&data).expect("made");
-        for entry in std::fs::read_dir(self.directory.path().join("data")).expect("it is there") {
+        for entry in std::fs::read_dir(self.home().join("data")).expect("it is there") {
             let entry = entry.expect("an entry");
             if entry.file_type().expect("a type").is_file() {
                 std::fs::copy(entry.path(), data.join(entry.file_name())).expect("copied");

@@ -2,4 +2,7 @@
 
 mod floor;
 mod life;
+mod moves;
 mod offers;
+mod page;
+mod roles;

@@ -121,14 +121,7 @@ impl Sim {
             Address::Group(id) => self.rebuild_group(id),
             Address::Agent(id) => self.rebuild_agent(*id),
             Address::Conversation(id) => {
-                let mailbox = self.mail.get(address).into_iter().flatten();
-                let opens =
-                    |tell: &Tell| matches!(tell, Tell::Conversation(_, conversation::Command::Open { .. }));
-                let again = mailbox.into_iter().any(opens);
-                if !self.rebuild_conversation(*id, presence) && !again {
-                    // It failed at its opening: nobody has it open.
-                    back.tells.into_iter().for_each(|tell| self.post(tell));
-                }
+                self.rebuild_conversation(*id, presence);
             }
         }
     }
@@ -180,6 +173,7 @@ impl Sim {
         agent.rebuilt(generation, sessions, held.clone());
         let groups = agent.profile().groups.clone();
         self.world.agents.insert(id, agent);
+        self.oracle.rests_no_more(id);
         for conversation in held {
             let ask = conversation::Command::AskHeld { agent: id };
             self.post(Tell::Conversation(conversation, ask));

@@ -104,6 +104,10 @@ impl Conversation {
         let reason = match ticket.by {
             By::Visitor(_) if self.may_read(ticket) => CloseReason::ByVisitor,
             By::Agent(agent) if self.has_part(agent) => CloseReason::ByAgent,
+            // Nobody takes part any more, and who may read it may know that it is over.
+            By::Agent(_) if self.phase() == Some(Phase::Closed) && self.may_read(ticket) => {
+                return Err(Refusal::ConversationClosed.to(ticket));
+            }
             By::Supervisor | By::Admin => CloseReason::BySupervisor,
             _ => return Err(Refusal::NotFound.to(ticket)),
         };
@@ -133,7 +137,8 @@ impl Conversation {
         if let Some(opened) = &self.opened {
             let (visitor, channel) = (opened.visitor, opened.channel.clone());
             let conversation = self.id;
-            out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation });
+            let led = None;
+            out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation, led });
         }
         self.record(cx, Event::Closed { reason }, out);
     }

@@ -33,7 +33,7 @@ impl Conversation {
             }
             By::Frontend | By::System => return Err(Refusal::NotFound.to(&ticket)),
             By::Bot => {
-                return Err(Refusal::WrongState("the bot has handed this conversation off").to(&ticket));
+                return Err(Refusal::HandedOff.to(&ticket));
             }
             By::Visitor(_) | By::Agent(_) => {}
         }
