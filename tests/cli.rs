@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read, Write as _},
+    os::unix::net::{UnixDatagram, UnixStream},
     path::PathBuf,
     process::{Child, ChildStdin, Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -146,10 +147,13 @@ fn a_reload_is_all_or_nothing() {
     house.write(&WORKSPACE.replace("30s", "never"));
     daemon.signal("HUP");
     daemon.wait_said("the old one goes on");
-    let refused = house.ask(&["reload"], &[]);
-    assert_eq!(refused.status.code(), Some(1));
+    let data = house.data();
+    let data = data.to_str().expect("plain");
+    let refused = maitred(&["reload", "--data-dir", data]);
+    assert_eq!(refused.status.code(), Some(78), "{refused:?}");
     assert!(text(&refused.stderr).contains("accept_timeout"), "{refused:?}");
-    assert_eq!(timeout(&house), 30_000);
+    let shown = maitred(&["groups", "show", "sales", "--data-dir", data]);
+    assert!(text(&shown.stdout).contains("accept_timeout  30 s"), "{shown:?}");
 
     house.write(&WORKSPACE.replace("30s", "7s"));
     daemon.signal("HUP");
@@ -167,6 +171,50 @@ fn a_data_directory_has_one_daemon() {
     assert_eq!(second.status.code(), Some(1), "{second:?}");
     assert!(text(&second.stderr).contains("in use by another maitred"), "{second:?}");
     assert_eq!(daemon.end("INT"), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let house = House::new("");
+    let mut daemon = house.serve();
+    let stubborn = unread(&house);
+    // The daemon has taken in what came before.
+    assert!(house.ask(&["groups", "ls"], &[]).status.success());
+
+    daemon.signal("TERM");
+    daemon.wait_said("draining");
+    // It does not read what it asked for: the drain waits for it, for ten seconds by default.
+    let ending = Instant::now();
+    assert_eq!(daemon.end("TERM"), Some(75));
+    assert!(ending.elapsed() < Duration::from_secs(8), "it waited all the same");
+    drop(stubborn);
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let house = House::new("");
+    let path = house.directory.path().join("notify");
+    let manager = UnixDatagram::bind(&path).expect("bound");
+    manager.set_read_timeout(Some(PATIENCE)).expect("set");
+    let hear = |wanted: &str| loop {
+        let mut told = [0; 1_024];
+        let length = manager.recv(&mut told).unwrap_or_else(|error| panic!("{wanted} never came: {error}"));
+        let told = text(&told[..length]);
+        if told.contains(wanted) {
+            return told;
+        }
+    };
+    let mut command = house.command(&["serve"]);
+    command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
+    let mut daemon = Running::start(command);
+    assert!(hear("READY=1").contains("STATUS=serving demo on 127.0.0.1:"));
+    hear("WATCHDOG=1");
+    daemon.signal("HUP");
+    assert!(hear("RELOADING=1").contains("MONOTONIC_USEC="));
+    hear("READY=1");
+    daemon.signal("TERM");
+    hear("STOPPING=1");
+    assert_eq!(daemon.exit(), Some(0));
 }
 
 #[test]
@@ -363,6 +411,30 @@ impl Daemon {
     }
 }
 
+/// A client that asks for more than its socket holds, though less than the daemon keeps for it, and reads none of it.
+fn unread(house: &House) -> UnixStream {
+    let frame = |kind: u8, body: &str| {
+        let length = u32::try_from(body.len()).expect("short").to_be_bytes();
+        [&length[..], &[0, kind, 0, 0, 0, 1], body.as_bytes()].concat()
+    };
+    let mut stream = UnixStream::connect(house.data().join("maitred.sock")).expect("it listens");
+    let hello = format!(r#"{{"token":"","client":"{VISITOR}","highest_kind":65535,"software":"stubborn"}}"#);
+    let groups = frame(0x42, r#"{"cursor":null,"limit":100}"#);
+    let mut answer = |asked: &[u8]| {
+        stream.write_all(asked).expect("it reads");
+        let mut header = [0; 10];
+        stream.read_exact(&mut header).expect("it answers");
+        let length = u32::from_be_bytes([header[0], header[1], header[2], header[3]]) as usize;
+        stream.read_exact(&mut vec![0; length]).expect("it answers");
+        length + header.len()
+    };
+    answer(&frame(0x01, &hello));
+    let length = answer(&groups);
+    // A socket holds 100 to 200 KiB unless configured, the daemon 256 KiB more.
+    stream.write_all(&groups.repeat(330_000 / length)).expect("it reads");
+    stream
+}
+
 // === Programs ===
 
 /// A program under way: its lines are waited for, never slept for. Dropped, it is killed.
@@ -482,8 +554,10 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs it to its end; what it leaves behind by default is not left in the repository.
 fn maitred(arguments: &[&str]) -> Output {
-    finished(&mut command(arguments))
+    let nowhere = TempDir::new().expect("a directory");
+    finished(command(arguments).current_dir(nowhere.path()))
 }
 
 fn finished(command: &mut Command) -> Output {

@@ -21,8 +21,8 @@ use super::{
     socket::{Door, common},
 };
 use crate::{
-    client::{Ca, Client, Ended, Notices, Options, RequestError},
-    protocol::Reply,
+    client::{Ca, Client, Ended, Notices, Options, RequestError, Told},
+    protocol::{Notice, Reply},
     transport::tls::Fingerprint,
 };
 
@@ -110,13 +110,16 @@ async fn converse(client: Client, mut notices: Notices, follow: bool) -> Result<
     let mut asked = JoinSet::new();
     let mut unanswered = false;
     let mut reading = true;
+    // Asked to go, it goes once everything is answered: a drain need not wait for it.
+    let mut going = None;
     let mut number = 0;
     loop {
-        if !reading && asked.is_empty() && !follow {
+        let done = !reading && !follow || going.is_some();
+        if done && asked.is_empty() {
             break;
         }
         tokio::select! {
-            line = lines.recv(), if reading => match line {
+            line = lines.recv(), if reading && going.is_none() => match line {
                 Some(line) => {
                     number += 1;
                     unanswered |= !take(&client, number, &line, &mut asked).await?;
@@ -130,7 +133,12 @@ async fn converse(client: Client, mut notices: Notices, follow: bool) -> Result<
                 }
             }
             told = notices.next() => match told {
-                Some(told) => output::told(&told)?,
+                Some(told) => {
+                    output::told(&told)?;
+                    if let Told::Notice(Notice::GoAway(away)) = told {
+                        going = Some(away);
+                    }
+                }
                 None => return Err(ended(&client)),
             },
             wish = signals.next() => if wish == Wish::End { break },
@@ -142,6 +150,9 @@ async fn converse(client: Client, mut notices: Notices, follow: bool) -> Result<
         while let Some(told) = notices.next().await {
             output::told(&told)?;
         }
+    }
+    if let Some(away) = going {
+        return Err(Failure::Unreachable(Ended::GoneAway(away).to_string()));
     }
     if unanswered {
         Err(Failure::Run("some lines were not understood or not answered".to_owned()))

@@ -28,6 +28,9 @@ pub(super) enum Failure {
     /// The configuration is refused. Exit code 78.
     #[error("{0}")]
     Config(#[from] Problems),
+    /// The daemon refused a configuration. Exit code 78 as well.
+    #[error("the daemon keeps its configuration: {0}")]
+    Reload(String),
     /// The daemon did not start, or did not end well.
     #[error("{0}")]
     Daemon(#[from] daemon::Error),
@@ -41,7 +44,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 69,
             Self::CutShort => 75,
-            Self::Config(_) => 78,
+            Self::Config(_) | Self::Reload(_) => 78,
             Self::Daemon(error) => error.exit_code(),
         }
     }

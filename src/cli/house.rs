@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::{block_on, failure::Failure, show, socket::Door};
 use crate::{
+    client::RequestError,
     protocol::{
+        RefusalCode,
         reply::Done,
         request::{Drain, Reload},
     },
@@ -34,7 +36,13 @@ pub(super) struct DrainArgs {
 pub(super) fn reload(args: &ReloadArgs) -> Result<(), Failure> {
     block_on(async {
         let (client, _) = args.door.connect().await?;
-        let _: Done = client.ask(Reload {}).await?;
+        match client.ask::<Done>(Reload {}).await {
+            Ok(Done {}) => {}
+            Err(RequestError::Refused(refused)) if refused.code == RefusalCode::Invalid => {
+                return Err(Failure::Reload(refused.message.as_str().to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+        }
         show::line("the configuration was read again; the daemon's log names what waits for a restart")
     })
 }

@@ -87,12 +87,33 @@ enum Allows {
     Admin,
 }
 
+impl New {
+    /// Which role is meant, and that what goes with it was said.
+    fn role(&self) -> Result<Role, Failure> {
+        let wrong = match (self.role, &self.agent, &self.visitor) {
+            (Some(Allows::Agent) | None, Some(_), None) => return Ok(Role::Agent),
+            (Some(Allows::Visitor) | None, None, Some(_)) => return Ok(Role::Visitor),
+            (Some(Allows::Supervisor), None, None) => return Ok(Role::Supervisor),
+            (Some(Allows::Frontend), None, None) => return Ok(Role::Frontend),
+            (Some(Allows::Admin), None, None) => return Ok(Role::Admin),
+            (Some(Allows::Agent), ..) => "say with --agent whose token it is",
+            (Some(Allows::Visitor), ..) => "say with --visitor whose token it is",
+            _ => "--agent and --visitor go with tokens of that role only",
+        };
+        Err(Failure::Usage(wrong.to_owned()))
+    }
+}
+
 pub(super) fn run(verb: &Verb) -> Result<(), Failure> {
     let (door, make) = match verb {
         Verb::New(new) => (&new.door, true),
         Verb::Ls(ls) => (&ls.door, false),
         Verb::Revoke(revoke) => (&revoke.door, false),
     };
+    if let Verb::New(new) = verb {
+        // Before a directory is opened for nothing.
+        new.role()?;
+    }
     block_on(async {
         let reached = offline::reach(door, make).await?;
         let done = match verb {
@@ -120,20 +141,7 @@ async fn mint(client: &Client, new: &New) -> Result<(), Failure> {
 }
 
 async fn order(client: &Client, new: &New) -> Result<MintToken, Failure> {
-    let role = match (new.role, &new.agent, &new.visitor) {
-        (Some(Allows::Agent) | None, Some(_), None) => Role::Agent,
-        (Some(Allows::Visitor) | None, None, Some(_)) => Role::Visitor,
-        (Some(Allows::Supervisor), None, None) => Role::Supervisor,
-        (Some(Allows::Frontend), None, None) => Role::Frontend,
-        (Some(Allows::Admin), None, None) => Role::Admin,
-        (Some(Allows::Agent), ..) => {
-            return Err(Failure::Usage("say with --agent whose token it is".to_owned()));
-        }
-        (Some(Allows::Visitor), ..) => {
-            return Err(Failure::Usage("say with --visitor whose token it is".to_owned()));
-        }
-        _ => return Err(Failure::Usage("--agent and --visitor go with tokens of that role only".to_owned())),
-    };
+    let role = new.role()?;
     let agent = match &new.agent {
         Some(text) => Some(Roster::of(client).await?.find(text)?),
         None => None,
