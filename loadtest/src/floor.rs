@@ -218,12 +218,7 @@ impl Floor {
         self.answering = true;
     }
 
-    /// When [`Floor::fire`] has to be called next.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
-    }
-
-    /// Does what is due.
+    /// Does what is due; to be called every millisecond or so.
     pub(crate) fn fire(&mut self, now: Instant) {
         while let Some(timer) = self.timers.due(now) {
             match timer {

@@ -7,10 +7,12 @@
 mod audit;
 mod floor;
 mod link;
+mod proxy;
 mod pump;
 mod report;
 mod run;
 mod scenario;
+mod selftest;
 mod spawn;
 mod tally;
 
@@ -56,6 +58,18 @@ enum Verb {
     Show {
         /// Its name, or a TOML file
         scenario: String,
+    },
+    /// Shows that the audit notices what goes wrong; exit code 1 if it does not
+    Selftest {
+        /// The daemon's program; otherwise the one next to this program
+        #[arg(long, value_name = "FILE")]
+        daemon: Option<PathBuf>,
+        /// What chance comes from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How messages are written
+        #[arg(long, value_enum, default_value_t = Written::Bincode)]
+        encoding: Written,
     },
 }
 
@@ -104,6 +118,15 @@ enum Written {
     Json,
 }
 
+impl From<Written> for Encoding {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Bincode => Self::Bincode,
+            Written::Json => Self::Json,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let code = match Cli::parse().verb {
         Verb::Run(args) => run_verb(&args),
@@ -119,6 +142,12 @@ fn main() -> ExitCode {
                 0
             })
             .map_err(|wrong| Failure { code: USAGE, said: wrong.to_string() }),
+        Verb::Selftest { daemon, seed, encoding } => {
+            on_this_thread(selftest::run(daemon.as_deref(), encoding.into(), seed)).map(|(table, good)| {
+                print!("{table}");
+                if good { 0 } else { BROKEN }
+            })
+        }
     };
     code.unwrap_or_else(|failure| {
         eprintln!("error: {}", failure.said);
@@ -148,10 +177,7 @@ fn run_verb(args: &RunArgs) -> Result<u8, Failure> {
     let mut set = args.set.clone();
     set.extend(args.duration.as_ref().map(|duration| format!("duration={duration}")));
     let scenario = Scenario::read(&scenario::text(&args.scenario)?, &set)?;
-    let encoding = match args.encoding {
-        Written::Bincode => Encoding::Bincode,
-        Written::Json => Encoding::Json,
-    };
+    let encoding = args.encoding.into();
     let plan = Plan { name: args.scenario.clone(), scenario, seed: args.seed, encoding };
     let trusted = args.ca.as_deref().or(args.fingerprint.as_deref());
     let against = match (&args.connect, &args.token, trusted) {

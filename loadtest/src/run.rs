@@ -117,6 +117,7 @@ pub(crate) async fn play(
         (std::mem::take(&mut floor.tally), std::mem::take(&mut floor.audit))
     };
     let (violations, mut remarks) = audit.finish();
+    remarks.insert(0, plan.scenario.about.clone());
     remarks.extend(tally.refusals.iter().map(|(code, count)| format!("refused {count} times: {code}")));
     remarks.extend(losses.into_iter().map(|lost| format!("a connection was lost: {lost}")));
     Ok(Report::new(about, &tally, violations, remarks))

@@ -69,7 +69,7 @@ impl Timers {
         self.heap.push(Reverse(Entry { at: (at, self.added), timer }));
     }
 
-    pub(super) fn next(&self) -> Option<Instant> {
+    fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse(entry)| entry.at.0)
     }
 
