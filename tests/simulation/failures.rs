@@ -155,7 +155,7 @@ impl Sim {
         }
     }
 
-    fn rebuild_agent(&mut self, id: AgentId) {
+    pub(crate) fn rebuild_agent(&mut self, id: AgentId) {
         let mut folded = World::default();
         self.store
             .entries
@@ -243,13 +243,19 @@ impl Sim {
                 workspace.restore_open(visitor, channel, conversation.id());
             }
         }
-        // Openings and agents that are on their way are in the directory, though nothing is recorded of them yet.
+        // Openings, reopenings and agents that are on their way count too, though nothing is recorded of them yet.
         for tell in self.mail.values().flatten() {
             match tell {
                 Tell::Conversation(id, conversation::Command::Open { opening, .. })
                     if opening.asked == *id =>
                 {
                     workspace.restore_open(opening.visitor, &opening.channel, *id);
+                }
+                Tell::Conversation(id, conversation::Command::ReopenGranted { .. }) => {
+                    let visitor = self.world.conversations.get(id).and_then(Conversation::visitor);
+                    if let Some((visitor, channel, _)) = visitor {
+                        workspace.restore_open(visitor, channel, *id);
+                    }
                 }
                 Tell::Agent(id, agent::Command::Put { profile, .. }) => workspace.restore_agent(*id, profile),
                 _ => {}

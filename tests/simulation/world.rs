@@ -240,7 +240,7 @@ impl Sim {
             let until = self.now + self.rng.micros(1_000, 3_000_000);
             self.oracle.calm_since = until;
             self.stalled.insert(address.clone(), until);
-            return;
+            return self.strike_while_stalled(address);
         }
         let Some(mailbox) = self.mail.get_mut(address) else { return };
         let Some(tell) = mailbox.pop_front() else { return };
@@ -249,15 +249,33 @@ impl Sim {
         }
         self.handled += 1;
         if self.rng.chance(self.faults.panic) {
-            self.panics += 1;
-            self.oracle.calm_since = self.oracle.calm_since.max(self.now);
-            self.oracle.failed_at = self.now;
+            self.fell();
             self.fail(address, tell);
         } else if let Some(tell) = self.tamper(tell) {
             self.oracle.begin(self.mail.is_empty());
             self.dispatch(tell);
         }
         self.arm(address.clone());
+    }
+
+    /// While a grant hangs in a stalled mailbox is the worst time for the agent who gave it to fail: so it does, now and then.
+    fn strike_while_stalled(&mut self, address: &Address) {
+        let next = self.mail.get(address).and_then(VecDeque::front);
+        if let Some(Tell::Conversation(_, conversation::Command::Granted(granted))) = next
+            && self.faults.panic > 0.0
+            && self.rng.chance(0.3)
+        {
+            let agent = granted.agent;
+            self.fell();
+            self.rebuild_agent(agent);
+            self.arm(Address::Agent(agent));
+        }
+    }
+
+    fn fell(&mut self) {
+        self.panics += 1;
+        self.oracle.calm_since = self.oracle.calm_since.max(self.now);
+        self.oracle.failed_at = self.now;
     }
 
     fn dispatch(&mut self, tell: Tell) {
