@@ -68,9 +68,13 @@ struct Floor {
 
 impl Floor {
     async fn open() -> Self {
-        let (journal, _) =
-            Journal::open(Arc::new(SimDisk::new()), Options::default(), &mut |_| {}, Box::new(|error| panic!("{error}")))
-                .expect("a log");
+        let (journal, _) = Journal::open(
+            Arc::new(SimDisk::new()),
+            Options::default(),
+            &mut |_| {},
+            Box::new(|error| panic!("{error}")),
+        )
+        .expect("a log");
         let id: WorkspaceId = "bench".parse().expect("a name");
         let shared = Shared {
             clock: Clock::system(Timestamp::default()),
@@ -112,7 +116,8 @@ impl Floor {
         let ear = Arc::new(Ear::default());
         let mut floor = Self { gate, ear: Arc::clone(&ear), agent, request: 0 };
         let client = ClientId::from_bytes([1; 16]);
-        let connected = Asked::Connected { port: ear, client, grants: Grants::Agent(agent), token: "t".into() };
+        let connected =
+            Asked::Connected { port: ear, client, grants: Grants::Agent(agent), token: "t".into() };
         floor.gate.submit(0, vec![Inbound { connection: 1, what: connected }]);
         floor.ask(vec![(By::Agent(agent), Order::SetPresence(agent, Presence::Online))]).await;
         floor

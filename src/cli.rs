@@ -34,8 +34,10 @@ use self::failure::Failure;
 /// The maître d' of live chat: decides which agent or group gets each conversation.
 #[derive(Debug, Parser)]
 #[command(name = "maitred", version, arg_required_else_help = true, max_term_width = 110)]
-#[command(after_help = "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 69 no daemon to talk to, \
-    75 a second signal cut a drain short, 78 the configuration or the log is refused.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed while running, 2 wrong usage, 69 no daemon to talk to, \
+    75 a second signal cut a drain short, 78 the configuration or the log is refused."
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

@@ -1,6 +1,12 @@
 //! `agents ls|show|put|rm`.
 
-use super::{block_on, failure::Failure, roster::{self, Roster}, show, socket::Door};
+use super::{
+    block_on,
+    failure::Failure,
+    roster::{self, Roster},
+    show,
+    socket::Door,
+};
 use crate::{
     client::Client,
     ids::{AgentId, GroupId},
@@ -52,8 +58,10 @@ pub(super) struct Show {
 
 /// `agents put`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What is left out is not kept: it gets its default. Agents of the configuration file are managed \
-    by the file alone.")]
+#[command(
+    after_help = "What is left out is not kept: it gets its default. Agents of the configuration file are managed \
+    by the file alone."
+)]
 pub(super) struct Put {
     /// The name that visitors see; the id is derived from it unless --id is given
     name: String,
@@ -137,7 +145,10 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
         ("slots", Some(format!("{} taken, {} reserved, of {}", row.taken, row.reserved, row.cap))),
         ("groups", (!groups.is_empty()).then(|| groups.join(", "))),
         ("live chat", (!detail.live_chat).then(|| "no".to_owned())),
-        ("managed by", Some(if detail.managed_by_config { "the configuration file" } else { "commands" }.to_owned())),
+        (
+            "managed by",
+            Some(if detail.managed_by_config { "the configuration file" } else { "commands" }.to_owned()),
+        ),
         ("missed in a row", Some(detail.missed.to_string())),
         ("last assigned", detail.last_assigned_at.map(|at| format!("{} ago", show::ago(at, now)))),
     ])?;
@@ -156,7 +167,8 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
 async fn write(client: &Client, put: &Put) -> Result<(), Failure> {
     let workspace = client.welcome().workspace.clone();
     let derived = || workspace.map(|workspace| AgentId::derive(&workspace, &put.name));
-    let agent = put.id.or_else(derived).ok_or_else(|| Failure::Usage("say with --workspace where".to_owned()))?;
+    let agent =
+        put.id.or_else(derived).ok_or_else(|| Failure::Usage("say with --workspace where".to_owned()))?;
     let request = request(client, agent, put).map_err(|error| Failure::Usage(error.to_string()))?;
     let _: Done = client.ask(request).await?;
     show::line(agent)

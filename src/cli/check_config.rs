@@ -31,7 +31,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         write!(out, "{}", loaded.config.effective_toml())?;
         return Ok(());
     }
-    let name = args.file.as_ref().map_or("the built-in configuration".to_owned(), |file| file.display().to_string());
+    let name =
+        args.file.as_ref().map_or("the built-in configuration".to_owned(), |file| file.display().to_string());
     let workspaces = &loaded.config.workspaces;
     let groups = workspaces.iter().map(|workspace| workspace.groups.len()).sum();
     let agents = workspaces.iter().map(|workspace| workspace.agents.len()).sum();

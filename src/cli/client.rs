@@ -31,8 +31,10 @@ const READ_AHEAD: usize = 256;
 
 /// What may follow the verb.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Without --connect it speaks to the daemon on this machine through the Unix socket in its data \
-    directory, as an admin.\nType `help` for the commands, `help open` for one of them.")]
+#[command(
+    after_help = "Without --connect it speaks to the daemon on this machine through the Unix socket in its data \
+    directory, as an admin.\nType `help` for the commands, `help open` for one of them."
+)]
 pub(super) struct Args {
     /// The daemon's address; without one, the Unix socket is used
     #[arg(long, value_name = "HOST:PORT", env = "MAITRED_ADDRESS", requires = "token")]
@@ -70,9 +72,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 async fn connect(args: Args) -> Result<(Client, Notices), Failure> {
     let Some(address) = args.connect else {
         return match args.socket {
-            Some(path) => args.door.try_connect(&path).await?.ok_or_else(|| {
-                Failure::Unreachable(format!("no daemon listens on {}", path.display()))
-            }),
+            Some(path) => args
+                .door
+                .try_connect(&path)
+                .await?
+                .ok_or_else(|| Failure::Unreachable(format!("no daemon listens on {}", path.display()))),
             None => args.door.connect().await,
         };
     };
@@ -139,7 +143,11 @@ async fn converse(client: Client, mut notices: Notices, follow: bool) -> Result<
             output::told(&told)?;
         }
     }
-    if unanswered { Err(Failure::Run("some lines were not understood or not answered".to_owned())) } else { Ok(()) }
+    if unanswered {
+        Err(Failure::Run("some lines were not understood or not answered".to_owned()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Sends what the line asks for; whether there was anything wrong with it.

@@ -133,8 +133,13 @@ async fn rows(
     at_most: usize,
 ) -> Result<Vec<ConversationRow>, Failure> {
     pages::all(at_most, |cursor, limit| {
-        let page =
-            client.ask::<ConversationPage>(ListConversations { view, group: group.clone(), agent, cursor, limit });
+        let page = client.ask::<ConversationPage>(ListConversations {
+            view,
+            group: group.clone(),
+            agent,
+            cursor,
+            limit,
+        });
         async move { page.await.map(|page| (page.rows.into_vec(), page.cursor)) }
     })
     .await

@@ -83,9 +83,15 @@ fn introduce(daemon: &Daemon) -> Result<(), Failure> {
         metrics::VERSION
     ))?;
     show::line(format_args!("  metrics   http://{}/metrics", daemon.admin()))?;
-    show::line(format_args!("  quic      {}, certificate {}", daemon.quic(), daemon.certificate().display()))?;
+    show::line(format_args!(
+        "  quic      {}, certificate {}",
+        daemon.quic(),
+        daemon.certificate().display()
+    ))?;
     show::line(format_args!("  look      maitred groups ls --data-dir {data_dir}"))?;
-    show::line(format_args!("  ask why   maitred explain --data-dir {data_dir} <the end of a conversation's id>"))?;
+    show::line(format_args!(
+        "  ask why   maitred explain --data-dir {data_dir} <the end of a conversation's id>"
+    ))?;
     show::line("")
 }
 

@@ -44,7 +44,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         if let (Some(agent), Some(reason)) = (agent, &explanation.agent_reason) {
             let name = roster.name(agent);
             match reason.as_str() {
-                "eligible" => show::line(format_args!("{name}: eligible, would be asked when it is their turn"))?,
+                "eligible" => {
+                    show::line(format_args!("{name}: eligible, would be asked when it is their turn"))?
+                }
                 reason => show::line(format_args!("{name}: is not asked now, because {reason}"))?,
             }
         }

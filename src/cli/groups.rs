@@ -98,14 +98,20 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
         ("strategy", Some(show::word(&row.strategy))),
         ("state", (!detail.enabled).then(|| "switched off".to_owned())),
         ("set aside", detail.quarantined.then(|| "after repeated failures".to_owned())),
-        ("conversations", Some(format!(
-            "{} waiting, {} offered, {} active, {} missed",
-            row.waiting, row.offered, row.active, row.missed
-        ))),
-        ("agents", Some(format!(
-            "{} members, {} online, {} slots free",
-            detail.members, row.agents_online, row.slots_free
-        ))),
+        (
+            "conversations",
+            Some(format!(
+                "{} waiting, {} offered, {} active, {} missed",
+                row.waiting, row.offered, row.active, row.missed
+            )),
+        ),
+        (
+            "agents",
+            Some(format!(
+                "{} members, {} online, {} slots free",
+                detail.members, row.agents_online, row.slots_free
+            )),
+        ),
         ("accept_timeout", Some(seconds(detail.accept_timeout_ms))),
         ("max_wait", Some(detail.max_wait_ms.map_or_else(|| "none".to_owned(), seconds))),
         ("max_offers", Some(detail.max_offers.map_or_else(|| "all".to_owned(), |max| max.to_string()))),
@@ -116,7 +122,9 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
     }
     let rows: Vec<_> = line
         .iter()
-        .map(|place| [place.conversation.to_string(), place.priority.to_string(), show::ago(place.since, now)])
+        .map(|place| {
+            [place.conversation.to_string(), place.priority.to_string(), show::ago(place.since, now)]
+        })
         .collect();
     show::line("")?;
     show::table(["next in line", "class", "waits"], &rows)

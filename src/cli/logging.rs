@@ -24,16 +24,15 @@ pub(super) fn start(format: LogFormat, level: LogLevel) {
         LogFormat::Text => {
             tracing::subscriber::set_global_default(lines.with_target(false).with_ansi(colours()).finish())
         }
-        LogFormat::Json => {
-            tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish())
-        }
+        LogFormat::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish()),
     };
     panic::set_hook(Box::new(log_panic));
 }
 
 /// Whether standard error is a terminal whose owner has nothing against colours.
 fn colours() -> bool {
-    io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+    io::IsTerminal::is_terminal(&io::stderr())
+        && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
 
 /// A panic is our mistake. The guard around actors goes on after it, so the log line is all that is left of it.

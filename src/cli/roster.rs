@@ -6,11 +6,7 @@ use super::{failure::Failure, pages};
 use crate::{
     client::Client,
     ids::{AgentId, WorkspaceId},
-    protocol::{
-        reply::AgentPage,
-        request::ListAgents,
-        words::AgentRow,
-    },
+    protocol::{reply::AgentPage, request::ListAgents, words::AgentRow},
 };
 
 /// The agents of a workspace.

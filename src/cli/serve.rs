@@ -29,8 +29,10 @@ use crate::{
 
 /// What may follow the verb.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Signals: HUP reads the configuration again, all of it or nothing; TERM and INT drain and end; \
-    a second TERM or INT ends at once (exit code 75).")]
+#[command(
+    after_help = "Signals: HUP reads the configuration again, all of it or nothing; TERM and INT drain and end; \
+    a second TERM or INT ends at once (exit code 75)."
+)]
 pub(super) struct Args {
     /// The configuration file; without one the built-in default holds. The environment (MAITRED__SECTION__KEY) goes
     /// over both

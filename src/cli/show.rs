@@ -54,7 +54,8 @@ pub(super) fn word<T: Serialize>(value: &T) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         Ok(serde_json::Value::Object(held)) => {
-            let described = held.iter().map(|(name, inner)| format!("{name} ({})", inner.to_string().replace('"', "")));
+            let described =
+                held.iter().map(|(name, inner)| format!("{name} ({})", inner.to_string().replace('"', "")));
             described.collect::<Vec<_>>().join(", ")
         }
         Ok(other) => other.to_string(),

@@ -23,7 +23,8 @@ pub(super) enum Wish {
 impl Signals {
     /// From now on these signals no longer end the process by themselves. Needs a tokio runtime.
     pub(super) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::Run(format!("can't listen for signals: {error}")));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::Run(format!("can't listen for signals: {error}")));
         Ok(Self {
             hangup: listen(SignalKind::hangup())?,
             terminate: listen(SignalKind::terminate())?,

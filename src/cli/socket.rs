@@ -54,7 +54,10 @@ impl Door {
     }
 
     /// Connects to this socket; `None` if no daemon listens there.
-    pub(super) async fn try_connect(&self, path: &std::path::Path) -> Result<Option<(Client, Notices)>, Failure> {
+    pub(super) async fn try_connect(
+        &self,
+        path: &std::path::Path,
+    ) -> Result<Option<(Client, Notices)>, Failure> {
         match Client::connect_unix(path, self.workspace.clone(), &common()).await {
             Ok(connected) => Ok(Some(connected)),
             Err(ConnectError::Unix { source, .. })

@@ -112,7 +112,9 @@ async fn mint(client: &Client, new: &New) -> Result<(), Failure> {
         return show::json(&minted);
     }
     show::line(minted.token.as_str())?;
-    let until = minted.expires.map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {}", show::moment(at)));
+    let until = minted
+        .expires
+        .map_or_else(|| "until it is revoked".to_owned(), |at| format!("until {}", show::moment(at)));
     let _ = writeln!(io::stderr(), "token {}, good {until}; it is not shown again", minted.token_id.as_str());
     Ok(())
 }
@@ -124,7 +126,9 @@ async fn order(client: &Client, new: &New) -> Result<MintToken, Failure> {
         (Some(Allows::Supervisor), None, None) => Role::Supervisor,
         (Some(Allows::Frontend), None, None) => Role::Frontend,
         (Some(Allows::Admin), None, None) => Role::Admin,
-        (Some(Allows::Agent), ..) => return Err(Failure::Usage("say with --agent whose token it is".to_owned())),
+        (Some(Allows::Agent), ..) => {
+            return Err(Failure::Usage("say with --agent whose token it is".to_owned()));
+        }
         (Some(Allows::Visitor), ..) => {
             return Err(Failure::Usage("say with --visitor whose token it is".to_owned()));
         }

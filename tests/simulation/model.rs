@@ -328,8 +328,7 @@ impl Model {
                 if *cause != QueueCause::Overflow {
                     conversation.home = group.clone();
                 }
-                let wished =
-                    matches!(cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+                let wished = matches!(cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
                 Ok(Place::Waiting(Stay {
                     direct: conversation.direct.filter(|_| wished && group.is_everyone()),
                     group: group.clone(),

@@ -6,10 +6,7 @@ use uuid::Uuid;
 use super::super::show::snake;
 use crate::{
     client::Client,
-    protocol::{
-        Catalogue, Encoding, Request, Shape,
-        words::PAGE,
-    },
+    protocol::{Catalogue, Encoding, Request, Shape, words::PAGE},
 };
 
 /// What a line says.

@@ -46,7 +46,8 @@ fn detail(command: &Catalogue) -> String {
     let refusals: Vec<&str> = command.refusals.iter().map(|code| code.as_str()).collect();
     let _ = writeln!(text, "  answered by {}", answers.join(" or "));
     if !refusals.is_empty() {
-        let _ = writeln!(text, "  refused with {}, or what any command can be refused with", refusals.join(", "));
+        let _ =
+            writeln!(text, "  refused with {}, or what any command can be refused with", refusals.join(", "));
     }
     text
 }

@@ -89,7 +89,11 @@ impl Narrator {
     /// What it all came to.
     pub(super) fn sum(&self) -> String {
         let counts: Vec<String> = self.tally.iter().map(|(what, count)| format!("{count} {what}")).collect();
-        if counts.is_empty() { "nothing happened".to_owned() } else { format!("in all: {}", counts.join(", ")) }
+        if counts.is_empty() {
+            "nothing happened".to_owned()
+        } else {
+            format!("in all: {}", counts.join(", "))
+        }
     }
 
     fn agent(&mut self, id: AgentId, at: Timestamp, event: &AgentEvent) -> Option<String> {
@@ -191,15 +195,19 @@ impl Narrator {
             }
             Event::HandoverEnded { to, outcome } => {
                 let after = story.asked.remove(to).map(|since| seconds(since, at)).unwrap_or_default();
-                (format!("{} did not take it over: {}{after}", self.name(*to), outcome_word(*outcome)), Mood::Passed)
+                (
+                    format!("{} did not take it over: {}{after}", self.name(*to), outcome_word(*outcome)),
+                    Mood::Passed,
+                )
             }
             Event::Invited { agent, name, .. } => {
                 self.names.insert(*agent, name.clone());
                 (format!("{name} is asked to help"), Mood::Asked)
             }
-            Event::InvitationEnded { agent, outcome } => {
-                (format!("{} did not come to help: {}", self.name(*agent), outcome_word(*outcome)), Mood::Passed)
-            }
+            Event::InvitationEnded { agent, outcome } => (
+                format!("{} did not come to help: {}", self.name(*agent), outcome_word(*outcome)),
+                Mood::Passed,
+            ),
             Event::Joined { name, .. } => (format!("{name} joined"), Mood::Good),
             Event::Left { agent } => (format!("{} left", self.name(*agent)), Mood::Neutral),
             Event::Reopened => ("opened again".to_owned(), Mood::Neutral),
@@ -229,7 +237,9 @@ impl Narrator {
             }
             // The one who accepted is told of by their assignment.
             OfferOutcome::Accepted => return None,
-            OfferOutcome::Rescinded(reason) => format!("the offer to {name} was taken back: {}", word(&reason)),
+            OfferOutcome::Rescinded(reason) => {
+                format!("the offer to {name} was taken back: {}", word(&reason))
+            }
         };
         let next: Vec<AgentId> = story.next.iter().copied().filter(|next| *next != agent).take(1).collect();
         let next = if next.is_empty() { String::new() } else { format!(", next {}", self.list(&next)) };

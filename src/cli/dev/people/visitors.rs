@@ -34,7 +34,8 @@ const QUESTIONS: [&str; 5] = [
     "I was charged twice.",
     "How do I change my plan?",
 ];
-const REMARKS: [&str; 4] = ["Ah, I see.", "That was quick, thank you!", "Could you say that again?", "Perfect."];
+const REMARKS: [&str; 4] =
+    ["Ah, I see.", "That was quick, thank you!", "Could you say that again?", "Perfect."];
 
 /// Visitors who come at once, so that there is something to see.
 const FIRST: u64 = 3;
