@@ -13,6 +13,7 @@ stories! {
     a_conversation_is_offered_accepted_talked_through_and_closed,
     an_offer_times_out_to_the_next_and_then_to_the_fallback,
     a_restart_loses_nothing_and_sends_no_fallback,
+    what_is_sent_right_behind_an_opening_comes_behind_it,
 }
 
 const SALES: &str = r#"
@@ -117,26 +118,20 @@ async fn a_restart_loses_nothing_and_sends_no_fallback(shape: Shape) {
 }
 
 /// A frontend need not wait for the opening's answer before it sends what the visitor writes next.
-#[test]
-fn what_is_sent_right_behind_an_opening_comes_behind_it() {
-    for shape in SHAPES {
-        tell(story(shape));
-    }
-    async fn story(shape: Shape) {
-        let floor = Floor::open(SALES, shape).await;
-        let mut site = floor.frontend(shape).await;
-        let id = new_id();
-        let whose = Speaker::Visitor(visitor(1));
-        let opened = site.client.open(opening(id, visitor(1), group("sales")));
-        let first = site.client.say(id, whose, "one");
-        let second = site.client.say(id, whose, "two");
-        assert_eq!(opened.await.expect("opened").conversation, id);
-        let (first, second) = (first.await.expect("said"), second.await.expect("said"));
-        assert!(first.visitor_seq < second.visitor_seq, "{first:?} {second:?}");
-        let body = |change: &VisitorChange| match change {
-            VisitorChange::Said { body, .. } if body.as_str() == "two" => Some(()),
-            _ => None,
-        };
-        site.sees_visitor(id, "the second message", body).await;
-    }
+async fn what_is_sent_right_behind_an_opening_comes_behind_it(shape: Shape) {
+    let floor = Floor::open(SALES, shape).await;
+    let mut site = floor.frontend(shape).await;
+    let id = new_id();
+    let whose = Speaker::Visitor(visitor(1));
+    let opened = site.client.open(opening(id, visitor(1), group("sales")));
+    let first = site.client.say(id, whose, "one");
+    let second = site.client.say(id, whose, "two");
+    assert_eq!(opened.await.expect("opened").conversation, id);
+    let (first, second) = (first.await.expect("said"), second.await.expect("said"));
+    assert!(first.visitor_seq < second.visitor_seq, "{first:?} {second:?}");
+    let body = |change: &VisitorChange| match change {
+        VisitorChange::Said { body, .. } if body.as_str() == "two" => Some(()),
+        _ => None,
+    };
+    site.sees_visitor(id, "the second message", body).await;
 }

@@ -77,7 +77,8 @@ impl Liar {
 
     fn visitor_event(&mut self, frame: Frame<'_>, event: &VisitorEvent, out: &mut Vec<u8>) {
         let change = &event.entry.change;
-        match self.lie {
+        let lie = self.lie;
+        match lie {
             Lie::DropEvent if matches!(change, VisitorChange::Queued { .. }) && self.occasion() => {}
             Lie::DropMessage if matches!(change, VisitorChange::Said { .. }) && self.occasion() => {}
             Lie::Repeat if self.occasion() => {
