@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-// Routing makes and frees many small things; measured against the system's allocator this is the cheaper one.
+// Routing makes and frees many small things, on several threads.
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -96,6 +96,8 @@ fn a_conversation_goes_all_the_way_through_the_command_line() {
     assert!(by_its_end.contains(&conversation), "{by_its_end}");
     let listed = json(&text(&house.ask(&["conversations", "ls"], &["--json"]).stdout));
     assert_eq!(listed[0]["status"], "active");
+    let shown = text(&house.ask(&["conversations", "show"], &[&conversation]).stdout);
+    assert!(shown.contains("owner         Ana\n"), "{shown}");
     let shown = text(&house.ask(&["agents", "show"], &["ana"]).stdout);
     assert!(shown.contains("owned"), "{shown}");
     let groups = text(&house.ask(&["groups", "ls"], &[]).stdout);

@@ -166,7 +166,7 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
         ("opened", Some(format!("{} ({} ago)", show::moment(row.opened_at), show::ago(row.opened_at, now)))),
         ("events", Some(row.seq.to_string())),
         ("stay", stay.map(|stay| stayed(&stay, &roster, now))),
-        ("because", waits_because.map(|why| why.as_str().to_owned())),
+        ("because", waits_because.map(|why| roster.named(&why))),
         ("set aside", quarantined.then(|| "after repeated failures".to_owned())),
     ])?;
     for variable in variables.iter() {

@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             show::line("no decision about an agent was made yet")?;
         }
         if let Some(why) = &explanation.waits_because {
-            show::line(format_args!("now: {}", why.as_str()))?;
+            show::line(format_args!("now: {}", roster.named(why)))?;
         }
         if let (Some(agent), Some(reason)) = (agent, &explanation.agent_reason) {
             let name = roster.name(agent);

@@ -33,6 +33,11 @@ impl Roster {
         agents.into_iter().map(|agent| self.name(agent)).collect::<Vec<_>>().join(", ")
     }
 
+    /// What the daemon said, with names for the ids in it.
+    pub(super) fn named(&self, text: &str) -> String {
+        self.names.iter().fold(text.to_owned(), |text, (id, name)| text.replace(&id.to_string(), name))
+    }
+
     /// The agent that is meant by an id, the key in the configuration, or the name that visitors see.
     pub(super) fn find(&self, text: &str) -> Result<AgentId, Failure> {
         if let Ok(id) = text.parse() {

@@ -17,6 +17,9 @@ use crate::{
     protocol::{reply::Minted, request::MintToken, words::Role},
 };
 
+/// How long their tokens last: a kept directory is not to fill with them.
+const TOKEN_SECONDS: u32 = 24 * 3_600;
+
 /// Where they play.
 pub(super) struct Stage {
     pub(super) address: String,
@@ -54,7 +57,7 @@ impl Stage {
 }
 
 async fn mint(admin: &Client, role: Role, agent: Option<AgentId>) -> Result<Minted, Failure> {
-    Ok(admin.ask(MintToken { role, visitor: None, agent, ttl_seconds: None }).await?)
+    Ok(admin.ask(MintToken { role, visitor: None, agent, ttl_seconds: Some(TOKEN_SECONDS) }).await?)
 }
 
 /// Somebody takes their time.
