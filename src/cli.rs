@@ -25,9 +25,10 @@ mod span;
 mod token;
 mod version;
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, thread};
 
 use clap::{Parser, Subcommand};
+use tokio::sync::oneshot;
 
 use self::failure::Failure;
 
@@ -102,4 +103,21 @@ pub fn run() -> ExitCode {
 fn block_on<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| Failure::Run(format!("can't start: {error}")))?.block_on(verb)
+}
+
+/// Runs what blocks on a thread of its own, which the end of the process need not wait for.
+fn on_a_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, Failure> {
+    let (done, result) = oneshot::channel();
+    let run = move || {
+        // Nobody waits any more when the process is ending.
+        let _ = done.send(work());
+    };
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(run)
+        .map_err(|error| Failure::Run(format!("can't start a thread: {error}")))?;
+    Ok(result)
 }

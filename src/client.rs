@@ -52,9 +52,9 @@ use tokio::{
     time::timeout,
 };
 
-pub use dial::Dialer;
+pub use dial::{Dialer, Dialled};
 #[cfg(test)]
-pub(crate) use dial::{Dialled, client_config, transport_config};
+pub(crate) use dial::{client_config, transport_config};
 pub use errors::{ConnectError, Ended, RequestError};
 pub use notices::{Notices, Told};
 pub use options::{Ca, Common, Identity, Options};

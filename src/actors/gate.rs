@@ -393,7 +393,8 @@ impl Space {
                 self.sessions.borrow_mut().welcome(connection, opening.visitor);
                 let id = opening.asked;
                 if self.knows(id) {
-                    self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket }));
+                    let led = None;
+                    self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket, led }));
                 } else {
                     self.tell(Tell::Workspace(workspace::Command::Open { opening, ticket }));
                 }

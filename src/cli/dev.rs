@@ -15,7 +15,7 @@ use self::{feed::Feed, home::Home};
 use super::{
     block_on,
     failure::Failure,
-    logging, show,
+    logging, on_a_thread, show,
     signals::{Signals, Wish},
     socket::Door,
     span,
@@ -70,7 +70,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         introduce(&daemon)?;
         let played = play(args, &daemon, &workspace, &feed, signals).await;
         control.drain();
-        daemon.wait()?;
+        // Waited for elsewhere, so that the people can leave meanwhile.
+        on_a_thread("wait", move || daemon.wait())?.await.unwrap_or(Err(daemon::Error::Gone))?;
         feed.end()?;
         played
     })

@@ -5,20 +5,16 @@ use std::{
     io::{self, Write as _},
     net::SocketAddr,
     path::PathBuf,
-    thread,
     time::Duration,
 };
 
 use serde_json::json;
-use tokio::{
-    sync::oneshot,
-    time::{MissedTickBehavior, interval},
-};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     block_on,
     failure::Failure,
-    logging, service,
+    logging, on_a_thread, service,
     signals::{Signals, Wish},
 };
 use crate::{
@@ -176,21 +172,4 @@ async fn keep_watchdog_quiet(admin: SocketAddr) {
             let _ = done.await;
         }
     }
-}
-
-/// Runs what blocks on a thread of its own, which the end of the process need not wait for.
-fn on_a_thread<T: Send + 'static>(
-    name: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<oneshot::Receiver<T>, Failure> {
-    let (done, result) = oneshot::channel();
-    let run = move || {
-        // Nobody waits any more when the process is ending.
-        let _ = done.send(work());
-    };
-    thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(run)
-        .map_err(|error| Failure::Run(format!("can't start a thread: {error}")))?;
-    Ok(result)
 }

@@ -45,10 +45,14 @@ pub struct Dialer {
 }
 
 /// A connection with the one stream of the protocol, before anything is said on it.
-pub(crate) struct Dialled {
-    pub(crate) connection: quinn::Connection,
-    pub(crate) send: SendStream,
-    pub(crate) recv: RecvStream,
+#[derive(Debug)]
+pub struct Dialled {
+    /// The connection.
+    pub connection: quinn::Connection,
+    /// Frames to the daemon.
+    pub send: SendStream,
+    /// Frames from the daemon.
+    pub recv: RecvStream,
 }
 
 impl Dialer {
@@ -85,6 +89,16 @@ impl Dialer {
             .or_else(|_| std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))
             .expect("a socket");
         self.endpoint.rebind(socket).expect("it moves");
+    }
+
+    /// Connects and says nothing: for programs that read and write the frames themselves, such as load generators. The
+    /// token in `options` is not used.
+    ///
+    /// # Errors
+    /// [`ConnectError`], which says what to check.
+    pub async fn dial_bare(&self, options: &Options) -> Result<Dialled, ConnectError> {
+        let config = client_config(&options.ca, &[options.encoding.alpn()])?;
+        self.dial(options, config).await
     }
 
     /// The handshake, and the stream. A name may stand for an IPv6 and an IPv4 address of which the daemon listens on

@@ -28,10 +28,10 @@ messages! {
         0x0010 Open -> Opened;
             NotFound, Invalid, ChannelNotSupported, GroupDisabled, RateLimited, Draining, KeyExpired, KeyReused,
         0x0011 Say -> Recorded;
-            NotFound, ConversationClosed, WrongState, AlreadyTaken, AtCapacity, NotEligible, RateLimited, KeyExpired,
-            KeyReused,
+            NotFound, ConversationClosed, WrongState, AlreadyTaken, AtCapacity, NotEligible, HandedOff, RateLimited,
+            KeyExpired, KeyReused,
         0x0012 Note -> Recorded; NotFound, KeyExpired, KeyReused,
-        0x0013 Typing -> Done; NotFound,
+        0x0013 Typing -> Done; NotFound, ConversationClosed, WrongState, HandedOff,
         0x0014 Accept -> Recorded;
             NotFound, OfferEnded, OfferTimedOut, AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, WrongState,
             KeyExpired, KeyReused,

@@ -377,11 +377,6 @@ impl Agent {
         })
     }
 
-    /// Whether they count as somebody to wait for; one who was rebuilt and waits for answers is back any moment.
-    fn may_serve(&self) -> bool {
-        self.exists && self.profile.live_chat && !self.quarantined
-    }
-
     /// Why nobody at all may give them a conversation.
     fn unfit(&self) -> Option<WhyNot> {
         if !self.exists {
@@ -421,7 +416,7 @@ impl Agent {
             name: self.profile.name.clone(),
             why_not: self.why_not(cx).filter(|why| !matches!(why, WhyNot::AtCap | WhyNot::WrapUp)),
             full: self.full(cx).unwrap_or(WhyNot::AtCap),
-            present: here && self.intent == Presence::Online && self.may_serve(),
+            present: here && self.intent == Presence::Online && self.unfit().is_none(),
             cap: self.cap(cx),
             taken: self.taken(),
             last_assigned: self.last_assigned,
@@ -438,10 +433,11 @@ impl Agent {
 
     // === Recovery: see `recovery.rs` ===
 
-    /// After a start: who meant to be online may be back any moment (design §3.7).
+    /// After a start: who meant to be online may be back any moment (design §3.7), and who has conversations too: whether their
+    /// groups want these back is asked when the grace is over. Told by recovery, after the slots.
     pub fn expect_back(&mut self, until: Timestamp) {
-        self.liveness =
-            if self.intent == Presence::Online { Liveness::Grace { until } } else { Liveness::Gone };
+        let expected = self.intent == Presence::Online || !self.slots.is_empty();
+        self.liveness = if expected { Liveness::Grace { until } } else { Liveness::Gone };
     }
 
     /// A conversation holds a slot; told by recovery, before anything runs.

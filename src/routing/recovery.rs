@@ -139,11 +139,8 @@ impl World {
         for id in policy.groups.keys().chain([&GroupId::everyone()]) {
             self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone())).hold();
         }
-        for agent in self.agents.values_mut() {
-            agent.expect_back(now + grace);
-            if agent.exists() {
-                self.workspace.restore_agent(agent.id(), agent.profile());
-            }
+        for agent in self.agents.values().filter(|agent| agent.exists()) {
+            self.workspace.restore_agent(agent.id(), agent.profile());
         }
         for conversation in self.conversations.values() {
             for (agent, epoch, held) in conversation.holds() {
@@ -155,6 +152,7 @@ impl World {
                 self.workspace.restore_open(visitor, channel, conversation.id());
             }
         }
+        self.agents.values_mut().for_each(|agent| agent.expect_back(now + grace));
         let mut out = Out::default();
         for agent in self.agents.values().filter(|agent| agent.exists()) {
             let standing = agent.standing(&cx);

@@ -143,9 +143,9 @@ fn nobody() -> Standing {
 
 fn to_conversation(id: ConversationId, command: conversation::Command) -> Undelivered {
     match command {
-        conversation::Command::Open { opening, ticket } => {
+        conversation::Command::Open { opening, ticket, led } => {
             let (visitor, channel) = (opening.visitor, opening.channel.clone());
-            let closed = workspace::Command::Closed { visitor, channel, conversation: id };
+            let closed = workspace::Command::Closed { visitor, channel, conversation: id, led };
             if opening.asked == id {
                 return Undelivered::tell([Tell::Workspace(closed)]).and_refuse(&ticket);
             }

@@ -82,6 +82,8 @@ pub enum Command {
         channel: Channel,
         /// Which.
         conversation: ConversationId,
+        /// An opening was led there and found it closed: forget what led it there, and nothing newer. `None`: it was closed now.
+        led: Option<u64>,
     },
     /// May a closed conversation be open again? Answered `ReopenGranted` to it, or the ticket is refused.
     Reopen {
@@ -143,8 +145,17 @@ pub enum Command {
 pub struct Workspace {
     tokens: BTreeMap<SmolStr, Token>,
     // Views.
-    open: BTreeMap<(VisitorId, Channel), ConversationId>,
+    open: BTreeMap<(VisitorId, Channel), Entry>,
+    entries: u64,
     agents: BTreeMap<AgentId, Member>,
+}
+
+/// What a visitor has open on a channel.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    conversation: ConversationId,
+    /// Every entry has its own: what is said of an older one is not said of this.
+    number: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -179,12 +190,17 @@ impl Workspace {
     /// The conversation that a visitor has open on a channel.
     #[must_use]
     pub fn open_conversation(&self, visitor: VisitorId, channel: &Channel) -> Option<ConversationId> {
-        self.open.get(&(visitor, channel.clone())).copied()
+        self.open.get(&(visitor, channel.clone())).map(|entry| entry.conversation)
     }
 
     /// A conversation is open; told by recovery.
     pub fn restore_open(&mut self, visitor: VisitorId, channel: &Channel, conversation: ConversationId) {
-        self.open.insert((visitor, channel.clone()), conversation);
+        self.enter((visitor, channel.clone()), conversation);
+    }
+
+    fn enter(&mut self, key: (VisitorId, Channel), conversation: ConversationId) {
+        self.entries += 1;
+        self.open.insert(key, Entry { conversation, number: self.entries });
     }
 
     /// An agent exists; told by recovery.
@@ -206,9 +222,12 @@ impl Machine for Workspace {
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
             Command::Open { opening, ticket } => self.open(cx, opening, ticket, out),
-            Command::Closed { visitor, channel, conversation } => {
+            Command::Closed { visitor, channel, conversation, led } => {
                 let key = (visitor, channel);
-                if self.open.get(&key) == Some(&conversation) {
+                let meant = |entry: &Entry| {
+                    entry.conversation == conversation && led.is_none_or(|number| number == entry.number)
+                };
+                if self.open.get(&key).is_some_and(meant) {
                     self.open.remove(&key);
                 }
                 Ok(())
@@ -276,13 +295,16 @@ impl Workspace {
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        if let Some(existing) = self.open.get(&(opening.visitor, opening.channel.clone())) {
-            out.tell_conversation(*existing, conversation::Command::Open { opening, ticket });
+        let key = (opening.visitor, opening.channel.clone());
+        if let Some(entry) = self.open.get(&key) {
+            let led = Some(entry.number);
+            out.tell_conversation(entry.conversation, conversation::Command::Open { opening, ticket, led });
             return Ok(());
         }
         self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
-        self.open.insert((opening.visitor, opening.channel.clone()), opening.asked);
-        out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket });
+        self.enter(key, opening.asked);
+        let led = None;
+        out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket, led });
         Ok(())
     }
 
@@ -313,11 +335,13 @@ impl Workspace {
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let holder = *self.open.entry((visitor, channel)).or_insert(conversation);
-        if holder != conversation {
+        let key = (visitor, channel);
+        if self.open.get(&key).is_some_and(|entry| entry.conversation != conversation) {
             let why = "the visitor has another conversation open on this channel: close that one first";
             return Err(Refusal::WrongState(why).to(&ticket));
         }
+        // A new entry: an opening that met the conversation while it was closed must not take this one away.
+        self.enter(key, conversation);
         out.tell_conversation(conversation, conversation::Command::ReopenGranted { ticket });
         Ok(())
     }

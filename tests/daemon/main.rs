@@ -6,6 +6,7 @@ mod keys;
 mod life;
 mod moves;
 mod offers;
+mod page;
 mod raw;
 mod restart;
 mod roles;

@@ -12,6 +12,7 @@ mod manual;
 mod python;
 mod round_trip;
 mod sample;
+mod stranger;
 mod value;
 
 /// Whether to write what is checked, instead of checking it.

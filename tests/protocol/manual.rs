@@ -356,6 +356,21 @@ fn the_manual_says_what_the_code_does() {
 }
 
 #[test]
+fn the_manual_derives_ids_as_the_code_does() {
+    let page = fs::read_to_string(path(PAGE)).expect("the manual");
+    let namespace = maitred::ids::NAMESPACE.hyphenated().to_string();
+    let workspace = uuid::Uuid::new_v5(&maitred::ids::NAMESPACE, b"demo").hyphenated().to_string();
+    let agent = maitred::ids::AgentId::derive(&"demo".parse().expect("a name"), "ana").to_string();
+    for line in [
+        format!("NAMESPACE                    = {namespace}"),
+        format!("uuid5(NAMESPACE, \"demo\")     = {workspace}"),
+        format!("agent \"ana\" of \"demo\"        = {agent}"),
+    ] {
+        assert!(page.contains(&line), "{PAGE} does not say {line:?}");
+    }
+}
+
+#[test]
 fn everything_is_explained() {
     fn explained(name: &str, doc: &[&str]) {
         let text = prose(doc);

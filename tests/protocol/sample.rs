@@ -101,8 +101,8 @@ fn integer(bits: u8, field: &str) -> u64 {
 fn text(field: &str) -> &'static str {
     match field {
         "body" | "message" => "Grüß Gott, is \"anybody\" there?\n☕",
-        "token" => "mtd_example_not_a_secret",
-        "token_id" => "t-0001",
+        "token" => "mtr_0123456789abcdef_not_a_secret",
+        "token_id" => "0123456789abcdef",
         "software" => "example-client 1.0",
         "version" => "0.1.0",
         "name" => "Ada",
@@ -111,7 +111,7 @@ fn text(field: &str) -> &'static str {
         "cursor" => "c-100",
         "label" | "group_label" => "Sales, France",
         "state" => "available",
-        "reason" | "agent_reason" => "at_capacity",
+        "reason" | "agent_reason" => "at_cap",
         "waits_because" => "all three agents of sales are at their cap",
         _ => "text",
     }

@@ -173,6 +173,7 @@ impl Sim {
         agent.rebuilt(generation, sessions, held.clone());
         let groups = agent.profile().groups.clone();
         self.world.agents.insert(id, agent);
+        self.oracle.rests_no_more(id);
         for conversation in held {
             let ask = conversation::Command::AskHeld { agent: id };
             self.post(Tell::Conversation(conversation, ask));

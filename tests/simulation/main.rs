@@ -117,6 +117,8 @@ fn every_planted_bug_is_caught() {
     for bug in Bug::ALL {
         let caught = (1..=2_000_u64).find_map(|seed| Some((seed, run(seed, Some(bug)).1.err()?)));
         let Some((seed, what)) = caught else { panic!("{bug:?} survived 2,000 seeds") };
+        let innocent = run(seed, None).1;
+        assert_eq!(innocent, Ok(()), "seed {seed} finds something without {bug:?}");
         println!("{bug:?} fell at seed {seed}: {}", what.lines().next().unwrap_or_default());
     }
 }

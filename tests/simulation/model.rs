@@ -87,7 +87,8 @@ pub(crate) struct Worker {
     pub(crate) intent: Option<Presence>,
     pub(crate) last_assigned: Timestamp,
     pub(crate) holds: BTreeSet<ConversationId>,
-    pub(crate) wraps: Vec<Timestamp>,
+    /// Slots that rest after a close, each until then.
+    pub(crate) wraps: BTreeMap<ConversationId, Timestamp>,
     pub(crate) changed: Timestamp,
 }
 
@@ -279,6 +280,7 @@ impl Model {
             if !worker.holds.insert(id) {
                 continue;
             }
+            worker.wraps.remove(&id);
             let worker = self.agents.get(agent).cloned().unwrap_or_default();
             let forced = |id: &&ConversationId| {
                 matches!(&self.conversations.get(id).map(|it| &it.place),
@@ -364,7 +366,7 @@ impl Model {
                     let rest = self.policy.group(&active.group).map(|policy| policy.wrap_up);
                     let until = at + rest.unwrap_or_default();
                     if until > at {
-                        self.agents.entry(active.owner).or_default().wraps.push(until);
+                        self.agents.entry(active.owner).or_default().wraps.insert(id, until);
                     }
                 }
                 self.open.remove(&(visitor, channel));

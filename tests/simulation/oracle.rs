@@ -206,6 +206,11 @@ impl Oracle {
         }
     }
 
+    /// A rebuilt agent has forgotten its wrap-ups: they are volatile.
+    pub(crate) fn rests_no_more(&mut self, id: AgentId) {
+        self.model.agents.entry(id).or_default().wraps.clear();
+    }
+
     // === What people hear ===
 
     /// Something left that was made at this position.
@@ -292,7 +297,7 @@ impl Oracle {
         for worker in self.model.agents.values_mut() {
             let held = u16::try_from(worker.holds.len()).unwrap_or(u16::MAX);
             worker.allowance = worker.cap.max(held.min(worker.allowance));
-            worker.wraps.retain(|until| *until + SLOW > now);
+            worker.wraps.retain(|_, until| *until + SLOW > now);
         }
         let found = self
             .slots_agree(world, now)
@@ -433,7 +438,7 @@ impl Oracle {
 
     fn taken(&self, agent: AgentId, now: Timestamp) -> usize {
         let Some(worker) = self.model.agents.get(&agent) else { return 0 };
-        worker.holds.len() + worker.wraps.iter().filter(|until| **until > now).count()
+        worker.holds.len() + worker.wraps.values().filter(|until| **until > now).count()
     }
 
     fn is_there(&self, agent: AgentId, group: &GroupId, people: &People) -> bool {
@@ -448,14 +453,14 @@ impl Oracle {
 
     fn is_free(&self, agent: AgentId, group: &GroupId, people: &People, now: Timestamp) -> bool {
         let Some(worker) = self.model.agents.get(&agent) else { return false };
-        let perhaps = worker.wraps.iter().filter(|until| **until <= now).count();
+        let perhaps = worker.wraps.values().filter(|until| **until <= now).count();
         let taken = self.taken(agent, now) + perhaps;
         self.is_there(agent, group, people) && taken < usize::from(worker.cap)
     }
 
     /// Whether somebody's wrap-up may be over or not: it began when the agent heard of the close.
     fn is_unsure(&self, now: Timestamp) -> bool {
-        self.model.agents.values().any(|worker| worker.wraps.iter().any(|until| *until <= now))
+        self.model.agents.values().any(|worker| worker.wraps.values().any(|until| *until <= now))
     }
 
     /// The head of a group's line.

@@ -257,7 +257,8 @@ impl Sim {
                 let opening = Box::new(opening);
                 // The directory knows it: a retry goes straight there.
                 if self.world.conversations.contains_key(&conversation) {
-                    Tell::Conversation(conversation, conversation::Command::Open { opening, ticket })
+                    let led = None;
+                    Tell::Conversation(conversation, conversation::Command::Open { opening, ticket, led })
                 } else {
                     Tell::Workspace(workspace::Command::Open { opening, ticket })
                 }

@@ -146,9 +146,12 @@ impl Plan {
 
 impl Faults {
     fn draw(rng: &mut Rng) -> Self {
-        let mut sometimes = |probability: f64| if rng.chance(0.5) { probability } else { 0.0 };
+        let mut sometimes = |probability: f64| {
+            let often = [0.0, 0.0, 0.3, 1.0, 4.0];
+            probability * rng.pick(&often).copied().unwrap_or(0.0)
+        };
         Self {
-            crash: sometimes(0.006),
+            crash: sometimes(0.005),
             panic: sometimes(0.006),
             stall: sometimes(0.01),
             lost_reply: sometimes(0.15),

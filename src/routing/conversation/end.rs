@@ -137,7 +137,8 @@ impl Conversation {
         if let Some(opened) = &self.opened {
             let (visitor, channel) = (opened.visitor, opened.channel.clone());
             let conversation = self.id;
-            out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation });
+            let led = None;
+            out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation, led });
         }
         self.record(cx, Event::Closed { reason }, out);
     }

@@ -601,7 +601,7 @@ impl Machine for Conversation {
 
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
-            Command::Open { opening, ticket } => self.open(cx, *opening, &ticket, out)?,
+            Command::Open { opening, ticket, led } => self.open(cx, *opening, &ticket, led, out)?,
             Command::Ask { ask, ticket } => self.ask(cx, ask, ticket, out)?,
             Command::Granted(granted) => self.granted(cx, *granted, out),
             Command::Announce { stay, agents } => self.announce(cx, stay, agents, out),

@@ -34,6 +34,7 @@ impl Conversation {
         cx: &Context<'_>,
         opening: Opening,
         ticket: &Ticket,
+        led: Option<u64>,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
         out.by = ticket.by;
@@ -46,11 +47,11 @@ impl Conversation {
             (_, Some(opened)) if !existing && opened.digest != opening.digest => {
                 return Err(Refusal::KeyReused.to(ticket));
             }
-            // It was closed while the opening was on its way here: the workspace hears of that first, and opens anew.
+            // It was closed while the opening was on its way here: the workspace forgets what led it here, and opens anew.
             (State::Closed { .. }, Some(opened)) if existing => {
                 let (visitor, channel) = (opened.visitor, opened.channel.clone());
                 let conversation = self.id;
-                out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation });
+                out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation, led });
                 let (opening, ticket) = (Box::new(opening), ticket.clone());
                 out.tell_workspace(workspace::Command::Open { opening, ticket });
                 return Ok(());

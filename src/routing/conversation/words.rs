@@ -416,6 +416,8 @@ pub enum Command {
         opening: Box<Opening>,
         /// Who asked.
         ticket: Ticket,
+        /// The number of the workspace's entry that led it to a conversation other than the one it asks for.
+        led: Option<u64>,
     },
     /// Somebody asks something.
     Ask {

@@ -305,7 +305,7 @@ impl Floor {
         let ticket = self.ticket(By::Visitor(opening.visitor), None);
         let (asked, boxed) = (opening.asked, Box::new(opening.clone()));
         let tell = if self.world.conversations.contains_key(&asked) {
-            let command = conversation::Command::Open { opening: boxed, ticket: ticket.clone() };
+            let command = conversation::Command::Open { opening: boxed, ticket: ticket.clone(), led: None };
             Tell::Conversation(asked, command)
         } else {
             Tell::Workspace(workspace::Command::Open { opening: boxed, ticket: ticket.clone() })

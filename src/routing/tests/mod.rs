@@ -16,6 +16,7 @@ mod notices;
 mod offers;
 mod opening;
 mod presence;
+mod quarantine;
 mod queueing;
 mod reload;
 mod restart;

@@ -165,7 +165,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_roster_is_what_sorting_the_members_anew_would_say(steps in vec(step(), 1..60), way in select(&WAYS[..])) {
+    fn a_roster_is_what_sorting_the_members_anew_would_say(steps in vec(step(), 1..30), way in select(&WAYS[..])) {
         let (mut roster, mut members, mut way) = (Roster::new(way), Members::default(), way);
         for step in &steps {
             let before = members.present();
@@ -231,7 +231,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_queue_is_what_searching_a_list_would_say(moves in vec(one_move(), 1..80)) {
+    fn a_queue_is_what_searching_a_list_would_say(moves in vec(one_move(), 1..50)) {
         let mut queue = Queue::default();
         let mut list: Vec<(Place, Admits)> = Vec::new();
         for one in moves {

@@ -199,6 +199,27 @@ fn a_handover_and_an_invitation_are_still_pending() {
 }
 
 #[test]
+fn an_owner_who_was_away_and_does_not_come_back_gives_up_what_the_group_wants_back() {
+    for comes_back in [true, false] {
+        let mut floor =
+            Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.requeue_on_disconnect = true);
+        let visit = floor.serves("ana", "sales");
+        floor.intends("ana", Presence::Away);
+        floor.crash(DOWN);
+        floor.connects("ben");
+        floor.visitor_is_present(visit, true);
+        if comes_back {
+            floor.connects("ana");
+        }
+        floor.wait(RECONNECT_GRACE);
+        match comes_back {
+            true => assert_eq!(floor.owner(visit), Some("ana")),
+            false => floor.sees_offer("ben", visit),
+        }
+    }
+}
+
+#[test]
 fn the_visitors_grace_starts_anew_after_the_grace_of_the_start() {
     let mut floor = Floor::new().group_with("sales", [], |rules| rules.when_empty = WhenEmpty::Queue);
     let visit = floor.visitor_arrives("sales");

@@ -60,8 +60,6 @@ struct Story {
     opened: Timestamp,
     /// Since when each asked agent has it on their screen.
     asked: HashMap<AgentId, Timestamp>,
-    /// Who came next at the last decision.
-    next: Vec<AgentId>,
 }
 
 impl Narrator {
@@ -152,9 +150,8 @@ impl Narrator {
                 self.count("offered");
                 self.names.insert(*agent, name.clone());
                 story.asked.insert(*agent, at);
-                story.next.clone_from(&decision.next);
                 let seconds = deadline.since(at).as_secs_f64();
-                Some((format!("offered to {name} for {seconds} s ({})", self.why(decision)), Mood::Asked))
+                Some((format!("offered to {name} for {seconds:.1} s ({})", self.why(decision)), Mood::Asked))
             }
             Event::Announced { agents, .. } | Event::AnnouncedTo { agents } => {
                 self.count("announced");
@@ -241,9 +238,7 @@ impl Narrator {
                 format!("the offer to {name} was taken back: {}", word(&reason))
             }
         };
-        let next: Vec<AgentId> = story.next.iter().copied().filter(|next| *next != agent).take(1).collect();
-        let next = if next.is_empty() { String::new() } else { format!(", next {}", self.list(&next)) };
-        Some((format!("{text}{next}"), Mood::Passed))
+        Some((text, Mood::Passed))
     }
 
     fn assigned(&self, name: &str, cause: AssignCause, after: &str, decision: Option<&Decision>) -> String {

@@ -94,13 +94,14 @@ async fn visit(
     workspace: Arc<Workspace>,
 ) -> Result<(), RequestError> {
     let Some(channel) = workspace.settings.channels.first().cloned() else { return Ok(()) };
+    let groups: Vec<GroupId> = workspace.groups.iter().map(|group| group.name.clone()).collect();
     let visitor: VisitorId = Uuid::now_v7().into();
     let speaker = Speaker::Visitor(visitor);
     let open = Open {
         conversation,
         speaker,
         channel,
-        target: choose(&workspace.groups.iter().map(|group| group.name.clone()).collect::<Vec<_>>()),
+        target: choose(&groups),
         preferred: None,
         priority: if random_bool(0.1) { 1 } else { 5 },
         variables: Variables::try_from(vec![Variable {
@@ -127,15 +128,13 @@ async fn visit(
     }
 }
 
-/// Half ask for the first group, fewer for each that follows; a few do not say.
+/// Nearly half ask for the first group, the others for any; a few do not say.
 fn choose(groups: &[GroupId]) -> Target {
-    if random_bool(0.1) {
-        return Target::Default;
+    let popular =
+        if random_bool(0.45) { groups.first() } else { groups.get(random_range(0..groups.len().max(1))) };
+    match popular {
+        Some(group) if random_bool(0.9) => Target::Group(group.clone()),
+        Some(_) => Target::Default,
+        None => Target::Everyone,
     }
-    for group in groups {
-        if random_bool(0.4) {
-            return Target::Group(group.clone());
-        }
-    }
-    Target::Everyone
 }

@@ -1,0 +1,173 @@
+//! What agents do: answer offers, write, close, go and come back.
+
+use std::time::Instant;
+
+use maitred::{
+    ids::{AgentId, GroupId},
+    protocol::{
+        notice::{AgentItem, AgentItems, OfferEnded, OfferMade},
+        words::{OfferOutcome, Speaker},
+    },
+};
+use rand::Rng;
+
+use super::{Colleague, Floor, Timer, visitors::Pending};
+use crate::{
+    link::{Ask, VisitRef, What},
+    scenario::Disturbance,
+};
+
+/// One agent.
+pub(super) struct Member {
+    pub(super) id: AgentId,
+    pub(super) link: usize,
+    pub(super) groups: Vec<GroupId>,
+    /// Not attached, or about to be detached.
+    pub(super) away: bool,
+}
+
+impl Member {
+    pub(super) fn new(colleague: &Colleague, link: usize) -> Self {
+        Self { id: colleague.id, link, groups: colleague.groups.clone(), away: true }
+    }
+}
+
+impl Floor {
+    pub(super) fn offer_made(&mut self, made: &OfferMade, now: Instant) {
+        self.tally.offered += 1;
+        let Some(at) = self.visit_of.get(&made.conversation).copied() else { return };
+        let visit = &mut self.visits[at];
+        if visit.offer.is_none() && visit.timed_out_at.is_none() && !visit.answered {
+            self.tally.offer_latency.add(now.saturating_duration_since(visit.due));
+        }
+        if let Some(before) = visit.timed_out_at.take() {
+            self.tally.reoffer.add(now.saturating_duration_since(before));
+        }
+        self.consider(at, made, now);
+    }
+
+    /// An agent has an offer before them: whether and when they will answer it.
+    fn consider(&mut self, at: usize, made: &OfferMade, now: Instant) {
+        let Some(member) = self.member_of.get(&made.agent).copied() else { return };
+        let (offer, deadline) = (made.offer, made.deadline);
+        self.visits[at].offer = Some(Pending { member, offer, deadline });
+        if !self.answering || self.chance(self.scenario.team.silent) {
+            return;
+        }
+        let accept = !self.chance(self.scenario.team.declines);
+        let delay = self.scenario.team.accept_after.draw(&mut self.rng);
+        let visit = self.reference(at);
+        if delay.is_zero() {
+            self.answer(visit, member, offer, accept);
+        } else {
+            self.timers.add(now + delay, Timer::Answer { visit, member, offer, accept });
+        }
+    }
+
+    /// An agent answers an offer, if it is still there.
+    pub(super) fn answer(&mut self, reference: VisitRef, member: usize, offer: u32, accept: bool) {
+        let Some(at) = self.visit(reference) else { return };
+        let pending = self.visits[at].offer;
+        let there = pending.is_some_and(|pending| pending.member == member && pending.offer == offer);
+        let Member { id: agent, link, away, .. } = self.members[member];
+        if !there || away {
+            return;
+        }
+        let what = if accept { What::Accept { agent, offer } } else { What::Decline { agent, offer } };
+        self.ask(link, at, what);
+    }
+
+    pub(super) fn offer_ended(&mut self, ended: &OfferEnded, now: Instant) {
+        let Some(at) = self.visit_of.get(&ended.conversation).copied() else { return };
+        let Some(member) = self.member_of.get(&ended.agent).copied() else { return };
+        let visit = &mut self.visits[at];
+        let Some(pending) = visit.offer else { return };
+        if pending.member != member || pending.offer != ended.offer {
+            return;
+        }
+        visit.offer = None;
+        if ended.outcome == OfferOutcome::TimedOut {
+            visit.timed_out_at = Some(now);
+            self.tally.timed_out += 1;
+            if let Some(deadline) = pending.deadline {
+                let late = self.clock.micros(now) - i128::from(deadline.micros());
+                let late = u64::try_from(late).unwrap_or_default();
+                self.tally.lateness.add(std::time::Duration::from_micros(late));
+            }
+        }
+    }
+
+    /// An agent owns it now.
+    pub(super) fn assigned(&mut self, at: usize, member: usize, now: Instant) {
+        let visit = &mut self.visits[at];
+        visit.owner = Some(member);
+        visit.passing = false;
+        if !visit.answered {
+            visit.answered = true;
+            self.tally.answered += 1;
+        }
+        self.turn(at, now);
+    }
+
+    pub(super) fn agent_closes(&mut self, reference: VisitRef) {
+        let Some(at) = self.visit(reference) else { return };
+        let visit = &mut self.visits[at];
+        visit.scheduled = false;
+        if visit.ended || visit.closing {
+            return;
+        }
+        let Some(owner) = visit.owner.map(|owner| &self.members[owner]).filter(|owner| !owner.away) else {
+            return;
+        };
+        visit.closing = true;
+        let (agent, link) = (owner.id, owner.link);
+        self.ask(link, at, What::Close(Speaker::Agent(agent)));
+    }
+
+    /// One agent goes for a while.
+    pub(super) fn flap(&mut self, now: Instant) {
+        let Some(Disturbance::Flap { every, away }) = self.scenario.disturbance else { return };
+        if !self.coming {
+            return;
+        }
+        self.timers.add(now + every.0, Timer::Flap);
+        let member = self.rng.random_range(0..self.members.len());
+        if self.members[member].away {
+            return;
+        }
+        self.members[member].away = true;
+        let back = now + away.draw(&mut self.rng);
+        self.timers.add(back, Timer::Return { member });
+        let Member { id, link, .. } = self.members[member];
+        self.links[link].ask(Ask::plain(What::Detach(id)));
+    }
+
+    pub(super) fn come_back(&mut self, member: usize) {
+        let Member { id, link, .. } = self.members[member];
+        self.links[link].ask(Ask::plain(What::Attach(id)));
+    }
+
+    /// What an agent finds when their session begins: offers to be answered, conversations to be read.
+    pub(super) fn finds(&mut self, items: &AgentItems, now: Instant) {
+        let Some(member) = self.member_of.get(&items.agent).copied() else { return };
+        self.members[member].away = false;
+        for item in &items.items {
+            match item {
+                AgentItem::Offer(made) => {
+                    if let Some(at) = self.visit_of.get(&made.conversation).copied() {
+                        self.consider(at, made, now);
+                    }
+                }
+                AgentItem::Conversation(row) => {
+                    let Some(at) = self.visit_of.get(&row.conversation).copied() else { continue };
+                    let Member { id: agent, link, .. } = self.members[member];
+                    let after = self.visits[at].staff_seq;
+                    if row.owner == Some(agent) {
+                        self.visits[at].owner = Some(member);
+                    }
+                    self.ask(link, at, What::History { agent, after });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Locked away, and rebuilt after a failure: the rest goes on (design §3.5).
+
+use super::floor::*;
+use crate::routing::{
+    FallbackReason, Refusal, Strategy, Tell, WhyNot, agent,
+    conversation::{self, Phase, Target},
+    group,
+};
+
+fn floor() -> Floor {
+    Floor::new()
+        .cap(1)
+        .group_with("sales", ["ana"], |rules| rules.overflow = Some(group("support")))
+        .group("support", ["ben"])
+}
+
+fn lock_group(floor: &mut Floor, locked: bool) {
+    floor.tells(Tell::Group(group("sales"), group::Command::Quarantine(locked)));
+}
+
+#[test]
+fn the_line_of_a_locked_group_overflows() {
+    let mut floor = floor();
+    floor.serves("ana", "sales");
+    let visit = floor.visitor_arrives("sales");
+    floor.waits(visit, "sales");
+    lock_group(&mut floor, true);
+    floor.sees_offer("ben", visit);
+}
+
+#[test]
+fn without_an_overflow_it_falls_back() {
+    let mut floor = floor();
+    floor.reload_group("sales", |rules| rules.overflow = None);
+    lock_group(&mut floor, true);
+    let visit = floor.visitor_arrives("sales");
+    floor.fell_back(visit, FallbackReason::GroupUnavailable);
+}
+
+#[test]
+fn a_locked_group_takes_nothing_by_hand() {
+    let mut floor = floor();
+    let visit = floor.serves("ben", "support");
+    lock_group(&mut floor, true);
+    assert_eq!(floor.hands("ben", visit, to_group("sales")), Err(Refusal::GroupUnavailable));
+    assert_eq!(floor.owner(visit), Some("ben"));
+}
+
+#[test]
+fn an_offer_of_a_locked_group_can_be_accepted() {
+    let mut floor = floor();
+    let visit = floor.visitor_arrives("sales");
+    lock_group(&mut floor, true);
+    floor.accepts("ana", visit).expect("accepted");
+}
+
+#[test]
+fn a_released_group_serves_again() {
+    let mut floor = floor();
+    lock_group(&mut floor, true);
+    lock_group(&mut floor, false);
+    let visit = floor.visitor_arrives("sales");
+    floor.sees_offer("ana", visit);
+}
+
+#[test]
+fn a_locked_agent_keeps_what_they_have_and_gets_nothing_new() {
+    let mut floor = floor().cap(5);
+    let owned = floor.serves("ana", "sales");
+    floor.tells(Tell::Agent(agent("ana"), agent::Command::Quarantine(true)));
+    assert_eq!(floor.owner(owned), Some("ana"));
+    let visit = floor.visitor_arrives("sales");
+    floor.sees_offer("ben", visit);
+    assert_eq!(floor.assigns(visit, to_agent("ana")), Err(Refusal::NotEligible(WhyNot::Quarantined)));
+    floor.tells(Tell::Agent(agent("ana"), agent::Command::Quarantine(false)));
+    let visit = floor.visitor_arrives("sales");
+    floor.sees_offer("ana", visit);
+}
+
+/// Design §3.2: a rebuilt group asks exactly the conversations that the directory names, and matches nothing before all have answered.
+#[test]
+fn a_rebuilt_group_knows_its_line_again() {
+    for strategy in [Strategy::RoundRobin, Strategy::Pull] {
+        let mut floor = floor();
+        floor.reload_group("sales", |rules| rules.strategy = strategy);
+        let busy = floor.visitor_arrives("sales");
+        floor.accepts("ana", busy).expect("accepted");
+        let visits = [(); 3].map(|()| {
+            floor.wait(MICRO);
+            floor.visitor_arrives("sales")
+        });
+        let mut rebuilt = group::Group::new(group("sales"));
+        rebuilt.rebuilt(visits.iter().map(|visit| visit.id).collect(), [agent("ana")].into());
+        floor.world.groups.insert(group("sales"), rebuilt);
+        floor.tells(Tell::Agent(agent("ana"), agent::Command::Describe { group: group("sales") }));
+        floor.closes("ana", busy).expect("closed");
+        for visit in visits {
+            assert_eq!(floor.phase(visit), Phase::Waiting, "it matches nothing yet");
+            let question = conversation::Command::AskWaiting { group: group("sales") };
+            floor.tells(Tell::Conversation(visit.id, question));
+        }
+        assert_eq!(floor.offered_to(visits[0]), ["ana"]);
+        let counted = floor.group_view("sales").waiting() + floor.group_view("sales").offered();
+        assert_eq!(counted, 3);
+    }
+}
+
+#[test]
+fn a_rebuilt_group_forgets_what_does_not_wait_there() {
+    let mut floor = floor();
+    let elsewhere = floor.visitor_arrives("support");
+    let mut rebuilt = group::Group::new(group("sales"));
+    rebuilt.rebuilt([elsewhere.id].into(), [agent("ana")].into());
+    floor.world.groups.insert(group("sales"), rebuilt);
+    floor.tells(Tell::Agent(agent("ana"), agent::Command::Describe { group: group("sales") }));
+    let visit = floor.visitor_arrives("sales");
+    floor.waits(visit, "sales");
+    let question = conversation::Command::AskWaiting { group: group("sales") };
+    floor.tells(Tell::Conversation(elsewhere.id, question));
+    floor.sees_offer("ana", visit);
+}
+
+/// What was proposed to an agent who was rebuilt is proposed anew.
+#[test]
+fn what_a_rebuilt_agent_forgot_is_proposed_to_the_next() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]);
+    floor.loses(|tell| matches!(tell, Tell::Agent(_, agent::Command::Reserve { .. })));
+    let opening = floor.opening(Target::Group(group("sales")));
+    floor.opens(&opening).expect("opened");
+    let visit = Visit { id: opening.asked, visitor: opening.visitor };
+    floor.loses_nothing_more();
+    floor.waits(visit, "sales");
+    floor.tells(Tell::Group(group("sales"), group::Command::Forgotten { agent: agent("ana") }));
+    assert_eq!(floor.phase(visit), Phase::Offered);
+}

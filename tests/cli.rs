@@ -1,0 +1,511 @@
+//! The real binary from outside: what it prints, what it exits with, what it obeys. Start reading at the tests; how a
+//! program is run and waited for stands below them.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read, Write as _},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// Longer than anything takes on a busy machine; a test that reaches it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn the_version_is_told_to_people_and_programs() {
+    let people = maitred(&["version"]);
+    assert!(text(&people.stdout).starts_with(concat!("maitred ", env!("CARGO_PKG_VERSION"))), "{people:?}");
+    let programs = maitred(&["version", "--json"]);
+    assert_eq!(json(&text(&programs.stdout))["version"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for wrong in
+        [&["serv"][..], &["token", "new"], &["token", "new", "--role", "agent"], &["dev", "--rate", "-1"]]
+    {
+        let told = maitred(wrong);
+        assert_eq!(told.status.code(), Some(2), "{wrong:?}: {told:?}");
+        assert!(!told.stderr.is_empty());
+    }
+}
+
+#[test]
+fn a_bad_configuration_is_told_whole_with_carets() {
+    let house = House::new("[server]\narbiterz = 3\n[defaults]\naccept_timeout = \"50ms\"\n");
+    for verb in [&["check-config", house.file()][..], &["serve", "--config", house.file()]] {
+        let told = maitred(verb);
+        let said = text(&told.stderr);
+        assert_eq!(told.status.code(), Some(78), "{said}");
+        assert!(said.contains(":2:1: [server] has no key `arbiterz`"), "{said}");
+        assert!(said.contains("accept_timeout = \"50ms\"\n") && said.contains("^^^^^^ expected"), "{said}");
+        assert!(told.stdout.is_empty());
+    }
+}
+
+#[test]
+fn warnings_stop_nothing_and_what_holds_reads_back() {
+    let house = House::new("[defaults]\nmax_wait = \"none\"\n");
+    let told = maitred(&["check-config", house.file()]);
+    assert!(told.status.success());
+    assert!(text(&told.stderr).contains("warning:"), "{told:?}");
+    assert!(text(&told.stdout).contains("can be used"), "{told:?}");
+
+    let effective = maitred(&["check-config", "--print-effective", house.file()]);
+    let again = House::new(&text(&effective.stdout));
+    let told = maitred(&["check-config", "--print-effective", again.file()]);
+    assert_eq!(text(&told.stdout), text(&effective.stdout));
+}
+
+#[test]
+fn a_conversation_goes_all_the_way_through_the_command_line() {
+    let house = House::new("");
+    let mut daemon = house.serve();
+    let token = |role: &[&str]| text(&house.ask(&["token", "new"], role).stdout).trim().to_owned();
+    let mut ana = house.client(&daemon, &["--ca", daemon.at("certificate")], &token(&["--agent", "ana"]));
+    ana.say(r#"{"id":"come","set_presence":{"presence":"online"}}"#);
+    ana.wait(|line| line["id"] == "come" && !line["done"].is_null());
+
+    let fingerprint = ["--fingerprint", daemon.at("fingerprint")];
+    let mut widget = house.client(&daemon, &fingerprint, &token(&["--role", "frontend"]));
+    widget.say(&format!(
+        r#"open {{"speaker":{{"visitor":"{VISITOR}"}},"target":{{"group":"sales"}},"message":"hello"}}"#
+    ));
+    let opened = widget.wait(|line| !line["opened"].is_null());
+    let conversation = opened["opened"]["conversation"].as_str().expect("an id").to_owned();
+
+    let offer = ana.wait(|line| !line["offer_made"].is_null());
+    assert_eq!(offer["offer_made"]["conversation"], conversation.as_str());
+    let number = &offer["offer_made"]["offer"];
+    ana.say(&format!(r#"accept {{"conversation":"{conversation}","offer":{number}}}"#));
+    ana.wait(|line| !line["recorded"].is_null());
+    let joined = widget.wait(|line| line["visitor_event"]["entry"]["change"].get("agent_joined").is_some());
+    assert_eq!(joined["visitor_event"]["entry"]["change"]["agent_joined"]["name"], "Ana");
+
+    let explained = text(&house.ask(&["explain"], &[&conversation, "--agent", "ben"]).stdout);
+    assert!(explained.contains("sales  round_robin: Ana"), "{explained}");
+    assert!(explained.contains("Ben: is not asked now"), "{explained}");
+    let by_its_end = text(&house.ask(&["explain"], &[&conversation[28..]]).stdout);
+    assert!(by_its_end.contains(&conversation), "{by_its_end}");
+    let listed = json(&text(&house.ask(&["conversations", "ls"], &["--json"]).stdout));
+    assert_eq!(listed[0]["status"], "active");
+    let shown = text(&house.ask(&["agents", "show"], &["ana"]).stdout);
+    assert!(shown.contains("owned"), "{shown}");
+    let groups = text(&house.ask(&["groups", "ls"], &[]).stdout);
+    assert!(
+        groups.lines().any(|line| line.starts_with("sales ") && line.contains("round_robin")),
+        "{groups}"
+    );
+
+    assert_eq!(widget.leave(), Some(0));
+    assert_eq!(ana.leave(), Some(0));
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+#[test]
+fn a_client_is_told_what_is_wrong_with_a_line_and_goes_on() {
+    let house = House::new("");
+    let mut daemon = house.serve();
+    let mut client = Running::start(house.command(&["client"]));
+    client.say("pling");
+    client.wait(|line| {
+        line["id"] == 1 && line["error"].as_str().is_some_and(|why| why.contains("no command pling"))
+    });
+    client.say(r#"{"say":{"conversation":"x"}}"#);
+    client
+        .wait(|line| line["id"] == 2 && line["error"].as_str().is_some_and(|why| why.contains("not an id")));
+    client.say(&format!(r#"show_conversation {{"conversation":"{VISITOR}"}}"#));
+    client.wait(|line| line["id"] == 3 && line["refused"]["code"] == "not_found");
+    client.say("ping");
+    client.wait(|line| line["id"] == 4 && line["pong"]["now"].is_u64());
+    assert_eq!(client.leave(), Some(1), "two lines were wrong");
+
+    let stranger = house.client(&daemon, &["--ca", daemon.at("certificate")], "mtr_00_00");
+    let (code, said) = stranger.finish();
+    assert_eq!(code, Some(1));
+    assert!(said.contains("unauthenticated"), "{said}");
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+#[test]
+fn a_reload_is_all_or_nothing() {
+    let house = House::new("");
+    let mut daemon = house.serve();
+    let timeout = |house: &House| {
+        let shown = json(&text(&house.ask(&["groups", "show"], &["sales", "--json"]).stdout));
+        shown["accept_timeout_ms"].as_u64().expect("a number")
+    };
+    assert_eq!(timeout(&house), 30_000);
+
+    house.write(&WORKSPACE.replace("30s", "never"));
+    daemon.signal("HUP");
+    daemon.wait_said("the old one goes on");
+    let refused = house.ask(&["reload"], &[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("accept_timeout"), "{refused:?}");
+    assert_eq!(timeout(&house), 30_000);
+
+    house.write(&WORKSPACE.replace("30s", "7s"));
+    daemon.signal("HUP");
+    daemon.wait_said("the configuration was read again");
+    assert_eq!(timeout(&house), 7_000);
+    assert!(house.ask(&["reload"], &[]).status.success());
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+#[test]
+fn a_data_directory_has_one_daemon() {
+    let house = House::new("");
+    let mut daemon = house.serve();
+    let second = house.ask(&["serve"], &[]);
+    assert_eq!(second.status.code(), Some(1), "{second:?}");
+    assert!(text(&second.stderr).contains("in use by another maitred"), "{second:?}");
+    assert_eq!(daemon.end("INT"), Some(0));
+}
+
+#[test]
+fn drain_ends_the_daemon_and_waits_for_it() {
+    let house = House::new("");
+    let daemon = house.serve();
+    let told = house.ask(&["drain"], &[]);
+    assert!(told.status.success(), "{told:?}");
+    let (code, said) = daemon.finish();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn without_a_daemon_reading_exits_with_69_and_says_what_to_do() {
+    let house = House::new("");
+    for verb in [&["groups", "ls"][..], &["agents", "ls"], &["explain", VISITOR], &["client"], &["drain"]] {
+        let told = house.ask(verb, &[]);
+        assert_eq!(told.status.code(), Some(69), "{verb:?}: {told:?}");
+        assert!(text(&told.stderr).contains("maitred serve"), "{told:?}");
+    }
+}
+
+#[test]
+fn tokens_are_made_without_a_daemon_and_good_with_it() {
+    let house = House::new("");
+    let token = text(&house.ask(&["token", "new"], &["--role", "supervisor", "--ttl", "1h"]).stdout);
+    let listed = json(&text(&house.ask(&["token", "ls"], &["--json"]).stdout));
+    let id = listed[0]["token_id"].as_str().expect("a name").to_owned();
+    assert!(token.starts_with(&format!("mtr_{id}_")), "{token}");
+    // Under which rules the directory is served is in a file that has to be named.
+    let data = house.data();
+    let nameless = maitred(&["token", "ls", "--data-dir", data.to_str().expect("plain")]);
+    assert_eq!(nameless.status.code(), Some(69), "{nameless:?}");
+    assert!(text(&nameless.stderr).contains("--config"), "{nameless:?}");
+
+    let mut daemon = house.serve();
+    let mut client = house.client(&daemon, &["--ca", daemon.at("certificate")], token.trim());
+    client.say("list_groups");
+    client.wait(|line| !line["group_page"].is_null());
+    assert!(house.ask(&["token", "revoke"], &[&id]).status.success());
+    let (code, said) = client.finish();
+    assert_eq!(code, Some(69), "its connection ends with its token: {said}");
+    assert!(said.contains("TokenRevoked"), "{said}");
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+#[test]
+fn agents_are_made_and_removed() {
+    let house = House::new("");
+    let mut daemon = house.serve();
+    let put = house.ask(&["agents", "put"], &["Zoe", "--group", "sales", "--cap", "2"]);
+    assert!(put.status.success(), "{put:?}");
+    let listed = text(&house.ask(&["agents", "ls"], &["--group", "sales"]).stdout);
+    assert!(listed.lines().any(|line| line.starts_with("Zoe ") && line.contains("0+0 of 2")), "{listed}");
+    let managed = house.ask(&["agents", "rm"], &["ana"]);
+    assert_eq!(managed.status.code(), Some(1));
+    assert!(text(&managed.stderr).contains("managed_by_config"), "{managed:?}");
+    assert!(house.ask(&["agents", "rm"], &["Zoe"]).status.success());
+    let gone = house.ask(&["agents", "show"], &["nobody"]);
+    assert!(text(&gone.stderr).contains("no agent is called nobody"), "{gone:?}");
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+#[test]
+fn dev_shows_decisions_and_ends_by_itself() {
+    let mut dev = Running::start(command(&["dev", "--for", "3s", "--rate", "5"]));
+    let metrics = dev.wait_printed("http://");
+    let address =
+        metrics.split("http://").nth(1).expect("an address").trim_end_matches("/metrics").to_owned();
+    let offered = dev.wait_printed("offered to");
+    assert!(offered.contains("(round_robin") || offered.contains("(l"), "why: {offered}");
+    assert!(!offered.contains('\x1b'), "colours are for terminals: {offered:?}");
+    let page = http(&address, "/metrics");
+    let counted = page.lines().filter(|line| line.starts_with("maitred_offers_total{"));
+    assert!(counted.map(last_number).sum::<f64>() > 0.0, "{page}");
+    let sum = dev.wait_printed("in all: ");
+    assert!(sum.contains("offered"), "{sum}");
+    let (code, said) = dev.finish();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said, "", "nothing to complain about");
+}
+
+#[test]
+fn dev_ends_cleanly_at_an_interrupt_and_keeps_a_directory_that_it_was_given() {
+    let house = TempDir::new().expect("a directory");
+    let path = house.path().join("demo");
+    let mut dev = Running::start(command(&["dev", "--data-dir", path.to_str().expect("plain")]));
+    dev.wait_printed("offered to");
+    let looked = maitred(&["groups", "ls", "--data-dir", path.to_str().expect("plain")]);
+    assert!(text(&looked.stdout).contains("night"), "{looked:?}");
+    assert_eq!(dev.end("INT"), Some(0));
+    assert!(path.join("maitred.toml").exists());
+}
+
+// === A daemon's house ===
+
+/// A workspace with one rule to change.
+const WORKSPACE: &str = "[[workspace]]\nname = \"demo\"\n[[workspace.group]]\nname = \"sales\"\nlabel = \"Sales\"\n\
+    accept_timeout = \"30s\"\n[[workspace.agent]]\nname = \"ana\"\ndisplay_name = \"Ana\"\ngroups = [\"sales\"]\n\
+    [[workspace.agent]]\nname = \"ben\"\ndisplay_name = \"Ben\"\ngroups = [\"sales\"]\n";
+
+const VISITOR: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+/// A directory with a configuration on free ports.
+struct House {
+    directory: TempDir,
+    file: PathBuf,
+}
+
+impl House {
+    /// With this configuration; an empty one stands for [`WORKSPACE`].
+    fn new(config: &str) -> Self {
+        let directory = TempDir::new().expect("a directory");
+        let file = directory.path().join("maitred.toml");
+        let house = Self { directory, file };
+        if config.is_empty() {
+            house.write(WORKSPACE);
+        } else {
+            fs::write(&house.file, config).expect("written");
+        }
+        house
+    }
+
+    fn write(&self, workspace: &str) {
+        let data = self.data();
+        let data = data.display();
+        let own = format!(
+            "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"{data}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n\
+            [journal]\nsegment_size = \"2MiB\"\n"
+        );
+        fs::write(&self.file, own + workspace).expect("written");
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    fn file(&self) -> &str {
+        self.file.to_str().expect("plain")
+    }
+
+    fn command(&self, verb: &[&str]) -> Command {
+        let mut command = command(verb);
+        command.args(["--config", self.file()]);
+        command
+    }
+
+    /// Runs a verb to its end.
+    fn ask(&self, verb: &[&str], more: &[&str]) -> Output {
+        finished(self.command(verb).args(more))
+    }
+
+    fn serve(&self) -> Daemon {
+        let mut command = self.command(&["serve"]);
+        command.arg("--announce");
+        let mut running = Running::start(command);
+        let announced = running.wait(|line| line["quic"].is_string());
+        running.wait_said("ready");
+        Daemon { running, announced }
+    }
+
+    fn client(&self, daemon: &Daemon, trust: &[&str], token: &str) -> Running {
+        let mut command = command(&["client", "--connect", daemon.at("quic"), "--token", token]);
+        command.args(trust);
+        Running::start(command)
+    }
+}
+
+/// A `serve` that has announced itself.
+struct Daemon {
+    running: Running,
+    announced: Value,
+}
+
+impl Daemon {
+    fn at(&self, what: &str) -> &str {
+        self.announced[what].as_str().expect("announced")
+    }
+
+    fn signal(&self, name: &str) {
+        self.running.signal(name);
+    }
+
+    fn wait_said(&mut self, words: &str) {
+        self.running.wait_said(words);
+    }
+
+    fn end(&mut self, signal: &str) -> Option<i32> {
+        self.running.end(signal)
+    }
+
+    fn finish(self) -> (Option<i32>, String) {
+        self.running.finish()
+    }
+}
+
+// === Programs ===
+
+/// A program under way: its lines are waited for, never slept for. Dropped, it is killed.
+struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    printed: Receiver<String>,
+    said: Receiver<String>,
+}
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let printed = lines(child.stdout.take().expect("piped"));
+        let said = lines(child.stderr.take().expect("piped"));
+        Self { input: child.stdin.take(), child, printed, said }
+    }
+
+    fn say(&mut self, line: &str) {
+        writeln!(self.input.as_mut().expect("open"), "{line}").expect("it reads");
+    }
+
+    /// The next line on standard output that is JSON and as wanted.
+    fn wait(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let line = self.next_line(true, |line| serde_json::from_str(line).is_ok_and(|line| wanted(&line)));
+        json(&line)
+    }
+
+    fn wait_printed(&mut self, words: &str) -> String {
+        self.next_line(true, |line| line.contains(words))
+    }
+
+    fn wait_said(&mut self, words: &str) {
+        self.next_line(false, |line| line.contains(words));
+    }
+
+    fn next_line(&mut self, printed: bool, wanted: impl Fn(&str) -> bool) -> String {
+        let until = Instant::now() + PATIENCE;
+        let lines = if printed { &self.printed } else { &self.said };
+        let mut passed = Vec::new();
+        loop {
+            match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) if wanted(&line) => return line,
+                Ok(line) => passed.push(line),
+                Err(gone) => {
+                    let rest: Vec<String> = self.said.try_iter().collect();
+                    panic!(
+                        "it never came ({gone}); what came:\n{}\nand:\n{}",
+                        passed.join("\n"),
+                        rest.join("\n")
+                    );
+                }
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        // The shell's own `kill`: there is one wherever there is a shell.
+        let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+        assert!(sent.expect("a shell").success());
+    }
+
+    /// Signals, and waits for the end.
+    fn end(&mut self, signal: &str) -> Option<i32> {
+        self.signal(signal);
+        self.exit()
+    }
+
+    /// Ends the input, and waits for the end.
+    fn leave(&mut self) -> Option<i32> {
+        self.input = None;
+        self.exit()
+    }
+
+    /// Waits for the end: the exit code, and what was said and not yet waited for.
+    fn finish(mut self) -> (Option<i32>, String) {
+        let code = self.exit();
+        (code, self.said.iter().collect::<Vec<_>>().join("\n"))
+    }
+
+    fn exit(&mut self) -> Option<i32> {
+        // Both streams end with the process; waiting for them is bounded, waiting for the process would not be.
+        let until = Instant::now() + PATIENCE;
+        while self.printed.recv_timeout(until.saturating_duration_since(Instant::now())).is_ok() {}
+        assert!(Instant::now() < until, "it does not end");
+        self.child.wait().expect("it was started").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already, unless the test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(stream: impl Read + Send + 'static) -> Receiver<String> {
+    let (line, lines) = channel();
+    thread::spawn(move || {
+        let read = BufReader::new(stream).lines().map_while(Result::ok);
+        read.take_while(|read| line.send(read.clone()).is_ok()).for_each(drop);
+    });
+    lines
+}
+
+/// The binary, in an environment of its own: settings of whoever runs the tests must not matter.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_maitred"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MAITRED") {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").args(arguments);
+    command
+}
+
+fn maitred(arguments: &[&str]) -> Output {
+    finished(&mut command(arguments))
+}
+
+fn finished(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn last_number(line: &str) -> f64 {
+    line.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
+
+fn http(address: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut page = String::new();
+    stream.read_to_string(&mut page).expect("it answers");
+    page
+}
