@@ -235,7 +235,7 @@ fn contains(bytes: &[u8], what: &[u8]) -> bool {
 }
 
 async fn a_history_is_read_page_by_page(shape: Shape) {
-    const MESSAGES: u16 = 250;
+    const MESSAGES: u16 = 205;
     let floor = Floor::open(SALES, shape).await;
     let (ana, seat) = floor.agent("ana", &["sales"], 5, shape).await;
     let (desk, watch) = (floor.frontend(shape).await, floor.supervisor(shape).await);
@@ -261,7 +261,7 @@ async fn a_history_is_read_page_by_page(shape: Shape) {
             seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
             whole = watch.staff_history(id).await;
         }
-        for limit in [1, 7, 200] {
+        for limit in [1, 60, 200] {
             let (mut after, mut count) = (Some(0), 0);
             // Pages of one take long; a few show it.
             while let Some(from) = after.filter(|_| limit > 1 || count < 5) {

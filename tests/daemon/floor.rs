@@ -7,7 +7,7 @@ use std::{
 
 pub(crate) use maitred::protocol::Encoding;
 use maitred::{
-    client::{Ca, Client, Identity, Notices, Options, RequestError, Told},
+    client::{Ca, Client, Ended, Identity, Notices, Options, RequestError, Told},
     clock::{Clock, Timestamp},
     config::{self, Config},
     daemon::{self, Daemon},
@@ -506,6 +506,13 @@ impl Seat {
             after = page.next;
         }
         all
+    }
+
+    /// Waits until the daemon has ended the connection; how.
+    pub(crate) async fn ends(&mut self) -> Ended {
+        let end = async { while self.notices.next().await.is_some() {} };
+        tokio::time::timeout(PATIENCE, end).await.expect("the connection ends");
+        self.client.ended().expect("it has ended")
     }
 
     /// Goes, and waits until the connection has ended on this side.

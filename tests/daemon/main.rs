@@ -2,6 +2,7 @@
 
 mod feeds;
 mod floor;
+mod hostile;
 mod keys;
 mod life;
 mod moves;
