@@ -161,10 +161,11 @@ impl AgentActor {
     /// Shows the agent in the metrics, and to whoever subscribed.
     fn show(&mut self) {
         self.version += 1;
-        let row = self.row();
-        let used = u32::from(row.taken);
-        let free = u32::from(row.cap.saturating_sub(row.taken));
-        let state = match (row.presence, row.why_not) {
+        let (taken, cap, why_not) = self
+            .space
+            .with_context(|cx| (self.machine.taken(), self.machine.cap(cx), self.machine.why_not(cx)));
+        let (used, free) = (u32::from(taken), u32::from(cap.saturating_sub(taken)));
+        let state = match (self.machine.intent(), why_not) {
             (Presence::Offline, _) => None,
             (_, None) => Some(AgentState::Available),
             (_, Some(WhyNot::AtCap)) => Some(AgentState::Busy),
@@ -174,7 +175,7 @@ impl AgentActor {
         self.mark.show(state.filter(|_| self.machine.exists()).map(|state| AgentView { state, used, free }));
         let ports = self.space.feed(&Feed::Agent(self.machine.id()));
         if !ports.is_empty() {
-            self.space.notify(ports, super::port::Notice::AgentChanged(row));
+            self.space.notify(ports, super::port::Notice::AgentChanged(self.row()));
         }
     }
 

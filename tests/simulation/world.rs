@@ -316,11 +316,11 @@ impl Sim {
                 let at = self.now;
                 self.finish(done, out, |events, by, key| Entry::Agent { id, at, by, key, events });
             }
-            Tell::Conversation(id, command) => self.to_conversation(id, command),
+            Tell::Conversation(id, command) => self.tell_conversation(id, command),
         }
     }
 
-    fn to_conversation(&mut self, id: ConversationId, command: conversation::Command) {
+    fn tell_conversation(&mut self, id: ConversationId, command: conversation::Command) {
         if let conversation::Command::Open { opening, .. } = &command
             && opening.asked == id
         {
@@ -510,7 +510,7 @@ pub(crate) fn show(event: &Event) -> String {
         Event::Said { body } | Event::Noted { body } => format!("said {}", body.0),
         Event::Assigned { name, .. } => format!("{name} is here"),
         Event::Joined { name, .. } => format!("{name} joined"),
-        Event::FellBack { message, .. } => format!("{}", message.as_deref().unwrap_or_default()),
+        Event::FellBack { message, .. } => message.as_deref().unwrap_or_default().to_string(),
         Event::Closed { .. } => "closed".to_owned(),
         Event::Opened { .. } | Event::Queued { .. } | Event::Left { .. } | Event::Reopened => {
             "something else".to_owned()
