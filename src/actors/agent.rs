@@ -121,7 +121,8 @@ impl AgentActor {
         }
         tracing::error!(agent = %id, generation, "an agent fell and was rebuilt");
         for conversation in asked {
-            self.space.tell(Tell::Conversation(conversation, conversation::Command::AskHeld { agent: id }));
+            let ask = conversation::Command::AskHeld { agent: id, grant: 0 };
+            self.space.tell(Tell::Conversation(conversation, ask));
         }
         let everyone = crate::ids::GroupId::everyone();
         for group in self.machine.profile().groups.iter().chain([&everyone]) {

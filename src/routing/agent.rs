@@ -114,11 +114,20 @@ pub enum Command {
         /// As what.
         held: Held,
     },
-    /// The conversation no longer needs the slot it was granted at this epoch.
+    /// The conversation has no use for a grant. It names that one grant: the slot may have been granted anew meanwhile.
+    Refused {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The agent's generation when it was given.
+        generation: u32,
+        /// The grant's number.
+        grant: u32,
+    },
+    /// The conversation no longer needs the slot that it confirmed.
     Release {
         /// The conversation.
         conversation: ConversationId,
-        /// The epoch of the grant or of its confirmation.
+        /// The epoch of the confirmation.
         epoch: u32,
         /// How it ended for the agent.
         end: End,
@@ -131,6 +140,8 @@ pub enum Command {
         epoch: u32,
         /// `None`: nothing, the slot is free.
         held: Option<Held>,
+        /// The grant that was asked about.
+        grant: u32,
     },
     /// Whether the owner is still there to keep a conversation whose handover failed; answered `OwnerAbsent` if not.
     StillThere {
@@ -192,6 +203,8 @@ struct Slot {
 enum SlotKind {
     /// Granted, not yet recorded by the conversation.
     Granted {
+        /// The newest of the grants that this slot was given for.
+        grant: u32,
         ask_at: Timestamp,
     },
     Reserved,
@@ -231,6 +244,8 @@ pub struct Agent {
     awaiting: BTreeSet<ConversationId>,
     /// When it asks those again that it waits for.
     ask_at: Option<Timestamp>,
+    /// Grants given in this generation.
+    grants: u32,
 }
 
 impl Agent {
@@ -258,6 +273,7 @@ impl Agent {
             slots: BTreeMap::new(),
             awaiting: BTreeSet::new(),
             ask_at: None,
+            grants: 0,
         }
     }
 
@@ -400,6 +416,12 @@ impl Agent {
         (!self.awaiting.is_empty()).then_some(WhyNot::Reconnecting)
     }
 
+    /// Whether a conversation has said that it holds a slot.
+    fn is_confirmed(&self, conversation: ConversationId) -> bool {
+        let slot = self.slots.get(&conversation).map(|slot| slot.kind);
+        matches!(slot, Some(SlotKind::Reserved | SlotKind::Owned))
+    }
+
     fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
         if self.taken() < self.cap(cx) {
             return None;
@@ -479,8 +501,13 @@ impl Machine for Agent {
             Command::Confirm { conversation, epoch, held } => {
                 self.confirm(cx, conversation, epoch, held, out)
             }
+            Command::Refused { conversation, generation, grant } => {
+                self.refused(cx, conversation, generation, grant, out);
+            }
             Command::Release { conversation, epoch, end } => self.release(cx, conversation, epoch, end, out),
-            Command::Holds { conversation, epoch, held } => self.answered(cx, conversation, epoch, held, out),
+            Command::Holds { conversation, epoch, held, grant } => {
+                self.answered(cx, conversation, epoch, held, grant, out);
+            }
             Command::StillThere { conversation, epoch } => self.still_there(conversation, epoch, out),
             Command::Invite { conversation, ticket } => self.invite(conversation, ticket, out)?,
             Command::Describe { group } => {
@@ -519,7 +546,7 @@ impl Machine for Agent {
             Liveness::Live { .. } | Liveness::Gone => None,
         };
         let slots = self.slots.values().filter_map(|slot| match slot.kind {
-            SlotKind::Granted { ask_at: at } | SlotKind::WrapUp { until: at } => Some(at),
+            SlotKind::Granted { ask_at: at, .. } | SlotKind::WrapUp { until: at } => Some(at),
             SlotKind::Reserved | SlotKind::Owned => None,
         });
         let asks = self.ask_at.filter(|_| !self.awaiting.is_empty());
@@ -702,14 +729,15 @@ impl Agent {
         purpose: Purpose,
         out: &mut Out<Event>,
     ) {
+        self.grants = self.grants.wrapping_add(1);
+        let grant = self.grants;
         // A slot that the conversation holds already serves the new purpose too; its epoch stays, so that whatever ends first frees it.
-        let granted = Slot { epoch, kind: SlotKind::Granted { ask_at: cx.now + LEASE } };
-        let slot = self.slots.entry(conversation).or_insert(granted);
-        if matches!(slot.kind, SlotKind::WrapUp { .. }) {
-            *slot = granted;
+        if !self.is_confirmed(conversation) {
+            let kind = SlotKind::Granted { grant, ask_at: cx.now + LEASE };
+            self.slots.insert(conversation, Slot { epoch, kind });
         }
         let name = self.profile.name.clone();
-        let granted = Granted { agent: self.id, name, generation: self.generation, epoch, purpose };
+        let granted = Granted { agent: self.id, name, generation: self.generation, grant, epoch, purpose };
         out.tell_conversation(conversation, conversation::Command::Granted(Box::new(granted)));
     }
 
@@ -749,7 +777,8 @@ impl Agent {
         if end == End::Missed && !is_gone {
             self.missed(cx, out);
         }
-        let current = self.slots.get_mut(&conversation).filter(|slot| slot.epoch == epoch);
+        let confirmed = self.is_confirmed(conversation);
+        let current = self.slots.get_mut(&conversation).filter(|slot| confirmed && slot.epoch == epoch);
         if let Some(slot) = current {
             match end {
                 End::Closed { wrap_up } if !wrap_up.is_zero() => {
@@ -761,6 +790,22 @@ impl Agent {
             }
         }
         self.tell_groups(cx, out);
+    }
+
+    fn refused(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        generation: u32,
+        grant: u32,
+        out: &mut Out<Event>,
+    ) {
+        let slot = self.slots.get(&conversation).map(|slot| slot.kind);
+        let meant = matches!(slot, Some(SlotKind::Granted { grant: newest, .. }) if newest == grant);
+        if meant && generation == self.generation {
+            self.slots.remove(&conversation);
+            self.tell_groups(cx, out);
+        }
     }
 
     fn missed(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
@@ -777,17 +822,22 @@ impl Agent {
         conversation: ConversationId,
         epoch: u32,
         held: Option<Held>,
+        asked: u32,
         out: &mut Out<Event>,
     ) {
         self.awaiting.remove(&conversation);
-        let resting =
-            self.slots.get(&conversation).is_some_and(|slot| matches!(slot.kind, SlotKind::WrapUp { .. }));
+        let stays = match self.slots.get(&conversation).map(|slot| slot.kind) {
+            Some(SlotKind::WrapUp { .. }) => true,
+            // Granted anew while the answer was on its way: it says nothing of this grant.
+            Some(SlotKind::Granted { grant, .. }) => grant != asked,
+            Some(SlotKind::Reserved | SlotKind::Owned) | None => false,
+        };
         match held {
             Some(held) => self.restore_slot(conversation, epoch, held),
-            None if !resting => {
+            None if stays => {}
+            None => {
                 self.slots.remove(&conversation);
             }
-            None => {}
         }
         self.tell_groups(cx, out);
     }
@@ -828,18 +878,20 @@ impl Agent {
         let before = self.slots.len();
         self.slots.retain(|_, slot| !matches!(slot.kind, SlotKind::WrapUp { until } if until <= cx.now));
         for (conversation, slot) in &mut self.slots {
-            if let SlotKind::Granted { ask_at } = &mut slot.kind
+            if let SlotKind::Granted { grant, ask_at } = &mut slot.kind
                 && *ask_at <= cx.now
             {
                 *ask_at = cx.now + LEASE;
-                out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
+                let ask = conversation::Command::AskHeld { agent: self.id, grant: *grant };
+                out.tell_conversation(*conversation, ask);
             }
         }
         // A conversation that failed over the question never answers it: it is asked again.
         if self.ask_at.is_some_and(|at| at <= cx.now) {
             self.ask_at = None;
             for conversation in &self.awaiting {
-                out.tell_conversation(*conversation, conversation::Command::AskHeld { agent: self.id });
+                let ask = conversation::Command::AskHeld { agent: self.id, grant: 0 };
+                out.tell_conversation(*conversation, ask);
             }
         }
         if self.slots.len() != before {

@@ -4,8 +4,7 @@
 use smol_str::SmolStr;
 
 use super::{
-    Refusal, ReplyTo, Tell, WhyNot,
-    agent::{self, End},
+    Refusal, ReplyTo, Tell, WhyNot, agent,
     conversation::{self, Unserved},
     group::{self, Standing},
     words::Ticket,
@@ -121,6 +120,7 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
         agent::Command::SessionOpened
         | agent::Command::SessionLost
         | agent::Command::Confirm { .. }
+        | agent::Command::Refused { .. }
         | agent::Command::Release { .. }
         | agent::Command::Holds { .. }
         | agent::Command::PolicyChanged
@@ -155,16 +155,16 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
             Undelivered::tell([Tell::Workspace(closed), Tell::Workspace(again)])
         }
         conversation::Command::Granted(granted) => {
-            let end = End::Freed;
-            let release = agent::Command::Release { conversation: id, epoch: granted.epoch, end };
-            let freed = Undelivered::tell([Tell::Agent(granted.agent, release)]);
+            let (generation, grant) = (granted.generation, granted.grant);
+            let refused = agent::Command::Refused { conversation: id, generation, grant };
+            let freed = Undelivered::tell([Tell::Agent(granted.agent, refused)]);
             match granted.purpose.ticket() {
                 Some(ticket) => freed.and_refuse(ticket),
                 None => freed,
             }
         }
-        conversation::Command::AskHeld { agent } => {
-            let command = agent::Command::Holds { conversation: id, epoch: 0, held: None };
+        conversation::Command::AskHeld { agent, grant } => {
+            let command = agent::Command::Holds { conversation: id, epoch: 0, held: None, grant };
             Undelivered::tell([Tell::Agent(agent, command)])
         }
         conversation::Command::AskWaiting { group } => {
@@ -209,8 +209,10 @@ mod tests {
     #[test]
     fn an_agent_that_asks_after_a_lost_conversation_frees_the_slot() {
         let agent = AgentId::from_bytes([2; 16]);
-        let back =
-            undeliverable(Tell::Conversation(conversation(), conversation::Command::AskHeld { agent }));
+        let back = undeliverable(Tell::Conversation(
+            conversation(),
+            conversation::Command::AskHeld { agent, grant: 1 },
+        ));
         let [Tell::Agent(to, agent::Command::Holds { held: None, .. })] = back.tells.as_slice() else {
             panic!("the slot would be leaked: {back:?}")
         };

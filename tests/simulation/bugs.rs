@@ -93,7 +93,10 @@ impl Sim {
         self.tampered += 1;
         let now_and_then = self.tampered.is_multiple_of(3);
         match (bug, tell) {
-            (Bug::LeakedSlot, Tell::Agent(_, agent::Command::Release { .. })) if now_and_then => None,
+            (
+                Bug::LeakedSlot,
+                Tell::Agent(_, agent::Command::Release { .. } | agent::Command::Refused { .. }),
+            ) if now_and_then => None,
             (Bug::LostConfirm, Tell::Agent(_, agent::Command::Confirm { .. })) if now_and_then => None,
             (Bug::LostEnqueue, Tell::Group(_, group::Command::Enqueue(waiting)))
                 if now_and_then && waiting.entering =>

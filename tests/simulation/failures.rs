@@ -175,7 +175,7 @@ impl Sim {
         self.world.agents.insert(id, agent);
         self.oracle.rests_no_more(id);
         for conversation in held {
-            let ask = conversation::Command::AskHeld { agent: id };
+            let ask = conversation::Command::AskHeld { agent: id, grant: 0 };
             self.post(Tell::Conversation(conversation, ask));
         }
         for group in groups.into_iter().chain([GroupId::everyone()]) {

@@ -613,7 +613,7 @@ impl Machine for Conversation {
                 self.invitable(cx, Party { agent, name }, &ticket, out)
             }
             Command::ReopenGranted { ticket } => self.reopen(cx, &ticket, out),
-            Command::AskHeld { agent } => self.say_what_is_held(agent, out),
+            Command::AskHeld { agent, grant } => self.say_what_is_held(agent, grant, out),
             Command::AskWaiting { group } => self.say_whether_it_waits(&group, out),
             Command::AgentGone { agent, why } => self.agent_gone(cx, agent, why, out),
             Command::OwnerAbsent { agent, epoch } => self.owner_absent(cx, agent, epoch, out),
@@ -692,10 +692,10 @@ impl Conversation {
         }
     }
 
-    fn say_what_is_held(&self, agent: AgentId, out: &mut Out<Event>) {
+    fn say_what_is_held(&self, agent: AgentId, grant: u32, out: &mut Out<Event>) {
         let held = self.holds().into_iter().find(|(holder, ..)| *holder == agent);
         let (epoch, held) = held.map_or((self.epoch, None), |(_, epoch, held)| (epoch, Some(held)));
-        out.tell_agent(agent, agent::Command::Holds { conversation: self.id, epoch, held });
+        out.tell_agent(agent, agent::Command::Holds { conversation: self.id, epoch, held, grant });
     }
 
     fn say_whether_it_waits(&self, group: &GroupId, out: &mut Out<Event>) {

@@ -21,7 +21,7 @@ const ANNOUNCED_MAX: usize = 256;
 impl Conversation {
     /// An agent holds a slot: recorded if its generation is current and the epoch still stands, released otherwise.
     pub(super) fn granted(&mut self, cx: &Context<'_>, granted: Granted, out: &mut Out<Event>) {
-        let Granted { agent, name, generation, epoch, purpose } = granted;
+        let Granted { agent, name, generation, grant, epoch, purpose } = granted;
         let party = Party { agent, name };
         let known = match purpose.ticket() {
             Some(ticket) => self.keys.recall(ticket.key.as_ref()).transpose(),
@@ -36,8 +36,8 @@ impl Conversation {
         };
         let current = generation == cx.generation(agent) && epoch == self.epoch && !declined;
         if known.is_some() || !current {
-            let end = End::Freed;
-            out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
+            let conversation = self.id;
+            out.tell_agent(agent, agent::Command::Refused { conversation, generation, grant });
             match (purpose.ticket(), known) {
                 (Some(ticket), Some(Ok(reply))) => out.answer(ticket, reply),
                 (Some(ticket), Some(Err(refusal))) => out.refuse(ticket, refusal),

@@ -297,6 +297,8 @@ pub struct Granted {
     pub name: SmolStr,
     /// The agent's generation: an older one's grant is void.
     pub generation: u32,
+    /// The grant's number in that generation: a refusal names it.
+    pub grant: u32,
     /// The conversation's epoch when the slot was asked for: a later one's grant is void.
     pub epoch: u32,
     /// What it is for.
@@ -473,6 +475,8 @@ pub enum Command {
     AskHeld {
         /// The agent.
         agent: AgentId,
+        /// The grant it asks about; the answer repeats it.
+        grant: u32,
     },
     /// A rebuilt group asks whether it waits there. Answered `Enqueue` or `Leave`.
     AskWaiting {

@@ -241,7 +241,7 @@ fn grant(floor: &Floor, name: &str, visit: Visit, generation: u32, behind: u32) 
     let purpose =
         Purpose::Take { ticket: Ticket { by: By::Agent(agent(name)), ..Ticket::system() }, say: None };
     let epoch = waiting.epoch - behind;
-    let granted = Granted { agent: agent(name), name: name.into(), generation, epoch, purpose };
+    let granted = Granted { agent: agent(name), name: name.into(), generation, grant: 0, epoch, purpose };
     Tell::Conversation(visit.id, conversation::Command::Granted(Box::new(granted)))
 }
 
@@ -278,8 +278,9 @@ fn a_rebuilt_agent_grants_nothing_before_all_its_conversations_have_answered() {
     let kept = [(); 2].map(|()| floor.serves("ana", "sales"));
     let rebuilt = floor.world.agents.get_mut(&agent("ana")).expect("an agent");
     rebuilt.rebuilt(0, 1, kept.iter().map(|visit| visit.id).collect());
-    let question =
-        |visit: &Visit| Tell::Conversation(visit.id, conversation::Command::AskHeld { agent: agent("ana") });
+    let question = |visit: &Visit| {
+        Tell::Conversation(visit.id, conversation::Command::AskHeld { agent: agent("ana"), grant: 0 })
+    };
     floor.tells(question(&kept[0]));
     let visit = floor.visitor_arrives("sales");
     floor.waits(visit, "sales");
@@ -301,7 +302,10 @@ fn an_agent_who_is_being_rebuilt_is_not_absent() {
     rebuilt.rebuilt(0, 1, kept.iter().map(|visit| visit.id).collect());
     for visit in kept {
         floor.waits(for_ana, "everyone");
-        floor.tells(Tell::Conversation(visit.id, conversation::Command::AskHeld { agent: agent("ana") }));
+        floor.tells(Tell::Conversation(
+            visit.id,
+            conversation::Command::AskHeld { agent: agent("ana"), grant: 0 },
+        ));
     }
     floor.waits(for_ana, "everyone");
     floor.closes("ana", kept[0]).expect("closed");
