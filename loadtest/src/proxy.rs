@@ -13,8 +13,8 @@ use maitred::{
 use quinn::crypto::rustls::QuicServerConfig;
 use tokio::task::{JoinHandle, spawn_local};
 
-pub(crate) use self::lies::Lie;
 use self::lies::Liar;
+pub(crate) use self::lies::Lie;
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 16;

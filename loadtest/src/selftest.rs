@@ -17,8 +17,15 @@ use crate::{
 const CAP: u16 = 4;
 
 /// A small load, and little patience for what was left out.
-const CHANGED: [&str; 7] =
-    ["duration=700ms", "settle=700ms", "connections=2", "in_flight=8", "agents=8", "cap=4", "message_bytes=20"];
+const CHANGED: [&str; 7] = [
+    "duration=700ms",
+    "settle=700ms",
+    "connections=2",
+    "in_flight=8",
+    "agents=8",
+    "cap=4",
+    "message_bytes=20",
+];
 
 /// One kind of lie, and as what it has to be noticed.
 struct Trial {
@@ -65,7 +72,8 @@ const TRIALS: [Trial; 7] = [
 
 /// The table, and whether every lie was noticed and nothing else was.
 pub(crate) async fn run(daemon: Option<&Path>, encoding: Encoding, seed: u64) -> Result<(String, bool)> {
-    let mut table = format!("{:<22} {:<20} {:>7} {:>7}\n", "what the proxy does", "has to be counted as", "lies", "seen");
+    let mut table =
+        format!("{:<22} {:<20} {:>7} {:>7}\n", "what the proxy does", "has to be counted as", "lies", "seen");
     let mut all = true;
     for trial in &TRIALS {
         let (lies, seen) = trial_run(trial, daemon, encoding, seed).await?;
@@ -74,11 +82,7 @@ pub(crate) async fn run(daemon: Option<&Path>, encoding: Encoding, seed: u64) ->
         all &= good;
         let verdict = if good { "ok" } else { "BLIND" };
         // Writing into a String can't fail.
-        let _ = writeln!(
-            table,
-            "{:<22} {:<20} {lies:>7} {noticed:>7}  {verdict}",
-            trial.name, trial.counted
-        );
+        let _ = writeln!(table, "{:<22} {:<20} {lies:>7} {noticed:>7}  {verdict}", trial.name, trial.counted);
     }
     Ok((table, all))
 }
