@@ -189,6 +189,7 @@ impl Audit {
 
     /// A page of a history that an agent read, because their session had been away.
     pub(crate) fn history(&mut self, agent: AgentId, conversation: ConversationId, entries: &[StaffEntry]) {
+        self.record(conversation, |record, _| record.staff_reads(agent));
         for entry in entries {
             self.staff_entry(agent, conversation, entry);
         }

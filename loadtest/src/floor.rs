@@ -272,7 +272,8 @@ impl Floor {
             member.away = true;
             self.audit.session_lost(member.id);
         }
-        for visit in self.visits.iter().filter(|visit| visit.link == link && !visit.vacant) {
+        for visit in self.visits.iter_mut().filter(|visit| visit.link == link && !visit.vacant) {
+            visit.missed_opening = !visit.acknowledged;
             self.audit.visitor_resumes(visit.id);
         }
     }

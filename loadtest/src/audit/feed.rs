@@ -20,6 +20,8 @@ pub(super) struct Feed {
     state: State,
     /// Whether what was seen may be seen again, because it was asked for again.
     resumed: bool,
+    /// Whether holes may be filled until the end, as everything missed was asked for.
+    filling: bool,
 }
 
 /// Whether the next event has to have the next number.
@@ -46,13 +48,14 @@ impl Feed {
         self.heard.clear();
         self.state = State::Fresh;
         self.resumed = false;
+        self.filling = false;
     }
 
     /// Takes the next event in; `words` names feed and conversation.
     pub(super) fn take(&mut self, found: &mut Found, next: Heard, words: impl Fn() -> String) {
         let last = self.heard.last().map_or(0, |heard| heard.number);
         if next.number > last {
-            if next.number != last + 1 && matches!(self.state, State::Open | State::Ended) {
+            if next.number != last + 1 && matches!(self.state, State::Open | State::Ended) && !self.filling {
                 let number = next.number;
                 found.broken(Broken::Gap, || format!("{}: {number} came after {last}", words()));
             }
@@ -66,11 +69,11 @@ impl Feed {
                 let (was, number) = (self.heard[at], next.number);
                 found.broken(Broken::Gap, || format!("{}: {number} is {was:?} and {next:?}", words()));
             }
-            Ok(_) if self.resumed => {}
+            Ok(_) if self.resumed || self.filling => {}
             Ok(_) => found.broken(Broken::Duplicate, || format!("{}: {} came twice", words(), next.number)),
             Err(at) => {
                 // A history fills the hole that an absence left.
-                if !self.resumed {
+                if !self.resumed && !self.filling {
                     let number = next.number;
                     found.broken(Broken::Gap, || format!("{}: {number} came after {last}", words()));
                 }
@@ -106,6 +109,17 @@ impl Feed {
     /// What was seen may come again from here on.
     pub(super) fn resume(&mut self) {
         self.resumed = true;
+    }
+
+    /// What was missed is asked for, and may come after what follows it.
+    pub(super) fn fill(&mut self) {
+        self.filling = true;
+    }
+
+    /// The numbers from 1 on that were to be filled and are not there.
+    pub(super) fn holes(&self) -> u64 {
+        let last = self.heard.last().map_or(0, |last| last.number);
+        if self.filling { last.saturating_sub(self.heard.len() as u64) } else { 0 }
     }
 
     /// The event with this number.

@@ -133,11 +133,7 @@ impl Record {
             _ => None,
         };
         let about = self.about;
-        let at = self.staff.iter().position(|(who, _)| *who == agent).unwrap_or_else(|| {
-            self.staff.push((agent, Feed::default()));
-            self.staff.len() - 1
-        });
-        let feed = &mut self.staff[at].1;
+        let feed = self.feed_of(agent);
         let heard = Heard {
             number: entry.seq,
             visitor_number: entry.visitor_seq.unwrap_or_default(),
@@ -180,8 +176,21 @@ impl Record {
         }
     }
 
+    /// The agent reads what was before; it may be what they saw.
+    pub(super) fn staff_reads(&mut self, agent: AgentId) {
+        self.feed_of(agent).resume();
+    }
+
+    fn feed_of(&mut self, agent: AgentId) -> &mut Feed {
+        let at = self.staff.iter().position(|(who, _)| *who == agent).unwrap_or_else(|| {
+            self.staff.push((agent, Feed::default()));
+            self.staff.len() - 1
+        });
+        &mut self.staff[at].1
+    }
+
     pub(super) fn visitor_resumes(&mut self) {
-        self.visitor.resume();
+        self.visitor.fill();
     }
 
     /// The visitor's last number.
@@ -206,6 +215,9 @@ impl Record {
             } else if self.visitor.state() != State::Ended {
                 found.broken(Broken::Lost, || format!("conversation {about}: not ended, {seen} events seen"));
             }
+        }
+        for _ in 0..self.visitor.holes() {
+            found.broken(Broken::Gap, || format!("visitor's events of {about} have holes to the end"));
         }
         for (number, token) in &self.acknowledged {
             match self.visitor.get(*number) {

@@ -248,6 +248,41 @@ fn an_event_that_comes_twice_is_a_duplicate_unless_it_was_asked_for_again() {
 }
 
 #[test]
+fn holes_that_a_lost_connection_left_may_be_filled_late_but_have_to_be() {
+    let resumed = |filled: bool| {
+        let mut story = Story::new();
+        story.audit.visitor_resumes(FIRST);
+        story.audit.noticed(&visitor_event(2, VisitorChange::Closed { by_me: true }));
+        if filled {
+            story.audit.noticed(&visitor_event(1, VisitorChange::Opened));
+        }
+        story.end()
+    };
+    assert_eq!(resumed(true), none());
+    assert_eq!(resumed(false), Violations { sequence_gaps: 1, ..none() });
+}
+
+#[test]
+fn an_agent_may_read_again_what_they_saw() {
+    let mut story = Story::answered();
+    let events = [
+        StaffChange::Opened { visitor: VISITOR, channel: "web".parse().expect("a name"), priority: 5 },
+        StaffChange::OfferEnded { agent: ANA, outcome: OfferOutcome::Accepted },
+    ];
+    let entry = |(seq, event)| StaffEntry {
+        seq,
+        visitor_seq: None,
+        at: Timestamp::from_micros(1),
+        by: Actor::System,
+        event,
+    };
+    let history: Vec<_> = [1, 4].into_iter().zip(events).map(entry).collect();
+    story.audit.history(ANA, FIRST, &history);
+    story.closed();
+    assert_eq!(story.end(), none());
+}
+
+#[test]
 fn a_message_under_two_numbers_is_a_duplicate_for_both_sides() {
     let mut story = Story::answered();
     story.says(1);

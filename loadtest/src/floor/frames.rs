@@ -128,6 +128,7 @@ impl Floor {
                     self.tally.opened += 1;
                     if let Some(at) = visit {
                         self.visits[at].acknowledged = true;
+                        self.catch_up(link, at);
                     }
                 } else if let Some(at) = visit {
                     // The visitor has another one open: this one never was.

@@ -30,6 +30,8 @@ pub(super) struct Visit {
     /// Nobody is here; the place can be used again.
     pub(super) vacant: bool,
     pub(super) acknowledged: bool,
+    /// The connection was lost before the opening was acknowledged.
+    pub(super) missed_opening: bool,
     pub(super) answered: bool,
     pub(super) fell_back: bool,
     /// The visitor gave up.
@@ -100,6 +102,7 @@ impl Floor {
             due,
             vacant: false,
             acknowledged: false,
+            missed_opening: false,
             answered: false,
             fell_back: false,
             gone: false,
@@ -198,6 +201,15 @@ impl Floor {
         visit.spoke_at = now;
         let number = visit.spoken;
         self.ask(link, at, What::Say { speaker, number, bytes });
+    }
+
+    /// An opening that had to be repeated is acknowledged: what happened meanwhile was told to nobody.
+    pub(super) fn catch_up(&mut self, link: usize, at: usize) {
+        let visit = &mut self.visits[at];
+        if std::mem::take(&mut visit.missed_opening) {
+            let after = visit.visitor_seq;
+            self.ask(link, at, What::Subscribe { after });
+        }
     }
 
     /// Nobody has come: the visitor goes, with or without a word.
