@@ -29,7 +29,6 @@ stories! {
 const SALES: &str = r#"
 [limits]
 in_flight_per_connection = 16
-hello_timeout = "100ms"
 [[workspace]]
 name = "test"
 [[workspace.group]]
@@ -161,7 +160,8 @@ async fn what_can_not_be_read_is_refused(shape: Shape) {
 }
 
 async fn a_connection_begins_with_hello(shape: Shape) {
-    let floor = Floor::open(SALES, shape).await;
+    let text = SALES.replace("[limits]\n", "[limits]\nhello_timeout = \"1s\"\n");
+    let floor = Floor::open(&text, shape).await;
     let mut others = Bystanders::come(&floor, shape).await;
     for alpn in [&b"maitred/2"[..], b"h3", b"maitred-json/9"] {
         match shake_hands(&floor, alpn).await {
