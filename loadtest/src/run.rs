@@ -1,5 +1,8 @@
 //! One run, from an empty floor to a report.
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use std::{
     cell::RefCell,
     path::PathBuf,
@@ -59,7 +62,7 @@ pub(crate) async fn run(plan: &Plan, against: Against) -> Result<Report> {
         }
         Against::Own(daemon) => {
             let mut spawned = Spawned::start(&plan.scenario, daemon.as_deref()).await?;
-            let (options, colleagues) = spawned.furnish(&plan.scenario, plan.encoding).await?;
+            let (options, colleagues) = spawned.serving().furnish(&plan.scenario, plan.encoding).await?;
             let version = version(&options).await?;
             let report = play(plan, &options, &colleagues, Some(&mut spawned), Some(version)).await?;
             spawned.end().await?;

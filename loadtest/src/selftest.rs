@@ -2,15 +2,15 @@
 
 use std::{fmt::Write as _, path::Path};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use maitred::protocol::Encoding;
 
 use crate::{
     audit::Violations,
     proxy::{Lie, Proxy},
     run::{self, Plan},
-    scenario::Scenario,
-    spawn::Spawned,
+    scenario::{self, Scenario},
+    spawn::{Serving, Spawned},
 };
 
 /// Slots of each agent.
@@ -93,31 +93,53 @@ async fn trial_run(
     encoding: Encoding,
     seed: u64,
 ) -> Result<(u64, Violations)> {
-    let set = CHANGED.map(str::to_owned);
-    let scenario = Scenario::read(&crate::scenario::text("steady")?, &set)?;
+    let scenario = small_load()?;
     let mut spawned = Spawned::start(&scenario, daemon).await?;
-    let (options, colleagues) = spawned.furnish(&scenario, encoding).await?;
+    let serving = spawned.serving().clone();
+    let noticed = lie_about(trial, scenario, &serving, encoding, seed).await?;
+    spawned.end().await?;
+    Ok(noticed)
+}
+
+fn small_load() -> Result<Scenario> {
+    Ok(Scenario::read(&scenario::text("steady")?, &CHANGED.map(str::to_owned))?)
+}
+
+/// A run with the proxy in between: how often it lied, and what was noticed.
+async fn lie_about(
+    trial: &Trial,
+    scenario: Scenario,
+    serving: &Serving,
+    encoding: Encoding,
+    seed: u64,
+) -> Result<(u64, Violations)> {
+    let (options, colleagues) = serving.furnish(&scenario, encoding).await?;
     let directory = tempfile::tempdir()?;
     let (proxy, options) = Proxy::start(&options, directory.path(), trial.lie)?;
     let plan = Plan { name: trial.name.to_owned(), scenario, seed, encoding };
-    let report = run::play(&plan, &options, &colleagues, Some(&mut spawned), None).await?;
-    let lies = proxy.lies();
-    drop(proxy);
-    spawned.end().await?;
-    if trial.lie == Lie::None && report.opened == 0 {
-        anyhow::bail!("nothing was opened through the proxy");
+    let report = run::play(&plan, &options, &colleagues, None, None).await?;
+    if report.opened == 0 {
+        bail!("nothing was opened through the proxy");
     }
-    Ok((lies, report.violations))
+    Ok((proxy.lies(), report.violations))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::tests::in_process;
 
     #[test]
-    fn the_small_load_is_a_scenario_and_its_cap_is_the_one_lied_about() {
-        let text = crate::scenario::text("steady").expect("it is built in");
-        let scenario = Scenario::read(&text, &CHANGED.map(str::to_owned)).expect("it is right");
+    fn every_lie_is_noticed_and_nothing_else_is() {
+        let scenario = small_load().expect("it is right");
         assert_eq!(scenario.team.cap, CAP);
+        for trial in &TRIALS {
+            let played = in_process(&scenario, async |serving| {
+                lie_about(trial, scenario.clone(), serving, Encoding::Bincode, 1).await
+            });
+            let (lies, seen) = played.expect("it was played");
+            let noticed = (trial.noticed)(&seen);
+            assert_eq!(noticed > 0, trial.lie != Lie::None, "{}: {lies} lies, {seen:?}", trial.name);
+        }
     }
 }

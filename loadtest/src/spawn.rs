@@ -50,10 +50,10 @@ pub(crate) struct Spawned {
 
 /// What the daemon says once it serves.
 #[derive(Clone, Debug, Deserialize)]
-struct Serving {
-    quic: SocketAddr,
-    data_dir: PathBuf,
-    certificate: PathBuf,
+pub(crate) struct Serving {
+    pub(crate) quic: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) certificate: PathBuf,
 }
 
 impl Spawned {
@@ -72,43 +72,9 @@ impl Spawned {
         Ok(Self { daemon, directory, config, child, serving })
     }
 
-    /// Makes the scenario's agents and a frontend's token; how to connect with it.
-    ///
-    /// # Errors
-    /// The daemon refuses.
-    pub(crate) async fn furnish(
-        &self,
-        scenario: &Scenario,
-        encoding: Encoding,
-    ) -> Result<(Options, Vec<Colleague>)> {
-        let workspace: WorkspaceId = WORKSPACE.parse()?;
-        let socket = self.serving.data_dir.join("maitred.sock");
-        let (client, _) = Client::connect_unix(&socket, Some(workspace.clone()), &Common::default()).await?;
-        let groups: Vec<GroupId> = GROUPS.iter().map(|group| group.parse()).collect::<Result<_, _>>()?;
-        let mut colleagues = Vec::new();
-        for number in 1..=scenario.team.agents {
-            let name = format!("agent-{number:04}");
-            let agent = AgentId::derive(&workspace, &name);
-            let put = PutAgent {
-                key: client.identity().next_key(),
-                agent,
-                name: Text::clip(&name),
-                email: None,
-                groups: List::clip(groups.iter().cloned()),
-                cap: Some(scenario.team.cap),
-                live_chat: true,
-            };
-            client.room().await;
-            let _: Done = client.ask(put).await.with_context(|| format!("can't make the agent {name}"))?;
-            colleagues.push(Colleague { id: agent, cap: scenario.team.cap, groups: groups.clone() });
-        }
-        let mint = MintToken { role: Role::Frontend, visitor: None, agent: None, ttl_seconds: None };
-        let minted: Minted = client.ask(mint).await.context("can't make a token")?;
-        client.close().await;
-        let ca = Ca::Pem(self.serving.certificate.clone());
-        let mut options = Options::new(self.serving.quic.to_string(), ca, minted.token.as_str());
-        options.encoding = encoding;
-        Ok((options, colleagues))
+    /// What it said once it served.
+    pub(crate) fn serving(&self) -> &Serving {
+        &self.serving
     }
 
     /// Processor time that it has used.
@@ -177,6 +143,47 @@ impl Spawned {
     }
 }
 
+impl Serving {
+    /// Makes the scenario's agents and a frontend's token; how to connect with it.
+    ///
+    /// # Errors
+    /// The daemon refuses.
+    pub(crate) async fn furnish(
+        &self,
+        scenario: &Scenario,
+        encoding: Encoding,
+    ) -> Result<(Options, Vec<Colleague>)> {
+        let workspace: WorkspaceId = WORKSPACE.parse()?;
+        let socket = self.data_dir.join("maitred.sock");
+        let (client, _) = Client::connect_unix(&socket, Some(workspace.clone()), &Common::default()).await?;
+        let groups: Vec<GroupId> = GROUPS.iter().map(|group| group.parse()).collect::<Result<_, _>>()?;
+        let mut colleagues = Vec::new();
+        for number in 1..=scenario.team.agents {
+            let name = format!("agent-{number:04}");
+            let agent = AgentId::derive(&workspace, &name);
+            let put = PutAgent {
+                key: client.identity().next_key(),
+                agent,
+                name: Text::clip(&name),
+                email: None,
+                groups: List::clip(groups.iter().cloned()),
+                cap: Some(scenario.team.cap),
+                live_chat: true,
+            };
+            client.room().await;
+            let _: Done = client.ask(put).await.with_context(|| format!("can't make the agent {name}"))?;
+            colleagues.push(Colleague { id: agent, cap: scenario.team.cap, groups: groups.clone() });
+        }
+        let mint = MintToken { role: Role::Frontend, visitor: None, agent: None, ttl_seconds: None };
+        let minted: Minted = client.ask(mint).await.context("can't make a token")?;
+        client.close().await;
+        let ca = Ca::Pem(self.certificate.clone());
+        let mut options = Options::new(self.quic.to_string(), ca, minted.token.as_str());
+        options.encoding = encoding;
+        Ok((options, colleagues))
+    }
+}
+
 fn log(directory: &Path) -> String {
     let text = fs::read_to_string(directory.join("daemon.log")).unwrap_or_default();
     let lines: Vec<_> = text.lines().rev().take(10).collect();
@@ -210,7 +217,7 @@ async fn launch(daemon: &Path, directory: &Path, config: &Table) -> Result<(Chil
 }
 
 /// The configuration for a scenario.
-fn config(scenario: &Scenario, data: &Path) -> Table {
+pub(crate) fn config(scenario: &Scenario, data: &Path) -> Table {
     let text = |text: &str| Value::String(text.to_owned());
     let table = |entries: Vec<(&str, Value)>| -> Table {
         entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -77,25 +77,28 @@ impl Liar {
 
     fn visitor_event(&mut self, frame: Frame<'_>, event: &VisitorEvent, out: &mut Vec<u8>) {
         let change = &event.entry.change;
-        let lie = self.lie;
-        match lie {
-            Lie::DropEvent if matches!(change, VisitorChange::Queued { .. }) && self.occasion() => {}
-            Lie::DropMessage if matches!(change, VisitorChange::Said { .. }) && self.occasion() => {}
-            Lie::Repeat if self.occasion() => {
+        let possible = match self.lie {
+            Lie::DropEvent => matches!(change, VisitorChange::Queued { .. }),
+            Lie::DropMessage => matches!(change, VisitorChange::Said { .. }),
+            Lie::Repeat => true,
+            Lie::Reorder => matches!(change, VisitorChange::Opened),
+            Lie::None | Lie::SecondAccept | Lie::OverCap { .. } => false,
+        };
+        if !possible || !self.occasion() {
+            copy(frame, out);
+            out.extend(self.held.remove(&event.conversation).unwrap_or_default());
+            return;
+        }
+        match self.lie {
+            Lie::Repeat => {
                 copy(frame, out);
                 copy(frame, out);
             }
-            Lie::Reorder if matches!(change, VisitorChange::Opened) && self.occasion() => {
-                let mut held = Vec::new();
-                copy(frame, &mut held);
-                self.held.insert(event.conversation, held);
+            Lie::Reorder => {
+                let held = self.held.entry(event.conversation).or_default();
+                copy(frame, held);
             }
-            _ => {
-                copy(frame, out);
-                if let Some(held) = self.held.remove(&event.conversation) {
-                    out.extend(held);
-                }
-            }
+            _ => {}
         }
     }
 
