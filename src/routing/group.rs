@@ -75,8 +75,9 @@ impl Waiting {
 
     fn admits(&self) -> Admits {
         match self.direct {
-            Some(direct) if !self.tried.contains(&direct) => Admits::Only(direct),
-            _ => Admits::except(self.tried.iter().copied().chain(self.barred)),
+            Some(direct) if self.tried.contains(&direct) => Admits::Nobody,
+            Some(direct) => Admits::Only(direct),
+            None => Admits::except(self.tried.iter().copied().chain(self.barred)),
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Place {
 /// Who may take an item.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Admits {
+    /// Nobody: it was for one agent only, and they were tried.
+    Nobody,
     /// One agent only.
     Only(AgentId),
     /// Everybody but these; sorted.
@@ -41,6 +43,7 @@ impl Admits {
     #[must_use]
     pub fn allows(&self, agent: AgentId) -> bool {
         match self {
+            Self::Nobody => false,
             Self::Only(only) => *only == agent,
             Self::Except(agents) => agents.binary_search(&agent).is_err(),
         }

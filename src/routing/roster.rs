@@ -172,6 +172,7 @@ impl Roster {
     #[must_use]
     pub fn anybody_present(&self, admits: &Admits) -> bool {
         match admits {
+            Admits::Nobody => false,
             Admits::Only(agent) => self.present.contains(agent),
             Admits::Except(agents) => {
                 let excluded = agents.iter().filter(|agent| self.present.contains(agent)).count();
