@@ -10,7 +10,7 @@ use maitred::{
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     routing::{
-        AssignCause, FallbackReason, OfferOutcome, Policy, Presence, Strategy, agent,
+        AssignCause, By, FallbackReason, OfferOutcome, Policy, Presence, Strategy, agent,
         conversation::{Event, Record},
         group,
         recovery::Entry,
@@ -122,8 +122,15 @@ impl Model {
     pub(crate) fn take(&mut self, entry: &Entry, now: Timestamp) -> Result<(), Blame> {
         match entry {
             Entry::Conversation { id, record } => self.conversation(*id, record, now),
-            Entry::Agent { id, at, key, events, .. } => {
+            Entry::Agent { id, at, by, key, events } => {
                 self.key(*id.bytes(), key.as_ref())?;
+                let meant = |event: &agent::Event| {
+                    matches!(event, agent::Event::PresenceSet { auto: false, .. })
+                };
+                // Known-bugs shapes (d) and (e): neither a device nor a start says what a person means.
+                if *by == By::System && events.iter().any(meant) {
+                    return Err(("presence", format!("nobody asked for {events:?} of {id}")));
+                }
                 events.iter().for_each(|event| self.agent(*id, *at, event));
                 Ok(())
             }
