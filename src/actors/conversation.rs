@@ -101,10 +101,11 @@ impl ConversationActor {
 
     fn handle_command(&mut self, command: Command, context: &mut Context<Self>) {
         if self.quarantined {
-            if let Some(reply_to) = Conversation::asker(&command) {
-                self.space.answer(reply_to, Err(Refusal::Quarantined));
-            }
-            return;
+            return match Conversation::asker(&command) {
+                Some(reply_to) => self.space.answer(reply_to, Err(Refusal::Quarantined)),
+                // Whoever holds a slot for it, or asks about one, hears that there is nothing to hold.
+                None => self.space.compensate(Tell::Conversation(self.machine.id(), command)),
+            };
         }
         if matches!(command, Command::Tick) && !self.is_due() {
             return;
@@ -159,16 +160,26 @@ impl ConversationActor {
             (Verdict::Rebuild, Some(machine)) => {
                 tracing::error!(conversation = %machine.id(), "a conversation fell and was rebuilt from the log");
                 self.machine = machine;
-                if let Some((group, _)) = self.machine.waiting(false) {
-                    let command = Command::AskWaiting { group };
-                    self.space.tell(Tell::Conversation(self.machine.id(), command));
-                }
+                self.catch_up();
             }
             (Verdict::GiveUp, Some(machine)) => {
                 self.machine = machine;
                 self.put_aside();
             }
             (_, None) => self.put_aside(),
+        }
+    }
+
+    /// Back from the log, it knows neither whether its visitor is there nor whether its group still knows of it.
+    fn catch_up(&self) {
+        let id = self.machine.id();
+        if let Some((visitor, _, via)) = self.machine.visitor() {
+            let present = self.space.sessions.borrow().has_visitor(visitor, via);
+            self.space.tell(Tell::Conversation(id, Command::VisitorPresent(present)));
+        }
+        let waits = matches!(self.machine.phase(), Some(Phase::Waiting | Phase::Offered));
+        if let Some(group) = self.machine.group().filter(|_| waits).cloned() {
+            self.space.tell(Tell::Conversation(id, Command::AskWaiting { group }));
         }
     }
 

@@ -475,10 +475,6 @@ impl Space {
         if let Err(Look { ticket: Ticket { reply_to: Some(reply_to), .. }, .. }) = left {
             self.answer(reply_to, Err(Refusal::NotFound));
         }
-        if woken && let Whom::Conversation(id) = whom {
-            // Woken only to be looked at: a reminder sends it back to sleep.
-            self.tell(Tell::Conversation(*id, conversation::Command::VisitorPresent(true)));
-        }
     }
 
     fn conversations(

@@ -203,7 +203,13 @@ impl Space {
     fn revive(self: &Rc<Self>, id: ConversationId, records: Records) -> bool {
         match self.read_back(id, &records) {
             Some(machine) => {
+                let visitor = machine.visitor().map(|(visitor, _, via)| (visitor, via));
                 ConversationActor::begin(self, machine, records);
+                if let Some((visitor, via)) = visitor {
+                    // The log can't tell whether the visitor is there, and it may be opened again.
+                    let present = self.sessions.borrow().has_visitor(visitor, via);
+                    self.tell(Tell::Conversation(id, conversation::Command::VisitorPresent(present)));
+                }
                 true
             }
             None => {
@@ -214,7 +220,7 @@ impl Space {
     }
 
     /// What an undeliverable tell leads to.
-    fn compensate(self: &Rc<Self>, tell: Tell) {
+    pub(super) fn compensate(self: &Rc<Self>, tell: Tell) {
         let undelivered = undeliverable(tell);
         if let Some((reply_to, refusal)) = undelivered.refused {
             self.answer(reply_to, Err(refusal));

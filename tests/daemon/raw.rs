@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const FIRST: u32 = 1_000;
 
 pub(crate) struct Wire {
-    pub(crate) connection: Connection,
+    /// Held so that it stays open.
+    _connection: Connection,
     pub(crate) encoding: Encoding,
     send: SendStream,
     recv: RecvStream,
@@ -66,7 +67,7 @@ impl Wire {
         let (endpoint, connection) = shake_hands(floor, encoding.alpn()).await.expect("a connection");
         let (send, recv) = connection.open_bi().await.expect("a stream");
         Self {
-            connection,
+            _connection: connection,
             encoding,
             send,
             recv,

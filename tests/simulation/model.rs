@@ -124,9 +124,8 @@ impl Model {
             Entry::Conversation { id, record } => self.conversation(*id, record, now),
             Entry::Agent { id, at, by, key, events } => {
                 self.key(*id.bytes(), key.as_ref())?;
-                let meant = |event: &agent::Event| {
-                    matches!(event, agent::Event::PresenceSet { auto: false, .. })
-                };
+                let meant =
+                    |event: &agent::Event| matches!(event, agent::Event::PresenceSet { auto: false, .. });
                 // Known-bugs shapes (d) and (e): neither a device nor a start says what a person means.
                 if *by == By::System && events.iter().any(meant) {
                     return Err(("presence", format!("nobody asked for {events:?} of {id}")));
