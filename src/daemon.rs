@@ -40,8 +40,7 @@ use crate::{
     },
     protocol::words::GoAwayReason,
     transport::{
-        self, Bounds, Connections, Endpoint, Settings, Timing,
-        admission::{Limits, Rate},
+        self, Connections, Endpoint, Settings,
         border::{House, Rates},
         endpoint, tls, unix,
     },
@@ -343,11 +342,16 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         clock,
         placements: Mutex::default(),
     }));
-    let connections = Connections::new(settings(&options.config));
+    let connections = Connections::new(Settings::from(&options.config.limits));
     gauges::wire(&metrics, &connections, &journal);
     let identity = identity(&options.config, &data_dir)?;
     let lanes = furnish_all(&options.config, recovered, shared, &control).await;
-    let quic = Endpoint::bind(quic_options(&options.config, &data_dir), &identity.0, connections.clone())?;
+    let quic = Endpoint::bind(
+        endpoint::Options::new(options.config.server.listen, data_dir.clone())
+            .limited_by(&options.config.limits),
+        &identity.0,
+        connections.clone(),
+    )?;
     let socket = unix::Socket::listen(&data_dir)?;
     let quic_address =
         quic.local_addr().map_err(|source| Error::Io { what: "the QUIC listener".to_owned(), source })?;
@@ -513,47 +517,6 @@ fn identity(config: &Config, data_dir: &Path) -> Result<(tls::Identity, PathBuf)
     match (&config.server.certificate, &config.server.private_key) {
         (Some(certificate), Some(key)) => Ok((tls::load(certificate, key)?, certificate.clone())),
         _ => Ok((tls::load_or_make(data_dir, SystemTime::now())?, data_dir.join(tls::CERTIFICATE_FILE))),
-    }
-}
-
-fn quic_options(config: &Config, data_dir: &Path) -> endpoint::Options {
-    let limits = &config.limits;
-    endpoint::Options {
-        idle_timeout: limits.idle_timeout,
-        stream_window: u32::try_from(limits.stream_receive_window).unwrap_or(u32::MAX),
-        receive_window: u32::try_from(limits.receive_window).unwrap_or(u32::MAX),
-        send_window: limits.send_window,
-        max_incoming: limits.incoming_max as usize,
-        ..endpoint::Options::new(config.server.listen, data_dir.to_owned())
-    }
-}
-
-fn settings(config: &Config) -> Settings {
-    let limits = &config.limits;
-    let rate = |per_second: u32| Rate {
-        per_second: f64::from(per_second),
-        burst: f64::from(per_second.saturating_mul(2)),
-    };
-    Settings {
-        limits: Limits {
-            connections: limits.max_connections as usize,
-            connections_per_network: limits.connections_per_address as usize,
-            arrivals: rate(limits.accepts_per_second),
-            arrivals_per_network: rate(limits.accepts_per_second_per_address),
-            arrivals_known: rate(limits.accepts_per_second),
-            half_open: limits.half_open_max as usize,
-            ..Limits::default()
-        },
-        bounds: Bounds {
-            outbox_bytes: usize::try_from(limits.outbox).unwrap_or(usize::MAX),
-            in_flight: limits.in_flight_per_connection as usize,
-            in_flight_total: limits.in_flight_total as usize,
-        },
-        timing: Timing {
-            handshake: limits.handshake_timeout,
-            hello: limits.hello_timeout,
-            ..Timing::default()
-        },
     }
 }
 
