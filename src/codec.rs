@@ -79,11 +79,16 @@ struct Appender<'a> {
 }
 
 impl Writer for Appender<'_> {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         if bytes.len() > self.end - self.out.len() {
             return Err(EncodeError::UnexpectedEnd);
         }
-        self.out.extend_from_slice(bytes);
+        match bytes {
+            // Ids come byte by byte: sixteen of these for each.
+            [byte] => self.out.push(*byte),
+            bytes => self.out.extend_from_slice(bytes),
+        }
         Ok(())
     }
 }

@@ -59,15 +59,17 @@ impl AgentActor {
             mark: AgentMark::new(workspace, Vec::new()),
             version: 0,
         };
-        actor.arm();
+        let now = space.local.now();
+        actor.arm(now);
         actor.belong();
-        actor.show();
+        actor.show(now);
         space.local.shared.metrics.actors.live.of(ActorKind::Agent).add(1);
         space.local.shared.directory.enter_agent(space.index, id, actor.start());
     }
 
     fn handle_command(&mut self, command: Command) {
-        if matches!(command, Command::Tick) && !self.is_due() {
+        let now = self.space.local.now();
+        if matches!(command, Command::Tick) && !self.is_due(now) {
             return;
         }
         if self.quarantined
@@ -76,10 +78,10 @@ impl AgentActor {
             return self.space.answer(reply_to, Err(Refusal::Quarantined));
         }
         let mut out = SCRATCH.with(Scratch::take);
-        match step(&self.space, &mut self.machine, command, &mut out) {
+        match step(&self.space, now, &mut self.machine, command, &mut out) {
             Step::Taken if out.events.is_empty() => {}
             Step::Taken => {
-                let at = self.space.local.now();
+                let at = now;
                 let events = std::mem::take(&mut out.events);
                 let regrouped = events.iter().any(|event| matches!(event, Event::Put(_)));
                 events.iter().for_each(|event| self.durable.evolve(at, event));
@@ -98,8 +100,8 @@ impl AgentActor {
         }
         release(&self.space, &mut out);
         SCRATCH.with(|scratch| scratch.give(out));
-        self.arm();
-        self.show();
+        self.arm(now);
+        self.show(now);
     }
 
     /// The machine fell: a new generation, from what is recorded; it grants nothing before its conversations have answered.
@@ -131,20 +133,20 @@ impl AgentActor {
         self.space.tell(Tell::Agent(id, Command::PolicyChanged));
     }
 
-    fn is_due(&mut self) -> bool {
-        let now = self.space.local.now();
+    fn is_due(&mut self, now: Timestamp) -> bool {
         if self.armed <= now {
             self.armed = Timestamp::NEVER;
         }
-        let due = self.space.with_context(|cx| self.machine.next_deadline(cx)).is_some_and(|at| at <= now);
+        let due =
+            self.space.with_context(now, |cx| self.machine.next_deadline(cx)).is_some_and(|at| at <= now);
         if !due {
-            self.arm();
+            self.arm(now);
         }
         due
     }
 
-    fn arm(&mut self) {
-        if let Some(at) = self.space.with_context(|cx| self.machine.next_deadline(cx))
+    fn arm(&mut self, now: Timestamp) {
+        if let Some(at) = self.space.with_context(now, |cx| self.machine.next_deadline(cx))
             && at < self.armed
         {
             self.armed = at;
@@ -160,11 +162,11 @@ impl AgentActor {
     }
 
     /// Shows the agent in the metrics, and to whoever subscribed.
-    fn show(&mut self) {
+    fn show(&mut self, now: Timestamp) {
         self.version += 1;
         let (taken, cap, why_not) = self
             .space
-            .with_context(|cx| (self.machine.taken(), self.machine.cap(cx), self.machine.why_not(cx)));
+            .with_context(now, |cx| (self.machine.taken(), self.machine.cap(cx), self.machine.why_not(cx)));
         let (used, free) = (u32::from(taken), u32::from(cap.saturating_sub(taken)));
         let state = match (self.machine.intent(), why_not) {
             (Presence::Offline, _) => None,
@@ -184,7 +186,7 @@ impl AgentActor {
     #[must_use]
     pub fn row(&self) -> AgentRow {
         let (missed, last_assigned) = self.machine.record_of_service();
-        self.space.with_context(|cx| AgentRow {
+        self.space.with_context(self.space.local.now(), |cx| AgentRow {
             missed,
             last_assigned,
             sessions: self.space.sessions.borrow().sessions_of(self.machine.id()),

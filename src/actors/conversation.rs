@@ -3,12 +3,14 @@
 use std::{rc::Rc, sync::Arc};
 
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
+use smallvec::SmallVec;
 
 use super::{
     count::Marks,
     directory::Name,
+    ledger::Line,
     port::{ConversationRow, Numbered},
-    publish,
+    publish::{self, Listed},
     shell::{Deliver, Scratch, Step, release, step},
     space::{Records, Space},
     supervision::{Failures, Verdict, guard},
@@ -36,16 +38,13 @@ pub struct ConversationActor {
     pub(super) records: Records,
     pub(super) marks: Marks,
     pub(super) variables: Arc<[Variable]>,
-    listed: Option<Phase>,
+    /// Its line in the lists, once it is opened.
+    line: Option<Rc<Line>>,
+    /// Who holds a slot for it or takes part, as the lists have it.
+    pub(super) listed: Listed,
     armed: Timestamp,
     failures: Option<Box<Failures>>,
     pub(super) quarantined: bool,
-}
-
-/// Closed: end, unless something else came meanwhile.
-struct Retire;
-impl Message for Retire {
-    type Result = ();
 }
 
 /// Everything that was on its way has been handled.
@@ -68,7 +67,8 @@ impl ConversationActor {
             records,
             marks: Marks::default(),
             variables: Arc::from([]),
-            listed: None,
+            line: None,
+            listed: Listed::default(),
             armed: Timestamp::NEVER,
             failures: None,
             quarantined: false,
@@ -86,7 +86,7 @@ impl ConversationActor {
         let mut marks = Marks::default();
         for position in &self.records {
             if let Some(record) = self.space.read_record(*position) {
-                record.events.iter().for_each(|event| marks.see(record.at, event));
+                record.events.iter().for_each(|event| marks.see(&self.space, record.at, event));
                 if let Some(Event::Opened { variables, .. }) = record.events.first() {
                     self.variables = variables.clone().into();
                 }
@@ -96,7 +96,7 @@ impl ConversationActor {
         self.marks = marks;
         self.enlist();
         publish::restore(self);
-        self.arm();
+        self.arm(self.space.local.now());
     }
 
     fn handle_command(&mut self, command: Command, context: &mut Context<Self>) {
@@ -107,22 +107,23 @@ impl ConversationActor {
                 None => self.space.compensate(Tell::Conversation(self.machine.id(), command)),
             };
         }
-        if matches!(command, Command::Tick) && !self.is_due() {
+        let now = self.space.local.now();
+        if matches!(command, Command::Tick) && !self.is_due(now) {
             return;
         }
         let before = Before::of(&self.machine);
         let numbers = self.machine.numbers();
         let asker = Conversation::asker(&command).map(|to| to.connection);
         let mut out = SCRATCH.with(Scratch::take);
-        match step(&self.space, &mut self.machine, command, &mut out) {
-            Step::Taken => self.commit(&before, numbers, asker, &mut out),
+        match step(&self.space, now, &mut self.machine, command, &mut out) {
+            Step::Taken => self.commit(now, &before, numbers, asker, &mut out),
             Step::Fell => self.rebuild(),
         }
         release(&self.space, &mut out);
         SCRATCH.with(|scratch| scratch.give(out));
-        self.arm();
+        self.arm(now);
         if self.machine.phase() == Some(Phase::Closed) {
-            context.notify(Retire);
+            self.retire(context);
         } else if self.machine.phase().is_none() {
             // The opening was refused: there is no such conversation.
             self.space.local.shared.directory.take_conversation(self.space.index, self.machine.id());
@@ -130,14 +131,27 @@ impl ConversationActor {
         }
     }
 
+    /// Closed: it ends when everything that is on its way to it has been handled, unless it is called back by that.
+    fn retire(&self, context: &mut Context<Self>) {
+        if self.space.leave(self.machine.id()) {
+            context.notify(Retired);
+        }
+    }
+
     /// Records what happened and lets everybody know whom it concerns.
-    fn commit(&mut self, before: &Before, numbers: (u64, u64), asker: Option<u64>, out: &mut Out<Event>) {
+    fn commit(
+        &mut self,
+        at: Timestamp,
+        before: &Before,
+        numbers: (u64, u64),
+        asker: Option<u64>,
+        out: &mut Out<Event>,
+    ) {
         if out.events.is_empty() {
             return;
         }
-        let at = self.space.local.now();
         let record =
-            Arc::new(Record { at, by: out.by, key: out.key, events: std::mem::take(&mut out.events) });
+            Arc::new(Record { at, by: out.by, key: out.key, events: out.events.drain(..).collect() });
         let id = self.machine.id();
         let position = self.space.local.record_conversation(&self.space, id, &record);
         self.records.push(position);
@@ -198,21 +212,21 @@ impl ConversationActor {
         }
     }
 
-    fn is_due(&mut self) -> bool {
-        let now = self.space.local.now();
+    fn is_due(&mut self, now: Timestamp) -> bool {
         if self.armed <= now {
             self.armed = Timestamp::NEVER;
         }
-        let due = self.space.with_context(|cx| self.machine.next_deadline(cx)).is_some_and(|at| at <= now);
+        let due =
+            self.space.with_context(now, |cx| self.machine.next_deadline(cx)).is_some_and(|at| at <= now);
         if !due {
-            self.arm();
+            self.arm(now);
         }
         due
     }
 
     /// Keeps one reminder, no later than the next deadline.
-    fn arm(&mut self) {
-        if let Some(at) = self.space.with_context(|cx| self.machine.next_deadline(cx))
+    fn arm(&mut self, now: Timestamp) {
+        if let Some(at) = self.space.with_context(now, |cx| self.machine.next_deadline(cx))
             && at < self.armed
         {
             self.armed = at;
@@ -220,17 +234,30 @@ impl ConversationActor {
         }
     }
 
+    /// Keeps its line in the lists. Most records are messages, which leave it where it is.
     fn enlist(&mut self) {
-        if let Some(row) = self.row() {
-            let before = self.listed.replace(row.phase);
-            self.space.ledger.borrow_mut().list(before, row);
+        if let Some(line) = self.line.as_deref().filter(|line| self.stands_at(line)) {
+            return line.advance(self.machine.numbers().0);
         }
+        if let Some(row) = self.row() {
+            let line = Line::new(row);
+            let before = self.line.replace(Rc::clone(&line));
+            self.space.ledger.borrow_mut().list(before.as_deref(), line);
+        }
+    }
+
+    fn stands_at(&self, line: &Line) -> bool {
+        let machine = &self.machine;
+        machine.phase() == Some(line.phase)
+            && machine.owner().map(|owner| owner.agent) == line.owner
+            && machine.group() == line.group.as_ref()
+            && machine.waiting_since().map(|(_, since)| since) == line.waiting_since
     }
 
     /// Everybody who ever took part, by the names that visitors know: for telling old events again.
     #[must_use]
-    pub fn faces(&self) -> Vec<Party> {
-        let mut faces: Vec<Party> = Vec::new();
+    pub fn faces(&self) -> SmallVec<[Party; 2]> {
+        let mut faces: SmallVec<[Party; 2]> = SmallVec::new();
         for record in self.records.iter().filter_map(|position| self.space.read_record(*position)) {
             for event in &record.events {
                 if let Event::Assigned { agent, name, .. } | Event::Joined { agent, name } = event {
@@ -273,24 +300,18 @@ impl Handler<Deliver<Command>> for ConversationActor {
     }
 }
 
-impl Handler<Retire> for ConversationActor {
-    type Result = ();
-    fn handle(&mut self, _: Retire, context: &mut Context<Self>) {
-        if self.machine.phase() == Some(Phase::Closed) {
-            self.space.leave(self.machine.id());
-            context.notify(Retired);
-        }
-    }
-}
-
 impl Handler<Retired> for ConversationActor {
     type Result = ();
     fn handle(&mut self, _: Retired, context: &mut Context<Self>) {
+        if self.machine.phase() != Some(Phase::Closed) {
+            return;
+        }
         if self.space.left(self.machine.id(), &self.records) {
             self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
             context.stop();
-        } else if self.machine.phase() == Some(Phase::Closed) {
-            context.notify(Retire);
+        } else {
+            // Called back meanwhile, if only to be looked at.
+            self.retire(context);
         }
     }
 }

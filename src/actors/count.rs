@@ -1,6 +1,6 @@
 //! What a conversation's events are counted as. Counting reads events only, so live traffic and a rebuilt actor agree.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::space::Space;
 use crate::{
@@ -16,7 +16,8 @@ use crate::{
 /// The times that the counts need.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Marks {
-    group: Option<GroupId>,
+    /// The group it was queued in last, and what its events are counted with.
+    group: Option<(GroupId, Arc<GroupMetrics>)>,
     queued_at: Option<Timestamp>,
     offered_at: Option<Timestamp>,
     offers: u32,
@@ -38,15 +39,15 @@ impl Marks {
     pub(super) fn count(&mut self, space: &Space, record: &Record) {
         for event in &record.events {
             self.tally(space, record.at, &record.by, event);
-            self.see(record.at, event);
+            self.see(space, record.at, event);
         }
     }
 
     /// Takes an event in without counting it.
-    pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
+    pub(super) fn see(&mut self, space: &Space, at: Timestamp, event: &Event) {
         match event {
             Event::Queued { group, .. } => {
-                self.group = Some(group.clone());
+                self.group = Some((group.clone(), space.group_metrics(group)));
                 self.queued_at = Some(at);
                 self.offers = 0;
                 self.served_at = None;
@@ -111,8 +112,11 @@ impl Marks {
                 if self.in_service() {
                     metrics.active.add(-1);
                     let policy = space.policy();
-                    let wrap_up =
-                        self.group.as_ref().and_then(|group| policy.group(group)).map(|group| group.wrap_up);
+                    let wrap_up = self
+                        .group
+                        .as_ref()
+                        .and_then(|(group, _)| policy.group(group))
+                        .map(|group| group.wrap_up);
                     if let Some(wrap_up) = wrap_up.filter(|wrap_up| !wrap_up.is_zero()) {
                         metrics.wrapup.record(wrap_up);
                     }
@@ -128,8 +132,11 @@ impl Marks {
         self.served_at.is_some()
     }
 
-    fn metrics(&self, space: &Space) -> std::sync::Arc<GroupMetrics> {
-        space.group_metrics(self.group.as_ref().unwrap_or(&GroupId::everyone()))
+    fn metrics(&self, space: &Space) -> Arc<GroupMetrics> {
+        match &self.group {
+            Some((_, metrics)) => Arc::clone(metrics),
+            None => space.group_metrics(&GroupId::everyone()),
+        }
     }
 
     /// A conversation that was being served before a start still is.

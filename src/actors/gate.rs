@@ -8,6 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
     directory::Whom,
+    ledger::Line,
     local::{Local, Shared},
     port::{Answer, Notice, Port, View, parse_cursor},
     queries::{Gathering, Look, Rows, What},
@@ -332,7 +333,7 @@ impl Space {
         for conversation in self.ledger.borrow().of_visitor(visitor) {
             let present = {
                 let ledger = self.ledger.borrow();
-                let row = ledger.row(conversation);
+                let row = ledger.line(conversation);
                 row.is_some_and(|row| self.sessions.borrow().has_visitor(row.visitor, row.via))
             };
             if !present {
@@ -376,7 +377,7 @@ impl Space {
             match ledger.mine(agent) {
                 None => (0, Vec::new(), Vec::new()),
                 Some(mine) => {
-                    let rows = mine.parts.iter().filter_map(|id| ledger.row(*id).cloned()).collect();
+                    let rows = mine.parts.iter().filter_map(|id| Some(ledger.line(*id)?.row())).collect();
                     (mine.version, mine.offers.values().cloned().collect(), rows)
                 }
             }
@@ -403,11 +404,11 @@ impl Space {
                 if let By::Visitor(visitor) = ticket.by {
                     self.sessions.borrow_mut().welcome(connection, visitor);
                 }
-                if self.knows(id) {
-                    self.tell(Tell::Conversation(id, conversation::Command::Ask { ask, ticket }));
-                } else {
+                let tell = Tell::Conversation(id, conversation::Command::Ask { ask, ticket });
+                if let Err(Tell::Conversation(conversation, conversation::Command::Ask { ask, ticket })) =
+                    self.try_tell(tell)
+                {
                     // Its opening may be right before this, with the workspace.
-                    let conversation = id;
                     self.tell(Tell::Workspace(workspace::Command::Relay { conversation, ask, ticket }));
                 }
             }
@@ -493,7 +494,7 @@ impl Space {
         };
         let ledger = self.ledger.borrow();
         let mine = ticket.by.agent().and_then(|asker| ledger.mine(asker));
-        let visible = |row: &&super::port::ConversationRow| {
+        let visible = |row: &&Rc<Line>| {
             let id = &row.conversation;
             let in_scope = ticket.by.agent().is_none()
                 || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
@@ -503,7 +504,8 @@ impl Space {
                 && agent.is_none_or(|agent| row.owner == Some(agent))
         };
         let limit = limit.clamp(1, PAGE);
-        let mut rows: Vec<_> = ledger.rows(phases, after).filter(visible).take(limit + 1).cloned().collect();
+        let lines = ledger.lines(phases, after).filter(visible).take(limit + 1);
+        let mut rows: Vec<_> = lines.map(|line| line.row()).collect();
         let more = rows.len() > limit;
         rows.truncate(limit);
         Answer::Found(Box::new(View::Conversations(rows, more)))

@@ -61,10 +61,9 @@ impl GroupActor {
         {
             return self.space.answer(reply_to, Err(Refusal::GroupUnavailable));
         }
-        let started = std::time::Instant::now();
-        let decides = matches!(command, Command::Enqueue(_));
+        let decides = matches!(command, Command::Enqueue(_)).then(std::time::Instant::now);
         let mut out = SCRATCH.with(Scratch::take);
-        match step(&self.space, &mut self.machine, command, &mut out) {
+        match step(&self.space, self.space.local.now(), &mut self.machine, command, &mut out) {
             Step::Taken if out.events.is_empty() => {}
             Step::Taken => {
                 let events = std::mem::take(&mut out.events);
@@ -76,7 +75,7 @@ impl GroupActor {
         }
         release(&self.space, &mut out);
         SCRATCH.with(|scratch| scratch.give(out));
-        if decides {
+        if let Some(started) = decides {
             self.space.local.shared.metrics.routing.decision.record(started.elapsed());
         }
         self.show();
@@ -89,7 +88,7 @@ impl GroupActor {
         let id = self.machine.id().clone();
         let waiting: BTreeSet<ConversationId> = {
             let ledger = self.space.ledger.borrow();
-            let rows = ledger.rows(&[Phase::Waiting, Phase::Offered], None);
+            let rows = ledger.lines(&[Phase::Waiting, Phase::Offered], None);
             rows.filter(|row| row.group.as_ref() == Some(&id)).map(|row| row.conversation).collect()
         };
         self.machine = self.durable.clone();

@@ -2,7 +2,10 @@
 //! what each visitor and each frontend has open.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Deref,
+    rc::Rc,
     sync::Arc,
 };
 
@@ -20,10 +23,44 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 /// Closed conversations that stay listed; older ones are found by id.
 const CLOSED_LISTED: usize = 10_000;
 
+/// A conversation's line, shared between its actor and the lists: a message changes its number alone, and no list.
+pub(super) struct Line {
+    row: ConversationRow,
+    seq: Cell<u64>,
+}
+
+impl Line {
+    /// The line that a row is listed as.
+    #[must_use]
+    pub(super) fn new(row: ConversationRow) -> Rc<Self> {
+        let seq = Cell::new(row.seq);
+        Rc::new(Self { row, seq })
+    }
+
+    /// The conversation has got on, staying where it is.
+    pub(super) fn advance(&self, seq: u64) {
+        self.seq.set(seq);
+    }
+
+    /// The row as it is now.
+    #[must_use]
+    pub(super) fn row(&self) -> ConversationRow {
+        ConversationRow { seq: self.seq.get(), ..self.row.clone() }
+    }
+}
+
+/// All but the number of the newest event, which only [`Line::row`] knows.
+impl Deref for Line {
+    type Target = ConversationRow;
+    fn deref(&self) -> &ConversationRow {
+        &self.row
+    }
+}
+
 /// The lists of one workspace.
 #[derive(Default)]
 pub(super) struct Ledger {
-    phases: BTreeMap<Phase, BTreeMap<ConversationId, ConversationRow>>,
+    phases: BTreeMap<Phase, BTreeMap<ConversationId, Rc<Line>>>,
     closed_order: std::collections::VecDeque<ConversationId>,
     served: Map<GroupId, Served>,
     mine: Map<AgentId, Mine>,
@@ -51,17 +88,20 @@ pub(super) struct Mine {
 }
 
 impl Ledger {
-    /// A conversation changed; `before`: the phase it was listed under.
-    pub(super) fn list(&mut self, before: Option<Phase>, row: ConversationRow) {
-        let id = row.conversation;
+    /// A conversation changed places; `before`: the line it had.
+    pub(super) fn list(&mut self, before: Option<&Line>, line: Rc<Line>) {
+        let (id, phase) = (line.conversation, line.phase);
         if let Some(before) = before {
-            let old = self.phases.get_mut(&before).and_then(|rows| rows.remove(&id));
-            if let Some(old) = old {
-                self.count(&old, false);
+            self.count(before, false);
+            if before.phase != phase
+                && let Some(lines) = self.phases.get_mut(&before.phase)
+            {
+                lines.remove(&id);
             }
         }
-        self.count(&row, true);
-        if row.phase == Phase::Closed && before != Some(Phase::Closed) {
+        self.count(&line, true);
+        let is_new = self.phases.entry(phase).or_default().insert(id, line).is_none();
+        if phase == Phase::Closed && is_new {
             self.closed_order.push_back(id);
             if self.closed_order.len() > CLOSED_LISTED
                 && let Some(oldest) = self.closed_order.pop_front()
@@ -69,7 +109,6 @@ impl Ledger {
                 self.phases.entry(Phase::Closed).or_default().remove(&oldest);
             }
         }
-        self.phases.entry(row.phase).or_default().insert(id, row);
     }
 
     fn count(&mut self, row: &ConversationRow, add: bool) {
@@ -90,16 +129,16 @@ impl Ledger {
 
     /// One conversation's line.
     #[must_use]
-    pub(super) fn row(&self, id: ConversationId) -> Option<&ConversationRow> {
+    pub(super) fn line(&self, id: ConversationId) -> Option<&Rc<Line>> {
         self.phases.values().find_map(|rows| rows.get(&id))
     }
 
     /// Lines of one phase, or of all in turn, after a cursor.
-    pub(super) fn rows(
+    pub(super) fn lines(
         &self,
         phases: &[Phase],
         after: Option<(Phase, ConversationId)>,
-    ) -> impl Iterator<Item = &ConversationRow> {
+    ) -> impl Iterator<Item = &Rc<Line>> {
         use std::ops::Bound::{Excluded, Unbounded};
         let wanted: Vec<Phase> = phases.to_vec();
         wanted.into_iter().filter(move |phase| after.is_none_or(|(from, _)| *phase >= from)).flat_map(
@@ -138,8 +177,8 @@ impl Ledger {
         self.frontends.entry(via).or_default().insert(id);
     }
 
-    /// It no longer is.
-    pub(super) fn closed(&mut self, visitor: VisitorId, via: ClientId, id: ConversationId) {
+    /// It no longer is; whether that was the visitor's last one.
+    pub(super) fn closed(&mut self, visitor: VisitorId, via: ClientId, id: ConversationId) -> bool {
         if let Some(list) = self.visitors.get_mut(&visitor) {
             list.retain(|open| *open != id);
             if list.is_empty() {
@@ -152,6 +191,7 @@ impl Ledger {
                 self.frontends.remove(&via);
             }
         }
+        !self.visitors.contains_key(&visitor)
     }
 
     /// A visitor's open conversations.
@@ -164,6 +204,6 @@ impl Ledger {
     #[must_use]
     pub(super) fn of_frontend(&self, via: ClientId) -> Vec<(ConversationId, VisitorId)> {
         let set = self.frontends.get(&via).into_iter().flatten();
-        set.filter_map(|id| Some((*id, self.row(*id)?.visitor))).collect()
+        set.filter_map(|id| Some((*id, self.line(*id)?.visitor))).collect()
     }
 }

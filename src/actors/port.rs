@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::{
@@ -267,27 +268,27 @@ pub enum Notice {
         /// How it ended for them.
         outcome: OfferOutcome,
     },
-    /// An event of a conversation, for staff.
-    StaffEvent {
+    /// What was recorded of a conversation, for staff.
+    StaffEvents {
         /// The conversation.
         conversation: ConversationId,
         /// The attached agent it is for; `None`: for a watcher.
         agent: Option<AgentId>,
         /// The record.
         record: Numbered,
-        /// Which of its events.
-        index: usize,
+        /// Only its events with numbers above this.
+        after: u64,
     },
-    /// An event of a conversation, for its visitor.
-    VisitorEvent {
+    /// What was recorded of a conversation, as far as its visitor may see it.
+    VisitorEvents {
         /// The conversation.
         conversation: ConversationId,
         /// Whose it is.
         visitor: VisitorId,
         /// The record.
         record: Numbered,
-        /// Which of its events.
-        index: usize,
+        /// Only its events with numbers of the visitor's above this.
+        after: u64,
         /// Names and labels that visitors read.
         faces: Faces,
     },
@@ -332,7 +333,7 @@ pub enum Audience {
 #[derive(Debug, Clone)]
 pub struct Faces {
     /// Those who take part, or did before the event.
-    pub parties: Vec<Party>,
+    pub parties: SmallVec<[Party; 2]>,
     /// The operator's rules, for labels.
     pub policy: Arc<Policy>,
 }

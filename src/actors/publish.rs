@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::{
     conversation::ConversationActor,
     port::{Faces, Notice, Numbered, OfferMade},
@@ -11,61 +13,72 @@ use crate::{
     ids::AgentId,
     routing::{
         OfferOutcome, RescindReason,
-        conversation::{Event, PendingOffer, Phase},
+        conversation::{Conversation, Event, PendingOffer, Phase},
         notice::{AgentNotice, Before},
     },
 };
 
+/// Who holds a slot for a conversation and who takes part in it, as the lists have it.
+#[derive(Default)]
+pub(super) struct Listed(SmallVec<[Place; 2]>);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    agent: AgentId,
+    holds: bool,
+    takes_part: bool,
+}
+
 /// Tells everybody whom a record concerns, and keeps the lists of who has what. `asker`: the connection whose command it was.
-pub(super) fn publish(actor: &ConversationActor, before: &Before, numbered: &Numbered, asker: Option<u64>) {
-    let staff = before.staff(&actor.machine);
+pub(super) fn publish(
+    actor: &mut ConversationActor,
+    before: &Before,
+    numbered: &Numbered,
+    asker: Option<u64>,
+) {
     for (agent, change) in before.changes(&actor.machine) {
         pending_changed(actor, agent, change, asker);
     }
-    hold(actor, &staff);
-    for agent in staff {
+    hold(actor);
+    for agent in before.staff(&actor.machine) {
         let ports = actor.space.sessions.borrow().agent(agent);
-        tell_staff(actor, Some(agent), &ports, numbered);
+        tell_staff(actor, Some(agent), ports, numbered);
     }
     tell_watchers(actor, before, numbered);
     tell_visitor(actor, before, numbered);
     open_or_closed(actor, numbered);
 }
 
-fn tell_staff(actor: &ConversationActor, agent: Option<AgentId>, ports: &Ports, numbered: &Numbered) {
-    if ports.is_empty() {
-        return;
-    }
-    for index in 0..numbered.record.events.len() {
+fn tell_staff(actor: &ConversationActor, agent: Option<AgentId>, ports: Ports, numbered: &Numbered) {
+    if !ports.is_empty() {
         let conversation = actor.machine.id();
-        let notice = Notice::StaffEvent { conversation, agent, record: numbered.clone(), index };
-        actor.space.notify(ports.clone(), notice);
+        let notice = Notice::StaffEvents { conversation, agent, record: numbered.clone(), after: 0 };
+        actor.space.notify(ports, notice);
     }
 }
 
 fn tell_visitor(actor: &ConversationActor, before: &Before, numbered: &Numbered) {
+    if !numbered.record.events.iter().any(Event::visitor_sees) {
+        return;
+    }
     let Some((visitor, _, via)) = actor.machine.visitor() else { return };
     let ports = actor.space.sessions.borrow().visitor(visitor, via);
-    show_visitor(actor, before, numbered, &ports);
+    show_visitor(actor, before, numbered, ports);
 }
 
-fn show_visitor(actor: &ConversationActor, before: &Before, numbered: &Numbered, ports: &Ports) {
+fn show_visitor(actor: &ConversationActor, before: &Before, numbered: &Numbered, ports: Ports) {
     let Some((visitor, ..)) = actor.machine.visitor().filter(|_| !ports.is_empty()) else { return };
-    let events = &numbered.record.events;
-    for index in (0..events.len()).filter(|index| events[*index].visitor_sees()) {
-        let parties = before.parties(&actor.machine).into_vec();
-        let faces = Faces { parties, policy: actor.space.policy() };
-        let conversation = actor.machine.id();
-        let notice = Notice::VisitorEvent { conversation, visitor, record: numbered.clone(), index, faces };
-        actor.space.notify(ports.clone(), notice);
-    }
+    let faces = Faces { parties: before.parties(&actor.machine), policy: actor.space.policy() };
+    let conversation = actor.machine.id();
+    let notice = Notice::VisitorEvents { conversation, visitor, record: numbered.clone(), after: 0, faces };
+    actor.space.notify(ports, notice);
 }
 
 fn tell_watchers(actor: &ConversationActor, before: &Before, numbered: &Numbered) {
     let conversation = actor.machine.id();
     let watching = |as_visitor| actor.space.feed(&Feed::Conversation { conversation, as_visitor });
-    tell_staff(actor, None, &watching(false), numbered);
-    show_visitor(actor, before, numbered, &watching(true));
+    tell_staff(actor, None, watching(false), numbered);
+    show_visitor(actor, before, numbered, watching(true));
 }
 
 fn pending_changed(actor: &ConversationActor, agent: AgentId, change: AgentNotice, asker: Option<u64>) {
@@ -111,19 +124,36 @@ fn offer_made(actor: &ConversationActor, agent: AgentId, pending: PendingOffer) 
     }))
 }
 
-/// Keeps the lists of whose slots it holds and who takes part in it.
-fn hold(actor: &ConversationActor, staff: &[AgentId]) {
+/// Keeps the lists of whose slots it holds and who takes part in it. Most records change neither.
+fn hold(actor: &mut ConversationActor) {
+    let places = places(&actor.machine);
+    if places == actor.listed.0 {
+        return;
+    }
     let conversation = actor.machine.id();
-    let holds = actor.machine.holds();
+    let left = std::mem::replace(&mut actor.listed.0, places.clone());
     let mut ledger = actor.space.ledger.borrow_mut();
-    for agent in staff.iter().copied().chain(holds.iter().map(|(agent, ..)| *agent)) {
-        let holds = holds.iter().any(|(holder, ..)| *holder == agent);
-        let takes_part = actor.machine.has_part(agent);
-        ledger.change_mine(agent, |mine| {
-            keep(&mut mine.slots, conversation, holds);
-            keep(&mut mine.parts, conversation, takes_part);
+    let gone = left.iter().filter(|was| places.iter().all(|now| now.agent != was.agent));
+    let gone = gone.map(|was| Place { holds: false, takes_part: false, ..*was });
+    for place in places.iter().copied().chain(gone) {
+        ledger.change_mine(place.agent, |mine| {
+            keep(&mut mine.slots, conversation, place.holds);
+            keep(&mut mine.parts, conversation, place.takes_part);
         });
     }
+}
+
+fn places(machine: &Conversation) -> SmallVec<[Place; 2]> {
+    let holds = machine.holds();
+    let mut places: SmallVec<[Place; 2]> = SmallVec::new();
+    let parts = machine.owner().into_iter().chain(machine.participants()).map(|party| party.agent);
+    for agent in parts.chain(holds.iter().map(|(agent, ..)| *agent)) {
+        if places.iter().all(|place| place.agent != agent) {
+            let holds = holds.iter().any(|(holder, ..)| *holder == agent);
+            places.push(Place { agent, holds, takes_part: machine.has_part(agent) });
+        }
+    }
+    places
 }
 
 fn keep<T: Ord>(set: &mut std::collections::BTreeSet<T>, item: T, there: bool) {
@@ -134,7 +164,8 @@ fn keep<T: Ord>(set: &mut std::collections::BTreeSet<T>, item: T, there: bool) {
     }
 }
 
-/// Keeps the lists of what each visitor and each frontend has open.
+/// Keeps the lists of what each visitor and each frontend has open. Of a visitor with nothing open no presence behind a
+/// frontend is remembered: there is no end to those.
 fn open_or_closed(actor: &ConversationActor, numbered: &Numbered) {
     let Some((visitor, _, via)) = actor.machine.visitor() else { return };
     let id = actor.machine.id();
@@ -143,14 +174,19 @@ fn open_or_closed(actor: &ConversationActor, numbered: &Numbered) {
             Event::Opened { .. } | Event::Reopened => {
                 actor.space.ledger.borrow_mut().opened(visitor, via, id)
             }
-            Event::Closed { .. } => actor.space.ledger.borrow_mut().closed(visitor, via, id),
+            Event::Closed { .. } => {
+                let was_last = actor.space.ledger.borrow_mut().closed(visitor, via, id);
+                if was_last {
+                    actor.space.sessions.borrow_mut().forget(visitor);
+                }
+            }
             _ => {}
         }
     }
 }
 
 /// After a start or a wake-up: the lists are filled from the machine.
-pub(super) fn restore(actor: &ConversationActor) {
+pub(super) fn restore(actor: &mut ConversationActor) {
     let id = actor.machine.id();
     if let Some((visitor, _, via)) = actor.machine.visitor()
         && actor.machine.phase() != Some(Phase::Closed)
@@ -165,11 +201,7 @@ pub(super) fn restore(actor: &ConversationActor) {
             });
         }
     }
-    let parts: Vec<AgentId> = {
-        let owner = actor.machine.owner().into_iter();
-        owner.chain(actor.machine.participants()).map(|party| party.agent).collect()
-    };
-    hold(actor, &parts);
+    hold(actor);
 }
 
 /// Tells one connection again what it has missed of a record.
@@ -182,19 +214,12 @@ pub(super) fn replay(
     ports: &Ports,
 ) {
     let conversation = actor.machine.id();
-    let mut visitor_seq = numbered.visitor_seq;
-    for (index, event) in numbered.record.events.iter().enumerate() {
-        visitor_seq += u64::from(event.visitor_sees());
-        let seq = numbered.seq + index as u64 + 1;
-        let record = numbered.clone();
-        let notice = match (faces, actor.machine.visitor()) {
-            (Some(faces), Some((visitor, ..))) if event.visitor_sees() && visitor_seq > after => {
-                let faces = faces.clone();
-                Notice::VisitorEvent { conversation, visitor, record, index, faces }
-            }
-            (None, _) if seq > after => Notice::StaffEvent { conversation, agent: None, record, index },
-            _ => continue,
-        };
-        actor.space.notify(ports.clone(), notice);
-    }
+    let record = numbered.clone();
+    let notice = match (faces, actor.machine.visitor()) {
+        (Some(faces), Some((visitor, ..))) => {
+            Notice::VisitorEvents { conversation, visitor, record, after, faces: faces.clone() }
+        }
+        _ => Notice::StaffEvents { conversation, agent: None, record, after },
+    };
+    actor.space.notify(ports.clone(), notice);
 }

@@ -385,7 +385,7 @@ impl GroupActor {
             What::Gather(gathering) => gathering.add(&self.space, Some(row), None),
             What::Position { conversation: Some(conversation) } => {
                 let ahead = self.machine.ahead_of(conversation);
-                let since = self.space.ledger.borrow().row(conversation).and_then(|row| row.waiting_since);
+                let since = self.space.ledger.borrow().line(conversation).and_then(|line| line.waiting_since);
                 found(&self.space, &ticket, View::Position { ahead, since });
             }
             What::Subscribe { .. } => {
@@ -436,7 +436,8 @@ impl AgentActor {
             }
             _ => {
                 let ledger = self.space.ledger.borrow();
-                let since = |id| ledger.row(id).map_or_else(|| self.space.local.now(), |row| row.opened_at);
+                let since =
+                    |id| ledger.line(id).map_or_else(|| self.space.local.now(), |line| line.opened_at);
                 let holds = self.machine.holds().map(|(id, held)| (id, held, since(id))).collect();
                 let view = AgentView { row: self.row(), holds };
                 found(&self.space, &ticket, View::Agent(Box::new(view)));

@@ -165,6 +165,18 @@ impl Sessions {
         }
     }
 
+    /// A visitor has nothing open any more: frontends need not be remembered as theirs. Whoever speaks for them next is.
+    pub fn forget(&mut self, visitor: VisitorId) {
+        let Some(ears) = self.visitors.get_mut(&visitor) else { return };
+        ears.retain(|(id, _)| {
+            let link = self.links.get_mut(id).filter(|link| link.grants == Grants::Frontend);
+            link.is_none_or(|link| !link.visitors.remove(&visitor))
+        });
+        if ears.is_empty() {
+            self.visitors.remove(&visitor);
+        }
+    }
+
     /// Subscribes a connection.
     pub fn subscribe(&mut self, id: u64, feed: Feed) {
         let Some(link) = self.links.get_mut(&id) else { return };

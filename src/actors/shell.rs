@@ -5,7 +5,10 @@ use std::{cell::RefCell, rc::Rc};
 use actix::Message;
 
 use super::{space::Space, supervision::guard};
-use crate::routing::{Machine, Out, Refusal, Refused};
+use crate::{
+    clock::Timestamp,
+    routing::{Machine, Out, Refusal, Refused},
+};
 
 /// A command on its way to the machine of an actor.
 #[derive(Debug)]
@@ -27,12 +30,13 @@ pub(super) enum Step {
 /// Runs one command under the guard. The poison command is answered `failed` and never run again (design §3.5).
 pub(super) fn step<M: Machine>(
     space: &Rc<Space>,
+    now: Timestamp,
     machine: &mut M,
     command: M::Command,
     out: &mut Out<M::Event>,
 ) -> Step {
     let asker = M::asker(&command);
-    let result = space.with_context(|cx| guard(|| machine.handle(cx, command, out)));
+    let result = space.with_context(now, |cx| guard(|| machine.handle(cx, command, out)));
     match result {
         Some(Ok(())) => Step::Taken,
         Some(Err(Refused { reply_to, refusal })) => {

@@ -120,11 +120,11 @@ impl Space {
         self.local.shared.directory.tell_all_of_policy(self.index);
     }
 
-    /// Runs something with what a machine may know.
-    pub fn with_context<T>(&self, run: impl FnOnce(&Context<'_>) -> T) -> T {
-        let policy = self.policy();
+    /// Runs something with what a machine may know at a time: its actor reads the clock once per command.
+    pub fn with_context<T>(&self, now: Timestamp, run: impl FnOnce(&Context<'_>) -> T) -> T {
+        let policy = self.policy.borrow();
         let generations = self.generations.borrow();
-        run(&Context { now: self.local.now(), policy: &policy, generations: &generations })
+        run(&Context { now, policy: &policy, generations: &generations })
     }
 
     /// A rebuilt agent's next generation.
@@ -169,18 +169,26 @@ impl Space {
 
     /// Tells a machine, starting or waking it if that is what it takes.
     pub fn tell(self: &Rc<Self>, tell: Tell) {
-        let Err(tell) = self.local.shared.directory.tell(self.index, tell) else { return };
+        if let Err(nobody) = self.try_tell(tell) {
+            self.compensate(nobody);
+        }
+    }
+
+    /// As [`Space::tell`], but gives back what is for nobody.
+    ///
+    /// # Errors
+    /// The message, if there is no machine of that name, running or to be woken.
+    pub(super) fn try_tell(self: &Rc<Self>, tell: Tell) -> Result<(), Tell> {
+        let Err(tell) = self.local.shared.directory.tell(self.index, tell) else { return Ok(()) };
         let tell = match tell {
             Tell::Conversation(id, command) if self.wake(id, &command) => Tell::Conversation(id, command),
             Tell::Agent(id, command @ agent::Command::Put { .. }) => {
                 AgentActor::begin(self, agent::Agent::new(id));
                 Tell::Agent(id, command)
             }
-            nobody => return self.compensate(nobody),
+            nobody => return Err(nobody),
         };
-        if let Err(tell) = self.local.shared.directory.tell(self.index, tell) {
-            self.compensate(tell);
-        }
+        self.local.shared.directory.tell(self.index, tell)
     }
 
     /// Makes sure that a conversation's actor runs, if there is such a conversation; whether it does.
@@ -243,11 +251,12 @@ impl Space {
 
     // === Closed conversations ===
 
-    /// A closed conversation's actor is about to end.
-    pub fn leave(&self, id: ConversationId) {
-        if let Some(address) = self.local.shared.directory.take_conversation(self.index, id) {
-            self.leaving.borrow_mut().insert(id, address);
-        }
+    /// A closed conversation's actor is about to end; whether it was not already.
+    pub fn leave(&self, id: ConversationId) -> bool {
+        let address = self.local.shared.directory.take_conversation(self.index, id);
+        let staying = address.is_some();
+        self.leaving.borrow_mut().extend(address.map(|address| (id, address)));
+        staying
     }
 
     /// Whether it was called back meanwhile; if not, it is remembered by its records alone.

@@ -10,6 +10,7 @@ use super::{
     supervision::{Failures, guard},
 };
 use crate::{
+    clock::Timestamp,
     metrics::ActorKind,
     routing::{
         conversation::Phase,
@@ -53,12 +54,13 @@ impl WorkspaceActor {
             Command::PutAgent { agent, profile, .. } => Some((*agent, profile.clone())),
             _ => None,
         };
-        match step(&self.space, &mut self.machine, command, &mut out) {
+        let now = self.space.local.now();
+        match step(&self.space, now, &mut self.machine, command, &mut out) {
             Step::Taken => {
                 if let Some((agent, profile)) = put.filter(|_| !out.tells.is_empty()) {
                     self.durable.restore_agent(agent, &profile);
                 }
-                self.commit(std::mem::take(&mut out.events), out.by);
+                self.commit(now, std::mem::take(&mut out.events), out.by);
             }
             Step::Fell => self.rebuild(),
         }
@@ -66,7 +68,7 @@ impl WorkspaceActor {
         SCRATCH.with(|scratch| scratch.give(out));
     }
 
-    fn commit(&mut self, events: Vec<Event>, by: crate::routing::By) {
+    fn commit(&mut self, at: Timestamp, events: Vec<Event>, by: crate::routing::By) {
         if events.is_empty() {
             return;
         }
@@ -80,7 +82,6 @@ impl WorkspaceActor {
                 }
             }
         }
-        let at = self.space.local.now();
         self.space.local.record(&self.space.id, &Entry::Workspace { at, by, events });
     }
 
@@ -92,7 +93,7 @@ impl WorkspaceActor {
         tracing::error!(workspace = %self.space.id, "a workspace fell and was rebuilt");
         self.machine = self.durable.clone();
         let open = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed];
-        for row in self.space.ledger.borrow().rows(&open, None) {
+        for row in self.space.ledger.borrow().lines(&open, None) {
             self.machine.restore_open(row.visitor, &row.channel, row.conversation);
         }
     }

@@ -235,12 +235,14 @@ pub struct Agent {
     intent: Presence,
     last_assigned: Timestamp,
     misses: u32,
-    keys: Keys,
+    keys: Keys<()>,
     quarantined: bool,
     // Views, rebuilt from the conversations and sessions.
     generation: u32,
     liveness: Liveness,
     slots: BTreeMap<ConversationId, Slot>,
+    /// No slot wants anything done before this; a confirmation leaves it where it is, so it may be early.
+    slots_want: Timestamp,
     awaiting: BTreeSet<ConversationId>,
     /// When it asks those again that it waits for.
     ask_at: Option<Timestamp>,
@@ -271,6 +273,7 @@ impl Agent {
             generation: 0,
             liveness: Liveness::Gone,
             slots: BTreeMap::new(),
+            slots_want: Timestamp::NEVER,
             awaiting: BTreeSet::new(),
             ask_at: None,
             grants: 0,
@@ -301,7 +304,7 @@ impl Agent {
 
     /// Remembers the key under which events were recorded; recovery calls it where `handle` does so live.
     pub fn remember(&mut self, key: &super::Key) {
-        self.keys.remember(key, Reply::Done);
+        self.keys.remember(key, ());
     }
 
     fn record(&mut self, cx: &Context<'_>, event: Event, out: &mut Out<Event>) {
@@ -446,11 +449,22 @@ impl Agent {
     }
 
     fn tell_groups(&self, cx: &Context<'_>, out: &mut Out<Event>) {
-        let standing = self.standing(cx);
-        for group in self.profile.groups.iter().filter(|id| cx.policy.group(id).is_some()) {
+        self.tell_groups_but(None, &self.standing(cx), cx, out);
+    }
+
+    /// `told`: a group that hears it in another way.
+    fn tell_groups_but(
+        &self,
+        told: Option<&GroupId>,
+        standing: &Standing,
+        cx: &Context<'_>,
+        out: &mut Out<Event>,
+    ) {
+        let everyone = GroupId::everyone();
+        let own = self.profile.groups.iter().filter(|id| cx.policy.group(id).is_some());
+        for group in own.chain([&everyone]).filter(|group| Some(*group) != told) {
             out.tell_group(group, group::Command::Member { agent: self.id, standing: standing.clone() });
         }
-        out.tell_group(&GroupId::everyone(), group::Command::Member { agent: self.id, standing });
     }
 
     // === Recovery: see `recovery.rs` ===
@@ -545,12 +559,9 @@ impl Machine for Agent {
             Liveness::Grace { until } => Some(until),
             Liveness::Live { .. } | Liveness::Gone => None,
         };
-        let slots = self.slots.values().filter_map(|slot| match slot.kind {
-            SlotKind::Granted { ask_at: at, .. } | SlotKind::WrapUp { until: at } => Some(at),
-            SlotKind::Reserved | SlotKind::Owned => None,
-        });
+        let slots = Some(self.slots_want).filter(|at| *at < Timestamp::NEVER);
         let asks = self.ask_at.filter(|_| !self.awaiting.is_empty());
-        slots.chain(grace).chain(asks).min()
+        [slots, grace, asks].into_iter().flatten().min()
     }
 }
 
@@ -598,7 +609,7 @@ impl Agent {
     fn repeated(&self, ticket: &Ticket, out: &mut Out<Event>) -> bool {
         match self.keys.recall(ticket.key.as_ref()) {
             Ok(None) => return false,
-            Ok(Some(reply)) => out.answer(ticket, reply),
+            Ok(Some(())) => out.answer(ticket, Reply::Done),
             Err(refusal) => out.refuse(ticket, refusal),
         }
         let profile = self.exists.then(|| self.profile.clone());
@@ -611,7 +622,7 @@ impl Agent {
         out.by = ticket.by;
         out.key = ticket.key;
         if let Some(key) = &ticket.key {
-            self.keys.remember(key, Reply::Done);
+            self.keys.remember(key, ());
         }
     }
 
@@ -625,8 +636,8 @@ impl Agent {
         if !self.exists {
             return Err(Refusal::NotFound.to(ticket));
         }
-        if let Some(reply) = self.keys.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(ticket))? {
-            out.answer(ticket, reply);
+        if self.keys.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(ticket))?.is_some() {
+            out.answer(ticket, Reply::Done);
             return Ok(());
         }
         self.begin(ticket, out);
@@ -679,8 +690,9 @@ impl Agent {
             return;
         }
         self.grant(cx, conversation, epoch, Purpose::Offer(decision), out);
-        self.tell_groups(cx, out);
-        out.tell_group(&group, group::Command::ProposalGranted { conversation, agent: self.id });
+        let standing = self.standing(cx);
+        self.tell_groups_but(Some(&group), &standing, cx, out);
+        out.tell_group(&group, group::Command::ProposalGranted { conversation, agent: self.id, standing });
     }
 
     fn claim(
@@ -733,8 +745,9 @@ impl Agent {
         let grant = self.grants;
         // A slot that the conversation holds already serves the new purpose too; its epoch stays, so that whatever ends first frees it.
         if !self.is_confirmed(conversation) {
-            let kind = SlotKind::Granted { grant, ask_at: cx.now + LEASE };
-            self.slots.insert(conversation, Slot { epoch, kind });
+            let ask_at = cx.now + LEASE;
+            self.slots_want = self.slots_want.min(ask_at);
+            self.slots.insert(conversation, Slot { epoch, kind: SlotKind::Granted { grant, ask_at } });
         }
         let name = self.profile.name.clone();
         let granted = Granted { agent: self.id, name, generation: self.generation, grant, epoch, purpose };
@@ -782,7 +795,9 @@ impl Agent {
         if let Some(slot) = current {
             match end {
                 End::Closed { wrap_up } if !wrap_up.is_zero() => {
-                    slot.kind = SlotKind::WrapUp { until: cx.now + wrap_up };
+                    let until = cx.now + wrap_up;
+                    self.slots_want = self.slots_want.min(until);
+                    slot.kind = SlotKind::WrapUp { until };
                 }
                 End::Closed { .. } | End::Missed | End::Freed => {
                     self.slots.remove(&conversation);
@@ -886,6 +901,11 @@ impl Agent {
                 out.tell_conversation(*conversation, ask);
             }
         }
+        let wants = self.slots.values().filter_map(|slot| match slot.kind {
+            SlotKind::Granted { ask_at: at, .. } | SlotKind::WrapUp { until: at } => Some(at),
+            SlotKind::Reserved | SlotKind::Owned => None,
+        });
+        self.slots_want = wants.min().unwrap_or(Timestamp::NEVER);
         // A conversation that failed over the question never answers it: it is asked again.
         if self.ask_at.is_some_and(|at| at <= cx.now) {
             self.ask_at = None;

@@ -127,6 +127,8 @@ pub enum Command {
         conversation: ConversationId,
         /// The agent.
         agent: AgentId,
+        /// How it stands, with the slot taken.
+        standing: Standing,
     },
     /// An agent can't take what was proposed.
     ProposalRefused {
@@ -362,8 +364,8 @@ impl Machine for Group {
                 self.react(cx, agent, change, out);
                 self.awaited(cx, None, Some(agent), out);
             }
-            Command::ProposalGranted { conversation, agent } => {
-                let change = self.roster.answered(agent, conversation);
+            Command::ProposalGranted { conversation, agent, standing } => {
+                let change = self.roster.granted(agent, conversation, standing);
                 self.react(cx, agent, change, out);
             }
             Command::ProposalRefused { conversation, agent, why_not, standing } => {

@@ -52,6 +52,24 @@ impl Member {
     }
 }
 
+/// Where a member stands in the indexes.
+struct Indexed {
+    /// `Some`: available.
+    rank: Option<Rank>,
+    present: bool,
+    why_not: Option<WhyNot>,
+}
+
+impl Indexed {
+    fn of(strategy: Strategy, agent: AgentId, member: &Member) -> Self {
+        Self {
+            rank: member.is_available().then(|| Rank::of(strategy, agent, member)),
+            present: member.standing.present,
+            why_not: member.why_not(),
+        }
+    }
+}
+
 /// A group's members.
 #[derive(Debug, Clone)]
 pub struct Roster {
@@ -118,6 +136,21 @@ impl Roster {
         });
     }
 
+    /// The agent has granted a proposal: its slot is counted in how it stands now, and not twice.
+    pub fn granted(
+        &mut self,
+        agent: AgentId,
+        conversation: crate::ids::ConversationId,
+        standing: Standing,
+    ) -> Change {
+        self.change(agent, |member| {
+            if let Some(member) = member {
+                member.standing = standing;
+                member.proposals.remove(&conversation);
+            }
+        })
+    }
+
     /// The agent has answered a proposal.
     pub fn answered(&mut self, agent: AgentId, conversation: crate::ids::ConversationId) -> Change {
         self.change(agent, |member| {
@@ -130,34 +163,34 @@ impl Roster {
     /// The one place where the indexes change, so that they always agree with the members.
     fn change(&mut self, agent: AgentId, edit: impl FnOnce(&mut Option<Member>)) -> Change {
         let mut member = self.members.remove(&agent);
-        let (was_available, was_present) = match &member {
-            Some(member) => (member.is_available(), member.standing.present),
-            None => (false, false),
-        };
-        if let Some(member) = &member {
-            if was_available {
-                self.available.remove(&Rank::of(self.strategy, agent, member));
-            }
-            self.present.remove(&agent);
-            if let Some(count) = member.why_not().and_then(|why| self.out.get_mut(&why)) {
-                *count -= 1;
-            }
-        }
+        let was = member.as_ref().map(|member| Indexed::of(self.strategy, agent, member));
         edit(&mut member);
-        let mut change = Change { available: false, was_out: !was_available, left: was_present };
-        if let Some(member) = member {
-            if member.is_available() {
-                self.available.insert(Rank::of(self.strategy, agent, &member));
-                change.available = true;
+        let is = member.as_ref().map(|member| Indexed::of(self.strategy, agent, member));
+        self.members.extend(member.map(|member| (agent, member)));
+        let rank = |indexed: &Option<Indexed>| indexed.as_ref().and_then(|indexed| indexed.rank.clone());
+        let (was_ranked, ranked) = (rank(&was), rank(&is));
+        let change = Change {
+            available: ranked.is_some(),
+            was_out: was_ranked.is_none(),
+            left: was.as_ref().is_some_and(|was| was.present) && !is.as_ref().is_some_and(|is| is.present),
+        };
+        // Most changes are of a number alone and leave the order as it is.
+        if was_ranked != ranked {
+            if let Some(rank) = was_ranked {
+                self.available.remove(&rank);
             }
-            if member.standing.present {
-                self.present.insert(agent);
-                change.left = false;
-            }
-            if let Some(why_not) = member.why_not() {
-                *self.out.entry(why_not).or_default() += 1;
-            }
-            self.members.insert(agent, member);
+            self.available.extend(ranked);
+        }
+        if is.as_ref().is_some_and(|is| is.present) {
+            self.present.insert(agent);
+        } else {
+            self.present.remove(&agent);
+        }
+        if let Some(count) = was.and_then(|was| was.why_not).and_then(|why| self.out.get_mut(&why)) {
+            *count -= 1;
+        }
+        if let Some(why_not) = is.and_then(|is| is.why_not) {
+            *self.out.entry(why_not).or_default() += 1;
         }
         change
     }

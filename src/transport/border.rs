@@ -146,11 +146,15 @@ impl Port for Ear {
     }
 
     fn notify(&self, notice: &Notice) {
-        translate::notice(notice, self.clock.now(), |notice, class| {
-            if notice.kind() <= self.highest_kind {
-                self.outbox.push_notice(&notice, class);
-            }
-        });
+        translate::notice(
+            notice,
+            || self.clock.now(),
+            |notice, class| {
+                if notice.kind() <= self.highest_kind {
+                    self.outbox.push_notice(&notice, class);
+                }
+            },
+        );
     }
 
     fn revoke(&self) {
@@ -436,10 +440,15 @@ fn written(request: &Request) -> usize {
 
 /// A request hashed, the same for the same words in both encodings and after a restart.
 fn digest(request: &Request) -> u32 {
-    let mut bytes = Vec::with_capacity(256);
-    // What was decoded is within the limits; should it not encode, all such requests count as the same.
-    let _ = request.encode(protocol::Encoding::Bincode, 1, &mut bytes);
-    crc32c::crc32c(bytes.get(4..).unwrap_or_default())
+    thread_local! {
+        static BYTES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    BYTES.with_borrow_mut(|bytes| {
+        bytes.clear();
+        // What was decoded is within the limits; should it not encode, all such requests count as the same.
+        let _ = request.encode(protocol::Encoding::Bincode, 1, bytes);
+        crc32c::crc32c(bytes.get(4..).unwrap_or_default())
+    })
 }
 
 impl Border for Post {

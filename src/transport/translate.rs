@@ -5,7 +5,7 @@ mod notices;
 mod words;
 
 use self::{
-    events::{staff_entries, visitor_entry},
+    events::{staff_entries, visitor_entries},
     words::{fallback_reason, phase, queue_cause, strategy, variables},
 };
 use crate::{
@@ -159,10 +159,7 @@ fn staff_history(records: &[Numbered], after: u64, limit: usize) -> protocol::Re
 }
 
 fn visitor_history(records: &[Numbered], faces: &Faces, after: u64, limit: usize) -> protocol::Reply {
-    let all = records.iter().flat_map(|numbered| {
-        let count = numbered.record.events.len();
-        (0..count).filter_map(move |index| visitor_entry(numbered, index, faces))
-    });
+    let all = records.iter().flat_map(|numbered| visitor_entries(numbered, faces));
     let entries: Vec<_> = all.filter(|entry| entry.visitor_seq > after).collect();
     let total = entries.len();
     let (events, taken) = List::fill(entries.into_iter().take(limit.max(1)), PAGE_BUDGET);

@@ -164,7 +164,7 @@ impl Conversation {
 
     /// Same id, history kept: to the previous owner if they are eligible, else routed (BO-29).
     pub(super) fn reopen(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {
-        match self.keys.recall(ticket.key.as_ref()) {
+        match self.recall(ticket.key.as_ref()) {
             Ok(None) => {}
             Ok(Some(reply)) => return out.answer(ticket, reply),
             Err(refusal) => return out.refuse(ticket, refusal),

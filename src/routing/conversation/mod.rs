@@ -11,7 +11,7 @@ mod say;
 mod transfer;
 mod words;
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 use smallvec::SmallVec;
 use smol_str::SmolStr;
@@ -25,7 +25,7 @@ use super::{
     agent::{self, Held},
     group::{self, Waiting},
     keys::Keys,
-    words::{By, FallbackReason, OfferOutcome, Priority, QueueCause, ReplyTo, Ticket},
+    words::{By, FallbackReason, Key, OfferOutcome, Priority, QueueCause, ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -67,7 +67,7 @@ pub struct Conversation {
     active_at: Timestamp,
     /// Since when the visitor is gone. Volatile: told by the frontend.
     absent_since: Option<Timestamp>,
-    keys: Keys,
+    keys: Keys<Numbers>,
 }
 
 #[derive(Debug, Clone)]
@@ -80,6 +80,13 @@ struct Opened {
     via: ClientId,
     digest: u32,
     at: Timestamp,
+}
+
+/// The newest event's number after a command, and its number for the visitor if they may see it.
+#[derive(Debug, Clone, Copy)]
+struct Numbers {
+    seq: u64,
+    visitor_seq: Option<NonZeroU64>,
 }
 
 /// An agent and the name that visitors know them by.
@@ -230,28 +237,33 @@ impl Conversation {
             self.evolve(record.at, &record.by, event);
         }
         if let Some(key) = &record.key {
-            let reply = self.recorded(record.events.last());
-            self.keys.remember(key, reply);
+            self.keys.remember(key, self.numbered(record.events.last()));
         }
     }
 
-    /// The answer to a command that was just recorded.
-    fn recorded(&self, last: Option<&Event>) -> Reply {
+    /// The numbers of what was just recorded.
+    fn numbered(&self, last: Option<&Event>) -> Numbers {
         let visible = last.is_some_and(Event::visitor_sees);
-        Reply::Recorded {
-            conversation: self.id,
-            seq: self.seq,
-            visitor_seq: visible.then_some(self.visitor_seq),
-        }
+        Numbers { seq: self.seq, visitor_seq: visible.then(|| NonZeroU64::new(self.visitor_seq)).flatten() }
+    }
+
+    /// The answer to a command whose last event has these numbers.
+    fn recorded(&self, Numbers { seq, visitor_seq }: Numbers) -> Reply {
+        Reply::Recorded { conversation: self.id, seq, visitor_seq: visitor_seq.map(NonZeroU64::get) }
+    }
+
+    /// What a command under this key was answered before; `None` if it is new.
+    fn recall(&self, key: Option<&Key>) -> Result<Option<Reply>, Refusal> {
+        Ok(self.keys.recall(key)?.map(|numbers| self.recorded(numbers)))
     }
 
     /// Ends a recorded command: its key is remembered and whoever asked is answered.
     fn done(&mut self, ticket: &Ticket, out: &mut Out<Event>) {
-        let reply = self.recorded(out.events.last());
+        let numbers = self.numbered(out.events.last());
         if let Some(key) = &ticket.key {
-            self.keys.remember(key, reply);
+            self.keys.remember(key, numbers);
         }
-        out.answer(ticket, reply);
+        out.answer(ticket, self.recorded(numbers));
     }
 
     /// Begins a command that will be recorded.
@@ -673,7 +685,7 @@ impl Conversation {
         if matches!(self.state, State::New) {
             return Err(Refusal::NotFound.to(&ticket));
         }
-        if let Some(reply) = self.keys.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(&ticket))? {
+        if let Some(reply) = self.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(&ticket))? {
             out.answer(&ticket, reply);
             return Ok(());
         }

@@ -24,7 +24,7 @@ impl Conversation {
         let Granted { agent, name, generation, grant, epoch, purpose } = granted;
         let party = Party { agent, name };
         let known = match purpose.ticket() {
-            Some(ticket) => self.keys.recall(ticket.key.as_ref()).transpose(),
+            Some(ticket) => self.recall(ticket.key.as_ref()).transpose(),
             None => None,
         };
         // Accepted from one session and declined from another while the slot was asked for: the decline is recorded, and stands.

@@ -192,7 +192,7 @@ impl Conversation {
         leave: bool,
         out: &mut Out<Event>,
     ) {
-        match self.keys.recall(ticket.key.as_ref()) {
+        match self.recall(ticket.key.as_ref()) {
             Ok(None) => {}
             Ok(Some(reply)) => return out.answer(ticket, reply),
             Err(refusal) => return out.refuse(ticket, refusal),
@@ -330,7 +330,7 @@ impl Conversation {
         ticket: &Ticket,
         out: &mut Out<Event>,
     ) {
-        match self.keys.recall(ticket.key.as_ref()) {
+        match self.recall(ticket.key.as_ref()) {
             Ok(None) => {}
             Ok(Some(reply)) => return out.answer(ticket, reply),
             Err(refusal) => return out.refuse(ticket, refusal),

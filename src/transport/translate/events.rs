@@ -70,17 +70,15 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
     }
 }
 
-pub(super) fn visitor_entry(
-    numbered: &Numbered,
-    index: usize,
-    faces: &Faces,
-) -> Option<wire_notice::VisitorEntry> {
-    let events = &numbered.record.events;
-    let change = visitor_change(events.get(index)?, numbered.record.by, faces)?;
-    let seen = events[..=index].iter().filter(|event| event.visitor_sees()).count() as u64;
-    Some(wire_notice::VisitorEntry {
-        visitor_seq: numbered.visitor_seq + seen,
-        at: numbered.record.at,
+pub(super) fn visitor_entries<'a>(
+    numbered: &'a Numbered,
+    faces: &'a Faces,
+) -> impl Iterator<Item = wire_notice::VisitorEntry> + 'a {
+    let (at, by) = (numbered.record.at, numbered.record.by);
+    let changes = numbered.record.events.iter().filter_map(move |event| visitor_change(event, by, faces));
+    (numbered.visitor_seq + 1..).zip(changes).map(move |(visitor_seq, change)| wire_notice::VisitorEntry {
+        visitor_seq,
+        at,
         change,
     })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     agent_row, conversation_row,
-    events::{staff_entries, visitor_entry},
+    events::{staff_entries, visitor_entries},
     group_row, millis,
     words::{offer_outcome, variables},
 };
@@ -21,34 +21,40 @@ use crate::{
 const SNAPSHOT_BUDGET: usize = 512 * 1_024;
 
 /// Tells a notice on the wire, in as many pieces as its frames take, each with whether it may be dropped for a slow reader.
+/// `now` is asked by what says how much time is left.
 pub(in crate::transport) fn notice(
     notice: &Notice,
-    now: Timestamp,
+    now: impl FnOnce() -> Timestamp,
     mut tell: impl FnMut(protocol::Notice, Class),
 ) {
     let (told, class): (protocol::Notice, Class) = match notice {
-        Notice::OfferMade(made) => (offer_made(made, now).into(), Class::Essential),
+        Notice::OfferMade(made) => (offer_made(made, now()).into(), Class::Essential),
         Notice::OfferEnded { agent, conversation, offer, outcome } => {
             let outcome = offer_outcome(*outcome);
             let (agent, conversation, offer) = (*agent, *conversation, *offer);
             let ended = wire_notice::OfferEnded { agent, conversation, offer, outcome };
             (ended.into(), Class::Essential)
         }
-        Notice::StaffEvent { conversation, agent, record, index } => {
-            let Some(entry) = staff_entries(record).nth(*index) else { return };
-            let event = wire_notice::StaffEvent { conversation: *conversation, agent: *agent, entry };
-            (event.into(), Class::Essential)
+        Notice::StaffEvents { conversation, agent, record, after } => {
+            for entry in staff_entries(record).filter(|entry| entry.seq > *after) {
+                let event = wire_notice::StaffEvent { conversation: *conversation, agent: *agent, entry };
+                tell(event.into(), Class::Essential);
+            }
+            return;
         }
-        Notice::VisitorEvent { conversation, visitor, record, index, faces } => {
-            let Some(entry) = visitor_entry(record, *index, faces) else { return };
-            let event = wire_notice::VisitorEvent { conversation: *conversation, visitor: *visitor, entry };
-            (event.into(), Class::Essential)
+        Notice::VisitorEvents { conversation, visitor, record, after, faces } => {
+            let (conversation, visitor) = (*conversation, *visitor);
+            for entry in visitor_entries(record, faces).filter(|entry| entry.visitor_seq > *after) {
+                let event = wire_notice::VisitorEvent { conversation, visitor, entry };
+                tell(event.into(), Class::Essential);
+            }
+            return;
         }
         Notice::Typing { conversation, to, by, typing: going_on } => {
             (typing(*conversation, *to, by.as_deref(), *going_on).into(), Class::Droppable)
         }
         Notice::AgentItems { agent, version, offers, conversations } => {
-            return agent_items(*agent, *version, items(offers, conversations, now), |items| {
+            return agent_items(*agent, *version, items(offers, conversations, now()), |items| {
                 tell(items.into(), Class::Essential);
             });
         }
@@ -195,7 +201,7 @@ mod tests {
         let agent = AgentId::from_bytes([1; 16]);
         let mut pages = Vec::new();
         let items = Notice::AgentItems { agent, version: 3, offers, conversations };
-        notice(&items, Timestamp::default(), |told, class| {
+        notice(&items, Timestamp::default, |told, class| {
             assert_eq!(class, Class::Essential);
             for encoding in Encoding::ALL {
                 told.encode(encoding, &mut Vec::new()).expect("each page fits a frame");
@@ -244,11 +250,15 @@ mod tests {
     fn the_time_that_is_left_counts_from_the_telling() {
         let made = offer(1, Some(45_000_000), 0);
         let mut left = None;
-        notice(&Notice::OfferMade(made), Timestamp::from_micros(5_000_000), |told, _| {
-            if let Told::OfferMade(made) = told {
-                left = made.accept_within_ms;
-            }
-        });
+        notice(
+            &Notice::OfferMade(made),
+            || Timestamp::from_micros(5_000_000),
+            |told, _| {
+                if let Told::OfferMade(made) = told {
+                    left = made.accept_within_ms;
+                }
+            },
+        );
         assert_eq!(left, Some(40_000));
     }
 }
