@@ -79,16 +79,13 @@ struct Appender<'a> {
 }
 
 impl Writer for Appender<'_> {
-    #[inline]
+    /// Inlined, so that a number's few bytes are stored where they are known instead of being copied by a call.
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         if bytes.len() > self.end - self.out.len() {
             return Err(EncodeError::UnexpectedEnd);
         }
-        match bytes {
-            // Ids come byte by byte: sixteen of these for each.
-            [byte] => self.out.push(*byte),
-            bytes => self.out.extend_from_slice(bytes),
-        }
+        self.out.extend_from_slice(bytes);
         Ok(())
     }
 }

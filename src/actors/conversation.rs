@@ -3,7 +3,6 @@
 use std::{rc::Rc, sync::Arc};
 
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
-use smallvec::SmallVec;
 
 use super::{
     count::Marks,
@@ -23,7 +22,7 @@ use crate::{
         agent::{self, End},
         conversation::{Command, Conversation, Event, Party, Phase, Record},
         group,
-        notice::Before,
+        notice::{Before, Parties},
     },
 };
 
@@ -256,8 +255,8 @@ impl ConversationActor {
 
     /// Everybody who ever took part, by the names that visitors know: for telling old events again.
     #[must_use]
-    pub fn faces(&self) -> SmallVec<[Party; 2]> {
-        let mut faces: SmallVec<[Party; 2]> = SmallVec::new();
+    pub fn faces(&self) -> Parties {
+        let mut faces = Parties::new();
         for record in self.records.iter().filter_map(|position| self.space.read_record(*position)) {
             for event in &record.events {
                 if let Event::Assigned { agent, name, .. } | Event::Joined { agent, name } = event {

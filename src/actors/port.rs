@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
         FallbackReason, GroupPolicy, OfferOutcome, Policy, Presence, Refusal, Reply, Variable, WhyNot,
         agent::{Held, Profile},
         conversation::{Party, PendingOffer, Phase, Record, StayFacts},
+        notice::Parties,
         queue::Place,
         workspace::Token,
     },
@@ -333,7 +333,7 @@ pub enum Audience {
 #[derive(Debug, Clone)]
 pub struct Faces {
     /// Those who take part, or did before the event.
-    pub parties: SmallVec<[Party; 2]>,
+    pub parties: Parties,
     /// The operator's rules, for labels.
     pub policy: Arc<Policy>,
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Connections that hear the same.
-pub type Ports = SmallVec<[Arc<dyn Port>; 2]>;
+pub type Ports = SmallVec<[Arc<dyn Port>; 1]>;
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 type Ears = SmallVec<[(u64, Arc<dyn Port>); 1]>;

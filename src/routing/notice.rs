@@ -8,11 +8,15 @@ use super::{
 };
 use crate::ids::AgentId;
 
-/// Who had something pending, and who took part, before a record: compared with what is so after it.
+/// Agents by the names that visitors know; mostly one.
+pub type Parties = SmallVec<[Party; 1]>;
+
+/// Who had something pending, and who took part, before a record: compared with what is so after it. Made for each command, so
+/// there is room in it for one of each, which is what most have.
 #[derive(Debug, Clone, Default)]
 pub struct Before {
-    pending: SmallVec<[(AgentId, PendingOffer); 4]>,
-    parts: SmallVec<[Party; 2]>,
+    pending: SmallVec<[(AgentId, PendingOffer); 1]>,
+    parts: Parties,
 }
 
 /// What changed for agents.
@@ -40,7 +44,7 @@ impl Before {
 
     /// What changed since, for agents with offers.
     #[must_use]
-    pub fn changes(&self, after: &Conversation) -> SmallVec<[(AgentId, AgentNotice); 4]> {
+    pub fn changes(&self, after: &Conversation) -> SmallVec<[(AgentId, AgentNotice); 1]> {
         let mut changes = SmallVec::new();
         for (agent, pending) in &self.pending {
             let still = after.pending_for(*agent).is_some_and(|now| now.offer == pending.offer);
@@ -61,8 +65,10 @@ impl Before {
 
     /// The agents who hear of what was recorded: who takes part now, or did before it.
     #[must_use]
-    pub fn staff(&self, after: &Conversation) -> SmallVec<[AgentId; 4]> {
-        let mut staff: SmallVec<[AgentId; 4]> = self.parties(after).iter().map(|party| party.agent).collect();
+    pub fn staff(&self, after: &Conversation) -> SmallVec<[AgentId; 2]> {
+        let now = after.owner().into_iter().chain(after.participants());
+        let left = self.parts.iter().filter(|party| !after.has_part(party.agent));
+        let mut staff: SmallVec<[AgentId; 2]> = now.chain(left).map(|party| party.agent).collect();
         staff.sort_unstable();
         staff.dedup();
         staff
@@ -70,14 +76,14 @@ impl Before {
 
     /// Those who take part now or did before it, by the names that visitors know.
     #[must_use]
-    pub fn parties(&self, after: &Conversation) -> SmallVec<[Party; 2]> {
+    pub fn parties(&self, after: &Conversation) -> Parties {
         let mut parties = parts(after);
         parties.extend(self.parts.iter().filter(|party| !after.has_part(party.agent)).cloned());
         parties
     }
 }
 
-fn parts(conversation: &Conversation) -> SmallVec<[Party; 2]> {
+fn parts(conversation: &Conversation) -> Parties {
     conversation.owner().into_iter().chain(conversation.participants()).cloned().collect()
 }
 

@@ -456,8 +456,8 @@ impl Conversation {
 
     /// Everybody who has something pending here.
     #[must_use]
-    pub fn pending_agents(&self) -> SmallVec<[AgentId; 4]> {
-        let mut agents: SmallVec<[AgentId; 4]> =
+    pub fn pending_agents(&self) -> SmallVec<[AgentId; 2]> {
+        let mut agents: SmallVec<[AgentId; 2]> =
             self.invitations.iter().map(|invitation| invitation.party.agent).collect();
         match &self.state {
             State::Waiting(stay) => match &stay.pending {
