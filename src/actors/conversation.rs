@@ -40,6 +40,8 @@ pub struct ConversationActor {
     armed: Timestamp,
     failures: Option<Box<Failures>>,
     pub(super) quarantined: bool,
+    /// Its opening was refused or failed: there is no such conversation.
+    dismissed: bool,
 }
 
 /// Closed: end, unless something else came meanwhile.
@@ -72,6 +74,7 @@ impl ConversationActor {
             armed: Timestamp::NEVER,
             failures: None,
             quarantined: false,
+            dismissed: false,
         };
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
@@ -100,6 +103,10 @@ impl ConversationActor {
     }
 
     fn handle_command(&mut self, command: Command, context: &mut Context<Self>) {
+        if self.dismissed {
+            // It was on its way already: whoever asks has an answer coming.
+            return self.space.tell(Tell::Conversation(self.machine.id(), command));
+        }
         if self.quarantined {
             return match Conversation::asker(&command) {
                 Some(reply_to) => self.space.answer(reply_to, Err(Refusal::Quarantined)),
@@ -124,9 +131,9 @@ impl ConversationActor {
         if self.machine.phase() == Some(Phase::Closed) {
             context.notify(Retire);
         } else if self.machine.phase().is_none() {
-            // The opening was refused: there is no such conversation.
+            self.dismissed = true;
             self.space.local.shared.directory.take_conversation(self.space.index, self.machine.id());
-            context.stop();
+            context.notify(Retired);
         }
     }
 
@@ -286,7 +293,7 @@ impl Handler<Retire> for ConversationActor {
 impl Handler<Retired> for ConversationActor {
     type Result = ();
     fn handle(&mut self, _: Retired, context: &mut Context<Self>) {
-        if self.space.left(self.machine.id(), &self.records) {
+        if self.dismissed || self.space.left(self.machine.id(), &self.records) {
             self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
             context.stop();
         } else if self.machine.phase() == Some(Phase::Closed) {
