@@ -44,6 +44,8 @@ pub struct ConversationActor {
     armed: Timestamp,
     failures: Option<Box<Failures>>,
     pub(super) quarantined: bool,
+    /// Its opening was refused or failed: there is no such conversation.
+    dismissed: bool,
 }
 
 /// Everything that was on its way has been handled.
@@ -71,6 +73,7 @@ impl ConversationActor {
             armed: Timestamp::NEVER,
             failures: None,
             quarantined: false,
+            dismissed: false,
         };
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
@@ -99,6 +102,10 @@ impl ConversationActor {
     }
 
     fn handle_command(&mut self, command: Command, context: &mut Context<Self>) {
+        if self.dismissed {
+            // It was on its way already: whoever asks has an answer coming.
+            return self.space.tell(Tell::Conversation(self.machine.id(), command));
+        }
         if self.quarantined {
             return match Conversation::asker(&command) {
                 Some(reply_to) => self.space.answer(reply_to, Err(Refusal::Quarantined)),
@@ -124,9 +131,9 @@ impl ConversationActor {
         if self.machine.phase() == Some(Phase::Closed) {
             self.retire(context);
         } else if self.machine.phase().is_none() {
-            // The opening was refused: there is no such conversation.
+            self.dismissed = true;
             self.space.local.shared.directory.take_conversation(self.space.index, self.machine.id());
-            context.stop();
+            context.notify(Retired);
         }
     }
 
@@ -302,13 +309,11 @@ impl Handler<Deliver<Command>> for ConversationActor {
 impl Handler<Retired> for ConversationActor {
     type Result = ();
     fn handle(&mut self, _: Retired, context: &mut Context<Self>) {
-        if self.machine.phase() != Some(Phase::Closed) {
-            return;
-        }
-        if self.space.left(self.machine.id(), &self.records) {
+        let is_closed = self.machine.phase() == Some(Phase::Closed);
+        if self.dismissed || is_closed && self.space.left(self.machine.id(), &self.records) {
             self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
             context.stop();
-        } else {
+        } else if is_closed {
             // Called back meanwhile, if only to be looked at.
             self.retire(context);
         }

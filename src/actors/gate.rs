@@ -23,7 +23,7 @@ use crate::{
     routing::{
         By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket,
         agent::{self, Profile},
-        conversation::{self, Ask, Opening, Phase},
+        conversation::{self, Ask, Opening, Phase, Way},
         workspace::{self, Grants, Token},
     },
 };
@@ -394,8 +394,8 @@ impl Space {
                 self.sessions.borrow_mut().welcome(connection, opening.visitor);
                 let id = opening.asked;
                 if self.knows(id) {
-                    let led = None;
-                    self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket, led }));
+                    let way = Way::Known;
+                    self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket, way }));
                 } else {
                     self.tell(Tell::Workspace(workspace::Command::Open { opening, ticket }));
                 }

@@ -29,7 +29,7 @@ use crate::{
     metrics::GroupMetrics,
     routing::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
-        conversation::{self, Conversation},
+        conversation::{self, Conversation, Way},
         recovery::Entry,
         undeliverable::undeliverable,
     },
@@ -201,7 +201,7 @@ impl Space {
         if let Some(records) = records {
             return self.revive(id, records);
         }
-        if matches!(command, conversation::Command::Open { opening, .. } if opening.asked == id) {
+        if matches!(command, conversation::Command::Open { way: Way::New, .. }) {
             ConversationActor::begin(self, Conversation::new(id), Records::new());
             return true;
         }

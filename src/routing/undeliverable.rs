@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{
     Refusal, ReplyTo, Tell, WhyNot, agent,
-    conversation::{self, Unserved},
+    conversation::{self, Unserved, Way},
     group::{self, Standing},
     words::Ticket,
     workspace,
@@ -40,7 +40,7 @@ impl Undelivered {
 }
 
 /// What to do with a tell whose receiver the directory does not know. Two commands make their receiver and come here only when
-/// that is not possible: `Open` with the conversation's own id, and `Put`.
+/// that is not possible: `Open` in the way of a new one, and `Put`.
 #[must_use]
 pub fn undeliverable(tell: Tell) -> Undelivered {
     match tell {
@@ -144,15 +144,21 @@ fn nobody() -> Standing {
 
 fn to_conversation(id: ConversationId, command: conversation::Command) -> Undelivered {
     match command {
-        conversation::Command::Open { opening, ticket, led } => {
+        conversation::Command::Open { opening, ticket, way } => {
             let (visitor, channel) = (opening.visitor, opening.channel.clone());
-            let closed = workspace::Command::Closed { visitor, channel, conversation: id, led };
-            if opening.asked == id {
-                return Undelivered::tell([Tell::Workspace(closed)]).and_refuse(&ticket);
+            let closed =
+                |led| Tell::Workspace(workspace::Command::Closed { visitor, channel, conversation: id, led });
+            // The workspace forgets what it took for the visitor's open one, and decides again.
+            match way {
+                Way::New => Undelivered::tell([closed(None)]).and_refuse(&ticket),
+                Way::Led(number) => {
+                    let again = Tell::Workspace(workspace::Command::Open { opening, ticket });
+                    Undelivered::tell([closed(Some(number)), again])
+                }
+                Way::Known => {
+                    Undelivered::tell([Tell::Workspace(workspace::Command::Open { opening, ticket })])
+                }
             }
-            // The workspace took it for the one that the visitor has open: it forgets that, and opens the new one.
-            let again = workspace::Command::Open { opening, ticket };
-            Undelivered::tell([Tell::Workspace(closed), Tell::Workspace(again)])
         }
         conversation::Command::Granted(granted) => {
             let (generation, grant) = (granted.generation, granted.grant);

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::{
     Context, Machine, Out, Refusal, Refused, Reply,
     agent::{self, Profile},
-    conversation::{self, Opening, Target},
+    conversation::{self, Opening, Target, Way},
     words::{ReplyTo, Ticket},
 };
 use crate::{
@@ -91,7 +91,7 @@ pub enum Command {
         channel: Channel,
         /// Which.
         conversation: ConversationId,
-        /// An opening was led there and found it closed: forget what led it there, and nothing newer. `None`: it was closed now.
+        /// An opening was led there and found nothing open: forget what led it there, and nothing newer. `None`: it was closed now.
         led: Option<u64>,
     },
     /// May a closed conversation be open again? Answered `ReopenGranted` to it, or the ticket is refused.
@@ -311,14 +311,14 @@ impl Workspace {
     ) -> Result<(), Refused> {
         let key = (opening.visitor, opening.channel.clone());
         if let Some(entry) = self.open.get(&key) {
-            let led = Some(entry.number);
-            out.tell_conversation(entry.conversation, conversation::Command::Open { opening, ticket, led });
+            let way = Way::Led(entry.number);
+            out.tell_conversation(entry.conversation, conversation::Command::Open { opening, ticket, way });
             return Ok(());
         }
         self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
         self.enter(key, opening.asked);
-        let led = None;
-        out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket, led });
+        let way = Way::New;
+        out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket, way });
         Ok(())
     }
 

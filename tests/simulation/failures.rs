@@ -7,7 +7,7 @@ use maitred::{
     routing::{
         GroupPolicy, Refusal, Tell,
         agent::{self, Agent, Held},
-        conversation::{self, Conversation, Phase},
+        conversation::{self, Conversation, Phase, Way},
         group::{self, Group},
         recovery::{Entry, World},
         undeliverable::undeliverable,
@@ -246,9 +246,7 @@ impl Sim {
         // Openings, reopenings and agents that are on their way count too, though nothing is recorded of them yet.
         for tell in self.mail.values().flatten() {
             match tell {
-                Tell::Conversation(id, conversation::Command::Open { opening, .. })
-                    if opening.asked == *id =>
-                {
+                Tell::Conversation(id, conversation::Command::Open { opening, way: Way::New, .. }) => {
                     workspace.restore_open(opening.visitor, &opening.channel, *id);
                 }
                 Tell::Conversation(id, conversation::Command::ReopenGranted { .. }) => {

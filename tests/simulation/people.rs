@@ -11,7 +11,7 @@ use maitred::{
     ids::{AgentId, Channel, ClientId, ConversationId, VisitorId},
     routing::{
         Key, Refusal, Reply, ReplyTo, Tell, Ticket, agent,
-        conversation::{self, Ask, Destination, Opening, Phase, Target},
+        conversation::{self, Ask, Destination, Opening, Phase, Target, Way},
         notice::AgentNotice,
         recovery::Entry,
         words::{Body, By, Presence, Priority},
@@ -257,8 +257,8 @@ impl Sim {
                 let opening = Box::new(opening);
                 // The directory knows it: a retry goes straight there.
                 if self.world.conversations.contains_key(&conversation) {
-                    let led = None;
-                    Tell::Conversation(conversation, conversation::Command::Open { opening, ticket, led })
+                    let way = Way::Known;
+                    Tell::Conversation(conversation, conversation::Command::Open { opening, ticket, way })
                 } else {
                     Tell::Workspace(workspace::Command::Open { opening, ticket })
                 }

@@ -11,7 +11,7 @@ use maitred::{
     ids::{AgentId, ConversationId, GroupId, VisitorId},
     routing::{
         By, Context, Key, Machine as _, Out, Policy, Refusal, Refused, Reply, ReplyTo, Tell, agent,
-        conversation::{self, Conversation, Event, Record},
+        conversation::{self, Conversation, Event, Record, Way},
         notice::{AgentNotice, Before},
         recovery::{Entry, World},
         undeliverable::undeliverable,
@@ -321,9 +321,7 @@ impl Sim {
     }
 
     fn tell_conversation(&mut self, id: ConversationId, command: conversation::Command) {
-        if let conversation::Command::Open { opening, .. } = &command
-            && opening.asked == id
-        {
+        if matches!(command, conversation::Command::Open { way: Way::New, .. }) {
             self.world.conversations.entry(id).or_insert_with(|| Conversation::new(id));
         }
         let at = self.time_for(&command);

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 pub use words::{
-    Ask, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved,
+    Ask, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
 };
 
 use super::{
@@ -613,7 +613,7 @@ impl Machine for Conversation {
 
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
-            Command::Open { opening, ticket, led } => self.open(cx, *opening, &ticket, led, out)?,
+            Command::Open { opening, ticket, way } => self.open(cx, opening, ticket, way, out)?,
             Command::Ask { ask, ticket } => self.ask(cx, ask, ticket, out)?,
             Command::Granted(granted) => self.granted(cx, *granted, out),
             Command::Announce { stay, agents } => self.announce(cx, stay, agents, out),

@@ -1,6 +1,6 @@
 //! Opening, and entering a queue.
 
-use super::{Conversation, Event, Opening, State, Target};
+use super::{Conversation, Event, Opening, State, Target, Way};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, GroupId},
@@ -32,28 +32,29 @@ impl Conversation {
     pub(super) fn open(
         &mut self,
         cx: &Context<'_>,
-        opening: Opening,
-        ticket: &Ticket,
-        led: Option<u64>,
+        opening: Box<Opening>,
+        ticket: Ticket,
+        way: Way,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
         out.by = ticket.by;
         let existing = opening.asked != self.id;
         match (&self.state, &self.opened) {
-            (State::New, _) => self.open_new(cx, opening, out),
+            (State::New, _) if way == Way::New => self.open_new(cx, *opening, out),
+            // Its own opening failed before this one came.
+            (State::New, _) => {
+                self.send_back(opening, ticket, way, out);
+                return Ok(());
+            }
             (_, Some(opened)) if opened.visitor != opening.visitor => {
-                return Err(Refusal::NotFound.to(ticket));
+                return Err(Refusal::NotFound.to(&ticket));
             }
             (_, Some(opened)) if !existing && opened.digest != opening.digest => {
-                return Err(Refusal::KeyReused.to(ticket));
+                return Err(Refusal::KeyReused.to(&ticket));
             }
-            // It was closed while the opening was on its way here: the workspace forgets what led it here, and opens anew.
-            (State::Closed { .. }, Some(opened)) if existing => {
-                let (visitor, channel) = (opened.visitor, opened.channel.clone());
-                let conversation = self.id;
-                out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation, led });
-                let (opening, ticket) = (Box::new(opening), ticket.clone());
-                out.tell_workspace(workspace::Command::Open { opening, ticket });
+            // It was closed while the opening was on its way here.
+            (State::Closed { .. }, Some(_)) if existing => {
+                self.send_back(opening, ticket, way, out);
                 return Ok(());
             }
             // A second opening by the same visitor routes a missed conversation again; a retry of the first does nothing.
@@ -62,8 +63,18 @@ impl Conversation {
         }
         let status = self.phase().unwrap_or(super::Phase::Waiting);
         let visitor_seq = self.visitor_seq;
-        out.answer(ticket, Reply::Opened { conversation: self.id, existing, status, visitor_seq });
+        out.answer(&ticket, Reply::Opened { conversation: self.id, existing, status, visitor_seq });
         Ok(())
+    }
+
+    /// There is nothing open here: the workspace forgets what led the opening here, and decides again.
+    fn send_back(&self, opening: Box<Opening>, ticket: Ticket, way: Way, out: &mut Out<Event>) {
+        if let Way::Led(number) = way {
+            let (visitor, channel, conversation) = (opening.visitor, opening.channel.clone(), self.id);
+            let led = Some(number);
+            out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation, led });
+        }
+        out.tell_workspace(workspace::Command::Open { opening, ticket });
     }
 
     fn open_new(&mut self, cx: &Context<'_>, opening: Opening, out: &mut Out<Event>) {

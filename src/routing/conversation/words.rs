@@ -66,6 +66,18 @@ pub struct Opening {
     pub digest: u32,
 }
 
+/// How an opening comes to a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The workspace has just entered it as what the visitor has open. No other way makes a conversation: what was open when an
+    /// opening set out may be gone when it arrives, and the visitor may have another one by then.
+    New,
+    /// It is what the visitor has open, by this entry of the workspace.
+    Led(u64),
+    /// It was known at the door: a retry.
+    Known,
+}
+
 /// What happened in a conversation. The only record of ownership (design §3.1).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -418,8 +430,8 @@ pub enum Command {
         opening: Box<Opening>,
         /// Who asked.
         ticket: Ticket,
-        /// The number of the workspace's entry that led it to a conversation other than the one it asks for.
-        led: Option<u64>,
+        /// How it came here.
+        way: Way,
     },
     /// Somebody asks something.
     Ask {

@@ -20,7 +20,7 @@ use crate::{
         agent::{self, Agent, Profile},
         conversation::{
             self, Ask, Conversation, Destination, Event, OfferKind, Opening, PendingOffer, Phase, Record,
-            Target,
+            Target, Way,
         },
         group::{self, Group},
         notice::{AgentNotice, Before},
@@ -381,9 +381,9 @@ impl Floor {
         matches!(command, agent::Command::Put { .. }) || self.world.agents.contains_key(&id)
     }
 
-    /// An `Open` with the conversation's own id makes it.
+    /// An `Open` that the workspace lets through makes it.
     fn knows_conversation(&self, id: ConversationId, command: &conversation::Command) -> bool {
-        let makes = matches!(command, conversation::Command::Open { opening, .. } if opening.asked == id);
+        let makes = matches!(command, conversation::Command::Open { way: Way::New, .. });
         makes || self.world.conversations.contains_key(&id)
     }
 

@@ -2,8 +2,8 @@
 
 use super::floor::*;
 use crate::routing::{
-    By, FallbackReason, Refusal, Reply,
-    conversation::{Ask, Destination, Event, Opening, Phase, Target},
+    By, FallbackReason, Refusal, Reply, Tell,
+    conversation::{Ask, Command, Destination, Event, Opening, Phase, Target, Way},
 };
 
 fn floor() -> Floor {
@@ -212,4 +212,33 @@ fn an_opening_that_meets_the_close_on_the_road_makes_a_new_conversation() {
     floor.settle();
     assert!(floor.answer_to(close).is_ok());
     assert_eq!(opened(floor.answer_to(open)), (second.asked, false, Phase::Waiting));
+}
+
+/// The first opening is lost with the conversation that failed over it, while a second one and a retry of the first are on their
+/// way there: each goes back to the workspace, which lets one of them through.
+#[test]
+fn openings_behind_one_that_failed_make_one_conversation() {
+    let mut floor = floor();
+    let first = to_sales(&mut floor);
+    let second = Opening { visitor: first.visitor, ..to_sales(&mut floor) };
+    let fails = first.asked;
+    floor.loses(move |tell| {
+        matches!(tell, Tell::Conversation(id, Command::Open { way: Way::New, .. }) if *id == fails)
+    });
+    floor.posts_opening(&first);
+    let answers = [floor.posts_opening(&second), floor.posts_opening(&first)];
+    floor.settle();
+    let [two, one] = answers.map(|request| opened(floor.answer_to(request)).0);
+    assert_eq!((two, one), (second.asked, second.asked));
+    assert!(!floor.world.conversations.contains_key(&first.asked));
+}
+
+/// What was known at the door may be gone when the retry arrives.
+#[test]
+fn a_retry_that_finds_nothing_goes_back_to_the_workspace() {
+    let mut floor = floor();
+    let opening = to_sales(&mut floor);
+    let elsewhere = Opening { visitor: opening.visitor, ..to_sales(&mut floor) };
+    floor.opens(&elsewhere).expect("opened");
+    assert_eq!(opened(floor.retries(&opening)), (elsewhere.asked, true, Phase::Offered));
 }

@@ -72,15 +72,20 @@ impl Floor {
 
     /// Opens, as the connections do: a known id goes to its conversation, a new one to the workspace.
     pub(in crate::routing::tests) fn opens(&mut self, opening: &Opening) -> Answer {
+        if self.world.conversations.contains_key(&opening.asked) {
+            return self.retries(opening);
+        }
         let ticket = self.ticket(By::Visitor(opening.visitor), None);
-        let (asked, boxed) = (opening.asked, Box::new(opening.clone()));
-        let tell = if self.world.conversations.contains_key(&asked) {
-            let command = conversation::Command::Open { opening: boxed, ticket: ticket.clone(), led: None };
-            Tell::Conversation(asked, command)
-        } else {
-            Tell::Workspace(workspace::Command::Open { opening: boxed, ticket: ticket.clone() })
-        };
-        self.tells_and_waits(tell, &ticket)
+        let command = workspace::Command::Open { opening: Box::new(opening.clone()), ticket: ticket.clone() };
+        self.tells_and_waits(Tell::Workspace(command), &ticket)
+    }
+
+    /// Opens with an id that was known at the door.
+    pub(in crate::routing::tests) fn retries(&mut self, opening: &Opening) -> Answer {
+        let ticket = self.ticket(By::Visitor(opening.visitor), None);
+        let (boxed, way) = (Box::new(opening.clone()), Way::Known);
+        let command = conversation::Command::Open { opening: boxed, ticket: ticket.clone(), way };
+        self.tells_and_waits(Tell::Conversation(opening.asked, command), &ticket)
     }
 
     /// Opens without waiting, through the workspace.
