@@ -45,6 +45,8 @@ pub struct ConversationActor {
     armed: Timestamp,
     failures: Option<Box<Failures>>,
     pub(super) quarantined: bool,
+    /// The stay and the place in its line that was last told.
+    pub(super) told_place: Option<(u32, u32)>,
 }
 
 /// Everything that was on its way has been handled.
@@ -72,6 +74,7 @@ impl ConversationActor {
             armed: Timestamp::NEVER,
             failures: None,
             quarantined: false,
+            told_place: None,
         };
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);

@@ -31,6 +31,7 @@ mod conversation;
 mod count;
 mod group;
 mod ledger;
+mod places;
 mod publish;
 mod shell;
 mod supervision;

@@ -303,6 +303,17 @@ pub enum Notice {
         /// Whether they do.
         typing: bool,
     },
+    /// A conversation's place in its line has changed.
+    Placed {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Whose it is.
+        visitor: VisitorId,
+        /// From 1.
+        position: u32,
+        /// How many wait in all.
+        waiting: u32,
+    },
     /// What an agent has at a version: pending offers and own conversations. The transport makes pages of it.
     AgentItems {
         /// The agent.

@@ -41,6 +41,7 @@ pub(super) fn furnish(furniture: Furniture) {
     tokio::task::spawn_local(Rc::clone(&local).release_forever(durable, news));
     tokio::task::spawn_local(Rc::clone(&local).turn_forever());
     tokio::task::spawn_local(Rc::clone(&local).tick_forever());
+    tokio::task::spawn_local(Rc::clone(&local).call_places_forever());
     for opening in openings {
         boot::open(&local, opening);
     }

@@ -1,6 +1,8 @@
 //! A group: it matches its waiting line with its roster and proposes; the agent grants, the conversation records (design §3.2).
 //! Nearly all of it is a view, rebuilt from conversations and agents; only the round-robin pointer is recorded.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,8 @@ use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId},
 };
+
+pub use places::Called;
 
 /// How many waiting conversations are announced at once to an agent who becomes available.
 const ANNOUNCE_MAX: usize = 100;

@@ -8,6 +8,7 @@ mod life;
 mod moves;
 mod offers;
 mod page;
+mod places;
 mod raw;
 mod restart;
 mod roles;
