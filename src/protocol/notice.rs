@@ -225,7 +225,7 @@ wire! { lenient;
         },
         /// It was announced to several.
         Announced {
-            /// Whom; the first 256.
+            /// Whom: at most 256 at a time. A larger group takes several of these events.
             agents: List<AgentId, 256>,
             /// Until when; absent for a pull queue.
             deadline: Option<Timestamp>,
