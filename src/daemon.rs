@@ -530,3 +530,6 @@ fn rates(config: &Config) -> Rates {
         message_body: u32::try_from(limits.message_body).unwrap_or(u32::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests;
