@@ -3,11 +3,11 @@
 use std::{rc::Rc, sync::Arc};
 
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
-use smallvec::SmallVec;
 
 use super::{
     count::Marks,
     directory::Name,
+    history::History,
     ledger::Line,
     port::{ConversationRow, Numbered},
     publish::{self, Listed},
@@ -21,7 +21,7 @@ use crate::{
     routing::{
         Machine as _, Out, Refusal, Tell, Variable,
         agent::{self, End},
-        conversation::{Command, Conversation, Event, Party, Phase, Record},
+        conversation::{Command, Conversation, Event, Phase, Record},
         group,
         notice::Before,
     },
@@ -35,7 +35,7 @@ thread_local! {
 pub struct ConversationActor {
     pub(super) space: Rc<Space>,
     pub(super) machine: Conversation,
-    pub(super) records: Records,
+    pub(super) history: History,
     pub(super) marks: Marks,
     pub(super) variables: Arc<[Variable]>,
     /// Its line in the lists, once it is opened.
@@ -66,7 +66,7 @@ impl ConversationActor {
         let mut actor = Self {
             space: Rc::clone(space),
             machine,
-            records,
+            history: History::new(records),
             marks: Marks::default(),
             variables: Arc::from([]),
             line: None,
@@ -87,8 +87,9 @@ impl ConversationActor {
             return;
         }
         let mut marks = Marks::default();
-        for position in &self.records {
-            if let Some(record) = self.space.read_record(*position) {
+        for position in self.history.positions().clone() {
+            if let Some(record) = self.space.read_record(position) {
+                self.history.see(&record);
                 record.events.iter().for_each(|event| marks.see(&self.space, record.at, event));
                 if let Some(Event::Opened { variables, .. }) = record.events.first() {
                     self.variables = variables.clone().into();
@@ -157,7 +158,7 @@ impl ConversationActor {
             Arc::new(Record { at, by: out.by, key: out.key, events: out.events.drain(..).collect() });
         let id = self.machine.id();
         let position = self.space.local.record_conversation(&self.space, id, &record);
-        self.records.push(position);
+        self.history.add(position, &record);
         if let Some(Event::Opened { variables, .. }) = record.events.first() {
             self.variables = variables.clone().into();
         }
@@ -172,7 +173,7 @@ impl ConversationActor {
         let metrics = &self.space.local.shared.metrics.actors;
         metrics.restarts.of(ActorKind::Conversation).increment(1);
         let verdict = self.failures.get_or_insert_default().count(self.space.local.now());
-        let rebuilt = self.space.read_back(self.machine.id(), &self.records);
+        let rebuilt = self.space.read_back(self.machine.id(), self.history.positions());
         match (verdict, rebuilt) {
             (Verdict::Rebuild, Some(machine)) => {
                 tracing::error!(conversation = %machine.id(), "a conversation fell and was rebuilt from the log");
@@ -257,21 +258,6 @@ impl ConversationActor {
             && machine.waiting_since().map(|(_, since)| since) == line.waiting_since
     }
 
-    /// Everybody who ever took part, by the names that visitors know: for telling old events again.
-    #[must_use]
-    pub fn faces(&self) -> SmallVec<[Party; 2]> {
-        let mut faces: SmallVec<[Party; 2]> = SmallVec::new();
-        for record in self.records.iter().filter_map(|position| self.space.read_record(*position)) {
-            for event in &record.events {
-                if let Event::Assigned { agent, name, .. } | Event::Joined { agent, name } = event {
-                    faces.retain(|party| party.agent != *agent);
-                    faces.push(Party { agent: *agent, name: name.clone() });
-                }
-            }
-        }
-        faces
-    }
-
     /// Its line in a list.
     #[must_use]
     pub fn row(&self) -> Option<ConversationRow> {
@@ -309,7 +295,7 @@ impl Handler<Retired> for ConversationActor {
         if self.machine.phase() != Some(Phase::Closed) {
             return;
         }
-        if self.space.left(self.machine.id(), &self.records) {
+        if self.space.left(self.machine.id(), self.history.positions()) {
             self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
             context.stop();
         } else {

@@ -30,6 +30,7 @@ mod agent;
 mod conversation;
 mod count;
 mod group;
+mod history;
 mod ledger;
 mod places;
 mod publish;

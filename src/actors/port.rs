@@ -54,6 +54,8 @@ pub enum View {
         after: u64,
         /// At most so many.
         limit: usize,
+        /// The newest number of the asking audience: a page that ends before it has another behind it.
+        newest: u64,
     },
     /// One conversation.
     Conversation(Box<ConversationView>),
@@ -71,8 +73,8 @@ pub enum View {
     Explanation {
         /// The conversation.
         conversation: ConversationId,
-        /// Its records, oldest first.
-        records: Vec<Numbered>,
+        /// Its newest records in which something was decided, oldest first.
+        records: Vec<Record>,
         /// The operator's rules, for how its groups choose.
         policy: Arc<Policy>,
         /// Why it waits, if it does.

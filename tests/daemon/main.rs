@@ -2,6 +2,7 @@
 
 mod feeds;
 mod floor;
+mod history;
 mod hostile;
 mod keys;
 mod life;
