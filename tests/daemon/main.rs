@@ -10,6 +10,7 @@ mod moves;
 mod offers;
 mod page;
 mod places;
+mod rates;
 mod raw;
 mod restart;
 mod roles;
