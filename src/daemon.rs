@@ -42,7 +42,9 @@ use crate::{
     transport::{
         self, Connections, Endpoint, Settings,
         border::{House, Rates},
-        endpoint, tls, unix,
+        endpoint,
+        paces::Paces,
+        tls, unix,
     },
 };
 
@@ -462,6 +464,7 @@ async fn furnish_all(
         placements: Arc::new(placements.clone()),
         lanes: Arc::new(lanes),
     };
+    let paces = Arc::new(Paces::default());
     let mut handles = Vec::new();
     let mut connection_lanes = Vec::new();
     for (index, parcels) in parcels.into_iter().enumerate() {
@@ -477,6 +480,7 @@ async fn furnish_all(
             arrivals,
             gate: gate.clone(),
             rates: rates(config),
+            paces: Arc::clone(&paces),
             house: Arc::new(control.clone()),
             ready,
         };
@@ -530,3 +534,6 @@ fn rates(config: &Config) -> Rates {
         message_body: u32::try_from(limits.message_body).unwrap_or(u32::MAX),
     }
 }
+
+#[cfg(test)]
+mod tests;

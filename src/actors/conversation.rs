@@ -7,6 +7,7 @@ use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Messa
 use super::{
     count::Marks,
     directory::Name,
+    history::History,
     ledger::Line,
     port::{ConversationRow, Numbered},
     publish::{self, Listed},
@@ -20,9 +21,9 @@ use crate::{
     routing::{
         Machine as _, Out, Refusal, Tell, Variable,
         agent::{self, End},
-        conversation::{Command, Conversation, Event, Party, Phase, Record},
+        conversation::{Command, Conversation, Event, Phase, Record},
         group,
-        notice::{Before, Parties},
+        notice::Before,
     },
 };
 
@@ -34,7 +35,7 @@ thread_local! {
 pub struct ConversationActor {
     pub(super) space: Rc<Space>,
     pub(super) machine: Conversation,
-    pub(super) records: Records,
+    pub(super) history: History,
     pub(super) marks: Marks,
     pub(super) variables: Arc<[Variable]>,
     /// Its line in the lists, once it is opened.
@@ -46,6 +47,8 @@ pub struct ConversationActor {
     pub(super) quarantined: bool,
     /// Its opening was refused or failed: there is no such conversation.
     dismissed: bool,
+    /// The stay and the place in its line that was last told.
+    pub(super) told_place: Option<(u32, u32)>,
 }
 
 /// Everything that was on its way has been handled.
@@ -65,7 +68,7 @@ impl ConversationActor {
         let mut actor = Self {
             space: Rc::clone(space),
             machine,
-            records,
+            history: History::new(records),
             marks: Marks::default(),
             variables: Arc::from([]),
             line: None,
@@ -74,6 +77,7 @@ impl ConversationActor {
             failures: None,
             quarantined: false,
             dismissed: false,
+            told_place: None,
         };
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
@@ -86,8 +90,9 @@ impl ConversationActor {
             return;
         }
         let mut marks = Marks::default();
-        for position in &self.records {
-            if let Some(record) = self.space.read_record(*position) {
+        for position in self.history.positions().clone() {
+            if let Some(record) = self.space.read_record(position) {
+                self.history.see(&record);
                 record.events.iter().for_each(|event| marks.see(&self.space, record.at, event));
                 if let Some(Event::Opened { variables, .. }) = record.events.first() {
                     self.variables = variables.clone().into();
@@ -160,7 +165,7 @@ impl ConversationActor {
             Arc::new(Record { at, by: out.by, key: out.key, events: out.events.drain(..).collect() });
         let id = self.machine.id();
         let position = self.space.local.record_conversation(&self.space, id, &record);
-        self.records.push(position);
+        self.history.add(position, &record);
         if let Some(Event::Opened { variables, .. }) = record.events.first() {
             self.variables = variables.clone().into();
         }
@@ -175,7 +180,7 @@ impl ConversationActor {
         let metrics = &self.space.local.shared.metrics.actors;
         metrics.restarts.of(ActorKind::Conversation).increment(1);
         let verdict = self.failures.get_or_insert_default().count(self.space.local.now());
-        let rebuilt = self.space.read_back(self.machine.id(), &self.records);
+        let rebuilt = self.space.read_back(self.machine.id(), self.history.positions());
         match (verdict, rebuilt) {
             (Verdict::Rebuild, Some(machine)) => {
                 tracing::error!(conversation = %machine.id(), "a conversation fell and was rebuilt from the log");
@@ -260,21 +265,6 @@ impl ConversationActor {
             && machine.waiting_since().map(|(_, since)| since) == line.waiting_since
     }
 
-    /// Everybody who ever took part, by the names that visitors know: for telling old events again.
-    #[must_use]
-    pub fn faces(&self) -> Parties {
-        let mut faces = Parties::new();
-        for record in self.records.iter().filter_map(|position| self.space.read_record(*position)) {
-            for event in &record.events {
-                if let Event::Assigned { agent, name, .. } | Event::Joined { agent, name } = event {
-                    faces.retain(|party| party.agent != *agent);
-                    faces.push(Party { agent: *agent, name: name.clone() });
-                }
-            }
-        }
-        faces
-    }
-
     /// Its line in a list.
     #[must_use]
     pub fn row(&self) -> Option<ConversationRow> {
@@ -310,7 +300,7 @@ impl Handler<Retired> for ConversationActor {
     type Result = ();
     fn handle(&mut self, _: Retired, context: &mut Context<Self>) {
         let is_closed = self.machine.phase() == Some(Phase::Closed);
-        if self.dismissed || is_closed && self.space.left(self.machine.id(), &self.records) {
+        if self.dismissed || is_closed && self.space.left(self.machine.id(), self.history.positions()) {
             self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
             context.stop();
         } else if is_closed {

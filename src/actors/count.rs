@@ -53,7 +53,7 @@ impl Marks {
                 self.served_at = None;
                 self.waits = true;
             }
-            Event::Offered { .. } | Event::Announced { .. } => {
+            Event::Offered { .. } | Event::Announced { .. } | Event::AnnouncedBy { .. } => {
                 self.offers += 1;
                 self.offered_at = Some(at);
             }
@@ -86,7 +86,7 @@ impl Marks {
         let wait = self.queued_at.map_or(Duration::ZERO, |queued| at.since(queued));
         let response = self.offered_at.map_or(Duration::ZERO, |offered| at.since(offered));
         match event {
-            Event::Offered { .. } | Event::Announced { .. } => metrics.offered(),
+            Event::Offered { .. } | Event::Announced { .. } | Event::AnnouncedBy { .. } => metrics.offered(),
             Event::OfferEnded { outcome, .. } => metrics.offer_ended(outcome_word(*outcome), response),
             Event::Assigned { cause, .. } => {
                 if *cause == crate::routing::AssignCause::Accepted {

@@ -5,7 +5,11 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 
 use super::{
-    agent::AgentActor, conversation::ConversationActor, group::GroupActor, shell::Deliver,
+    agent::AgentActor,
+    conversation::ConversationActor,
+    group::GroupActor,
+    places::{CallPlaces, Placed},
+    shell::Deliver,
     workspace::WorkspaceActor,
 };
 use crate::{
@@ -111,6 +115,22 @@ impl Directory {
             },
         }
         Ok(())
+    }
+
+    /// Has some places of a group's line called out; a group that is gone has no line.
+    #[expect(clippy::disallowed_methods, reason = "as in `tell`")]
+    pub fn call_places(&self, space: u32, group: &GroupId) {
+        if let Some(address) = self.groups.get(&(space, group.clone())) {
+            address.do_send(CallPlaces);
+        }
+    }
+
+    /// Lets a conversation know its place; one that is gone needs none.
+    #[expect(clippy::disallowed_methods, reason = "as in `tell`")]
+    pub fn place(&self, space: u32, id: ConversationId, placed: Placed) {
+        if let Some(address) = self.conversations.get(&(space, id)) {
+            address.do_send(placed);
+        }
     }
 
     /// Asks a group why not an agent.

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, rc::Rc};
 use actix::{Actor, Context, Handler};
 
 use super::{
+    places::Calls,
     port::Notice,
     sessions::Feed,
     shell::{Deliver, Scratch, Step, release, step},
@@ -34,6 +35,7 @@ pub struct GroupActor {
     durable: Group,
     failures: Failures,
     quarantined: bool,
+    pub(super) calls: Calls,
 }
 
 impl Actor for GroupActor {
@@ -50,6 +52,7 @@ impl GroupActor {
             durable,
             failures: Failures::default(),
             quarantined: false,
+            calls: Calls::default(),
         };
         space.local.shared.metrics.actors.live.of(ActorKind::Group).add(1);
         space.local.shared.directory.enter_group(space.index, id, actor.start());
@@ -78,11 +81,12 @@ impl GroupActor {
         if let Some(started) = decides {
             self.space.local.shared.metrics.routing.decision.record(started.elapsed());
         }
+        self.watch_line();
         self.show();
     }
 
     /// The machine fell: what waits and who is there is asked for again; it matches nothing before all have answered.
-    fn rebuild(&mut self) {
+    pub(super) fn rebuild(&mut self) {
         let metrics = &self.space.local.shared.metrics.actors;
         metrics.restarts.of(ActorKind::Group).increment(1);
         let id = self.machine.id().clone();

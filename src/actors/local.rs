@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::{
     directory::{Directory, Name},
+    places::Lines,
     port::{Answer, Notice, Observation, Port},
     sessions::Ports,
     space::Space,
@@ -64,6 +65,8 @@ pub struct Local {
     flush_rung: Cell<bool>,
     scratch: RefCell<Vec<u8>>,
     spaces: RefCell<HashMap<u32, Rc<Space>, RandomState>>,
+    /// Lines whose places are to be told.
+    pub(super) lines: Lines,
 }
 
 /// Something that leaves the workspace.
@@ -112,6 +115,7 @@ impl Local {
             flush_rung: Cell::new(false),
             scratch: RefCell::default(),
             spaces: RefCell::default(),
+            lines: Lines::default(),
         })
     }
 

@@ -54,6 +54,8 @@ pub enum View {
         after: u64,
         /// At most so many.
         limit: usize,
+        /// The newest number of the asking audience: a page that ends before it has another behind it.
+        newest: u64,
     },
     /// One conversation.
     Conversation(Box<ConversationView>),
@@ -71,8 +73,8 @@ pub enum View {
     Explanation {
         /// The conversation.
         conversation: ConversationId,
-        /// Its records, oldest first.
-        records: Vec<Numbered>,
+        /// Its newest records in which something was decided, oldest first.
+        records: Vec<Record>,
         /// The operator's rules, for how its groups choose.
         policy: Arc<Policy>,
         /// Why it waits, if it does.
@@ -302,6 +304,17 @@ pub enum Notice {
         by: Option<SmolStr>,
         /// Whether they do.
         typing: bool,
+    },
+    /// A conversation's place in its line has changed.
+    Placed {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Whose it is.
+        visitor: VisitorId,
+        /// From 1.
+        position: u32,
+        /// How many wait in all.
+        waiting: u32,
     },
     /// What an agent has at a version: pending offers and own conversations. The transport makes pages of it.
     AgentItems {

@@ -9,6 +9,7 @@ use super::{
     conversation::ConversationActor,
     directory::Whom,
     group::GroupActor,
+    history::Reading,
     port::{
         AgentRow, AgentView, Answer, Audience, ConversationView, Faces, GroupRow, Notice, Numbered, View,
         fallback_words,
@@ -166,10 +167,15 @@ impl ConversationActor {
             What::Show => self.show(&ticket),
             What::History { after, limit } => {
                 let conversation = self.machine.id();
-                let visitor = matches!(ticket.by, By::Visitor(_));
-                let records = self.records_after(after, visitor);
-                let faces = visitor.then(|| Faces { parties: self.faces(), policy: self.space.policy() });
-                found(&self.space, &ticket, View::History { conversation, records, faces, after, limit });
+                let reading = match ticket.by {
+                    By::Visitor(_) => Reading::Visitor,
+                    _ => Reading::Staff,
+                };
+                let records = self.records_after(after, reading);
+                let newest = self.history.newest(reading);
+                let faces = (reading == Reading::Visitor).then(|| self.faces());
+                let view = View::History { conversation, records, faces, after, limit, newest };
+                found(&self.space, &ticket, view);
             }
             What::Explain { agent } => self.explain(agent, ticket),
             What::Position { .. } => self.position(ticket),
@@ -198,30 +204,20 @@ impl ConversationActor {
     }
 
     /// The records that hold events after a number of the asking audience, at most a page of them.
-    fn records_after(&self, after: u64, visitor: bool) -> Vec<Numbered> {
-        let (mut seq, mut visitor_seq) = (0, 0);
-        let mut page = Vec::new();
-        for position in &self.records {
-            let Some(record) = self.space.read_record(*position) else { break };
-            let record = Arc::new(record);
-            let numbered = Numbered { record: Arc::clone(&record), seq, visitor_seq };
-            seq += record.events.len() as u64;
-            visitor_seq += record.events.iter().filter(|event| event.visitor_sees()).count() as u64;
-            if if visitor { visitor_seq > after } else { seq > after } {
-                page.push(numbered);
-            }
-            if page.len() == RECORDS_PAGE {
-                break;
-            }
-        }
-        page
+    fn records_after(&self, after: u64, reading: Reading) -> Vec<Numbered> {
+        self.history.page(after, reading, RECORDS_PAGE, |position| self.space.read_record(position))
+    }
+
+    /// What a visitor sees of staff, for telling old events again.
+    fn faces(&self) -> Faces {
+        Faces { parties: self.history.faces().iter().cloned().collect(), policy: self.space.policy() }
     }
 
     fn explain(&self, agent: Option<AgentId>, ticket: Ticket) {
         let conversation = self.machine.id();
         let view = View::Explanation {
             conversation,
-            records: self.records_after(0, false),
+            records: self.history.decisions(|position| self.space.read_record(position)),
             policy: self.space.policy(),
             waits_because: because(&self.machine),
             agent: None,
@@ -289,7 +285,8 @@ impl ConversationActor {
         let as_visitor = matches!(ticket.by, By::Visitor(_) | By::Frontend);
         let (seq, visitor_seq) = self.machine.numbers();
         let version = if as_visitor { visitor_seq } else { seq };
-        let page = self.records_after(after, as_visitor);
+        let reading = if as_visitor { Reading::Visitor } else { Reading::Staff };
+        let page = self.records_after(after, reading);
         let weighs = page.iter().map(weight).sum::<usize>();
         let told = page.len() < RECORDS_PAGE && weighs <= REPLAY_BYTES;
         let next = (!told).then_some(version + 1);
@@ -298,7 +295,7 @@ impl ConversationActor {
         let conversation = self.machine.id();
         if told {
             let ports: super::sessions::Ports = smallvec::smallvec![port];
-            let faces = as_visitor.then(|| Faces { parties: self.faces(), policy: self.space.policy() });
+            let faces = as_visitor.then(|| self.faces());
             for numbered in &page {
                 publish::replay(self, numbered, after, faces.as_ref(), &ports);
             }

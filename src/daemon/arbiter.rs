@@ -13,6 +13,7 @@ use crate::{
     transport::{
         self,
         border::{House, Post, Rates},
+        paces::Paces,
     },
 };
 
@@ -25,13 +26,15 @@ pub(super) struct Furniture {
     pub(super) arrivals: UnboundedReceiver<transport::Arrival>,
     pub(super) gate: Gate,
     pub(super) rates: Rates,
+    pub(super) paces: Arc<Paces>,
     pub(super) house: Arc<dyn House>,
     pub(super) ready: oneshot::Sender<()>,
 }
 
 /// Makes the calling thread an arbiter. Must run inside its `LocalSet`.
 pub(super) fn furnish(furniture: Furniture) {
-    let Furniture { index, shared, openings, parcels, arrivals, gate, rates, house, ready } = furniture;
+    let Furniture { index, shared, openings, parcels, arrivals, gate, rates, paces, house, ready } =
+        furniture;
     let durable = Arc::new(Notify::new());
     let wake = Arc::clone(&durable);
     let news = shared.journal.watch(Box::new(move || wake.notify_one()));
@@ -41,11 +44,12 @@ pub(super) fn furnish(furniture: Furniture) {
     tokio::task::spawn_local(Rc::clone(&local).release_forever(durable, news));
     tokio::task::spawn_local(Rc::clone(&local).turn_forever());
     tokio::task::spawn_local(Rc::clone(&local).tick_forever());
+    tokio::task::spawn_local(Rc::clone(&local).call_places_forever());
     for opening in openings {
         boot::open(&local, opening);
     }
     tokio::task::spawn_local(gate::receive(local, parcels));
-    tokio::task::spawn_local(transport::attend(arrivals, Post::new(gate, rates, house)));
+    tokio::task::spawn_local(transport::attend(arrivals, Post::new(gate, rates, house, paces)));
     // Whoever waits for it has given up starting; there is nobody to tell.
     let _ = ready.send(());
 }

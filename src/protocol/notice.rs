@@ -106,8 +106,9 @@ wire! { lenient;
         typing: bool,
     }
 
-    /// The place in the queue has changed. Not numbered; may be dropped. Daemons of this version do not send it yet: ask
-    /// Position.
+    /// The place in the queue has changed. To whoever hears for the visitor, and to subscribers of the conversation. Not
+    /// numbered; may be dropped. Sent at most twice a second: to the first 20 of a line whenever they move, to the others in
+    /// turns (1,000 of a line a second). Who is being offered keeps the last place told. To know at once, ask Position.
     pub struct QueuePosition: Copy {
         /// Whose.
         conversation: ConversationId,
@@ -224,7 +225,7 @@ wire! { lenient;
         },
         /// It was announced to several.
         Announced {
-            /// Whom; the first 256.
+            /// Whom: at most 256 at a time. A larger group takes several of these events.
             agents: List<AgentId, 256>,
             /// Until when; absent for a pull queue.
             deadline: Option<Timestamp>,

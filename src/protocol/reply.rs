@@ -310,8 +310,8 @@ wire! { lenient;
         group: GroupId,
         /// How the group chose.
         strategy: Strategy,
-        /// Whom; several for an announcement (the first 16), nobody for a fallback. For these two the candidates are not kept:
-        /// the next three lists are empty.
+        /// Whom; several for an announcement (the first 16), nobody for a fallback. For a fallback, and for agents who were added
+        /// to an announcement later, the candidates are not kept: the next three lists are empty.
         chosen: List<AgentId, 16>,
         /// Who would have been next, in order.
         next: List<AgentId, 16>,

@@ -1,6 +1,8 @@
 //! A group: it matches its waiting line with its roster and proposes; the agent grants, the conversation records (design §3.2).
 //! Nearly all of it is a view, rebuilt from conversations and agents; only the round-robin pointer is recorded.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,11 @@ use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId},
 };
+
+pub use places::Called;
+
+/// How many agents one command announces a conversation to, so that what it leads to fits a record; more take several.
+const TOLD_MAX: usize = 4_096;
 
 /// How many waiting conversations are announced at once to an agent who becomes available.
 const ANNOUNCE_MAX: usize = 100;
@@ -464,7 +471,7 @@ impl Group {
         };
         match item.stands {
             Stands::InLine => {}
-            Stands::Listed => return self.announce(conversation, out),
+            Stands::Listed => return self.announce(policy, conversation, out),
             Stands::With(_) => return,
         }
         let wish = item
@@ -476,7 +483,7 @@ impl Group {
             .filter(|(agent, _)| item.waiting.admits().allows(*agent) && self.roster.is_available(*agent));
         match (wish, policy.strategy) {
             (Some((agent, because)), _) => self.propose(policy, conversation, agent, because, out),
-            (None, Strategy::Broadcast | Strategy::Pull) => self.announce(conversation, out),
+            (None, Strategy::Broadcast | Strategy::Pull) => self.announce(policy, conversation, out),
             (None, _) => {
                 let admits = item.waiting.admits();
                 let pointer = self.pointer.as_ref();
@@ -488,18 +495,32 @@ impl Group {
         }
     }
 
-    fn announce(&mut self, conversation: ConversationId, out: &mut Out<Event>) {
+    fn announce(&mut self, policy: &GroupPolicy, conversation: ConversationId, out: &mut Out<Event>) {
         let Some(item) = self.items.get(&conversation) else { return };
         let admits = item.waiting.admits();
-        let agents = self.roster.candidates(None).filter(|agent| admits.allows(*agent)).collect();
-        self.announce_to(conversation, agents, out);
+        let agents: Vec<AgentId> =
+            self.roster.candidates(None).filter(|agent| admits.allows(*agent)).collect();
+        self.announce_to(policy, conversation, &agents, Because::Strategy, out);
     }
 
-    fn announce_to(&mut self, conversation: ConversationId, agents: Vec<AgentId>, out: &mut Out<Event>) {
+    fn announce_to(
+        &mut self,
+        policy: &GroupPolicy,
+        conversation: ConversationId,
+        agents: &[AgentId],
+        because: Because,
+        out: &mut Out<Event>,
+    ) {
         let Some(item) = self.items.get(&conversation).filter(|_| !agents.is_empty()) else { return };
         let stay = item.waiting.stay;
+        let mut decision = (item.stands == Stands::InLine)
+            .then(|| Box::new(self.decide(policy, conversation, agents, because)));
         self.stand(conversation, Stands::Listed);
-        out.tell_conversation(conversation, conversation::Command::Announce { stay, agents });
+        for agents in agents.chunks(TOLD_MAX) {
+            let (agents, decision) = (agents.to_vec(), decision.take());
+            let announce = conversation::Command::Announce { stay, agents, decision };
+            out.tell_conversation(conversation, announce);
+        }
     }
 
     /// The places in the line and of what is listed, in their order.
@@ -534,7 +555,7 @@ impl Group {
         because: Because,
         out: &mut Out<Event>,
     ) {
-        let decision = self.decide(policy, conversation, agent, because);
+        let decision = self.decide(policy, conversation, &[agent], because);
         let Some(epoch) = self.items.get(&conversation).map(|item| item.waiting.epoch) else { return };
         self.stand(conversation, Stands::With(agent));
         self.roster.propose(agent, conversation);
@@ -555,19 +576,23 @@ impl Group {
         &self,
         policy: &GroupPolicy,
         conversation: ConversationId,
-        chosen: AgentId,
+        chosen: &[AgentId],
         because: Because,
     ) -> Decision {
         let waiting = self.items.get(&conversation).map(|item| &item.waiting);
         let allowed = |agent: &AgentId| waiting.is_none_or(|waiting| barrier(waiting, *agent).is_none());
-        let others = self.roster.candidates(self.pointer.as_ref()).filter(|agent| *agent != chosen);
-        let next = others.filter(allowed).take(Decision::NEXT_MAX).collect();
+        let others = self.roster.candidates(self.pointer.as_ref()).filter(|agent| !chosen.contains(agent));
+        let next = match policy.strategy {
+            // Everybody who could have it is asked at once: nobody is left to be next.
+            Strategy::Broadcast | Strategy::Pull if because == Because::Strategy => Vec::new(),
+            _ => others.filter(allowed).take(Decision::NEXT_MAX).collect(),
+        };
         let mut named: Vec<(AgentId, WhyNot)> = Vec::new();
         let mut rest: BTreeMap<WhyNot, u32> = self.roster.out().collect();
         if let Some(waiting) = waiting {
             let names =
                 waiting.direct.iter().chain(&waiting.preferred).chain(&waiting.tried).chain(&waiting.barred);
-            for agent in names.filter(|agent| **agent != chosen) {
+            for agent in names.filter(|agent| !chosen.contains(agent)) {
                 let out = self.roster.why_not(*agent);
                 let Some(why_not) = barrier(waiting, *agent).or(out) else { continue };
                 if named.iter().any(|(known, _)| known == agent) {
@@ -650,7 +675,7 @@ impl Group {
         };
         let announces = matches!(policy.strategy, Strategy::Broadcast | Strategy::Pull);
         if item.stands == Stands::Listed || (announces && because == Because::Strategy) {
-            self.announce_to(conversation, vec![agent], out);
+            self.announce_to(policy, conversation, &[agent], because, out);
         } else if self.roster.is_available(agent) {
             self.propose(policy, conversation, agent, because, out);
         }

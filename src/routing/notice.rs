@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::{
     OfferOutcome, RescindReason,
-    conversation::{Conversation, Party, PendingOffer},
+    conversation::{Announcement, Conversation, Party, PendingOffer},
 };
 use crate::ids::AgentId;
 
@@ -15,7 +15,9 @@ pub type Parties = SmallVec<[Party; 1]>;
 /// there is room in it for one of each, which is what most have.
 #[derive(Debug, Clone, Default)]
 pub struct Before {
+    /// What was for one agent alone.
     pending: SmallVec<[(AgentId, PendingOffer); 1]>,
+    announcement: Option<Announcement>,
     parts: Parties,
 }
 
@@ -37,9 +39,9 @@ impl Before {
     /// As it is now.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
-        let pending = conversation.pending_agents().into_iter();
+        let pending = conversation.asked_by_name().into_iter();
         let pending = pending.filter_map(|agent| Some((agent, conversation.pending_for(agent)?))).collect();
-        Self { pending, parts: parts(conversation) }
+        Self { pending, announcement: conversation.announcement(), parts: parts(conversation) }
     }
 
     /// What changed since, for agents with offers.
@@ -53,7 +55,8 @@ impl Before {
                 changes.push((*agent, AgentNotice::OfferEnded { offer: pending.offer, outcome }));
             }
         }
-        for agent in after.pending_agents() {
+        self.announcement_changes(after, &mut changes);
+        for agent in after.asked_by_name() {
             let Some(now) = after.pending_for(agent) else { continue };
             let new = !self.pending.iter().any(|(was, pending)| *was == agent && pending.offer == now.offer);
             if new {
@@ -61,6 +64,35 @@ impl Before {
             }
         }
         changes
+    }
+
+    /// An announcement may have gone to thousands: what has not changed of it costs nothing.
+    fn announcement_changes(
+        &self,
+        after: &Conversation,
+        changes: &mut SmallVec<[(AgentId, AgentNotice); 1]>,
+    ) {
+        let now = after.announcement();
+        let since = now.as_ref().zip(self.announcement.as_ref()).and_then(|(now, before)| now.since(before));
+        let (ended, made): (Vec<AgentId>, Vec<AgentId>) = match since {
+            Some((added, declined)) => (declined, added),
+            None => {
+                let open = |announcement: &Option<Announcement>| {
+                    announcement.iter().flat_map(Announcement::open).collect()
+                };
+                (open(&self.announcement), open(&now))
+            }
+        };
+        if let Some(before) = &self.announcement {
+            let offer = before.pending.offer;
+            changes.extend(ended.into_iter().map(|agent| {
+                let outcome = after.outcome_for(agent, offer);
+                (agent, AgentNotice::OfferEnded { offer, outcome })
+            }));
+        }
+        if let Some(now) = now {
+            changes.extend(made.into_iter().map(|agent| (agent, AgentNotice::OfferMade(now.pending))));
+        }
     }
 
     /// The agents who hear of what was recorded: who takes part now, or did before it.

@@ -1,7 +1,10 @@
 //! A group's waiting line: by priority class, then by the time of enqueueing. An item that nobody may take now blocks no other:
 //! items are kept apart by who may not take them, so the first one for a given agent is found without walking past the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use super::words::Priority;
 use crate::{
@@ -54,17 +57,25 @@ impl Admits {
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
     lines: BTreeMap<Admits, BTreeSet<Place>>,
-    /// By age alone: the oldest may stand behind a younger one of a better class.
-    ages: BTreeSet<(Timestamp, ConversationId)>,
+    /// Everybody in their order, class by class: the oldest may stand behind a younger one of a better class.
+    classes: BTreeMap<Priority, BTreeSet<(Timestamp, ConversationId)>>,
     len: usize,
+    /// A place that was reached, and how many stand up to it: kept true as others come and go.
+    bookmark: Option<(Place, usize)>,
+    /// How often something came or went.
+    changes: u64,
 }
 
 impl Queue {
     /// Puts an item in its place.
     pub fn insert(&mut self, place: Place, admits: Admits) {
         if self.lines.entry(admits).or_default().insert(place) {
-            self.ages.insert((place.since, place.conversation));
+            self.classes.entry(place.class).or_default().insert((place.since, place.conversation));
             self.len += 1;
+            self.changes += 1;
+            if let Some((mark, up_to)) = &mut self.bookmark {
+                *up_to += usize::from(place <= *mark);
+            }
         }
     }
 
@@ -76,8 +87,17 @@ impl Queue {
             self.lines.remove(admits);
         }
         if was_there {
-            self.ages.remove(&(place.since, place.conversation));
+            if let Some(class) = self.classes.get_mut(&place.class) {
+                class.remove(&(place.since, place.conversation));
+                if class.is_empty() {
+                    self.classes.remove(&place.class);
+                }
+            }
             self.len -= 1;
+            self.changes += 1;
+            if let Some((mark, up_to)) = &mut self.bookmark {
+                *up_to -= usize::from(*place <= *mark);
+            }
         }
         was_there
     }
@@ -111,13 +131,49 @@ impl Queue {
     /// The earliest enqueueing time of those that wait.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.ages.first().map(|(since, _)| *since)
+        self.classes.values().filter_map(|class| class.first()).map(|(since, _)| *since).min()
     }
 
     /// How many stand before this place.
     #[must_use]
     pub fn ahead_of(&self, place: &Place) -> usize {
         self.lines.values().map(|line| line.range(..place).count()).sum()
+    }
+
+    // === A bookmark, so that places far behind are counted without walking past all before them ===
+
+    /// The items behind a place, or all, in their order.
+    pub fn behind(&self, place: Option<Place>) -> impl Iterator<Item = Place> + '_ {
+        let from = place.map_or(Bound::Unbounded, |place| Bound::Included(place.class));
+        self.classes.range((from, Bound::Unbounded)).flat_map(move |(class, items)| {
+            let start = match place {
+                Some(place) if place.class == *class => Bound::Excluded((place.since, place.conversation)),
+                _ => Bound::Unbounded,
+            };
+            let items = items.range((start, Bound::Unbounded));
+            items.map(|(since, conversation)| Place {
+                class: *class,
+                since: *since,
+                conversation: *conversation,
+            })
+        })
+    }
+
+    /// Puts the bookmark at a place up to which so many stand, or takes it out.
+    pub fn mark(&mut self, bookmark: Option<(Place, usize)>) {
+        self.bookmark = bookmark;
+    }
+
+    /// Where the bookmark is, and how many stand up to there now.
+    #[must_use]
+    pub fn marked(&self) -> Option<(Place, usize)> {
+        self.bookmark
+    }
+
+    /// Grows whenever something comes or goes.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 }
 
@@ -159,6 +215,28 @@ mod tests {
         assert_eq!(queue.first_for(agent(8)), Some(place(5, 3, 3)));
         assert_eq!(queue.first_for(agent(6)), Some(place(0, 2, 2)));
         assert_eq!(queue.first_for(agent(7)), Some(place(0, 1, 1)));
+    }
+
+    #[test]
+    fn a_bookmark_keeps_its_count_as_others_come_and_go() {
+        let mut queue = Queue::default();
+        for (class, id) in [(2, 1), (5, 2), (5, 3), (5, 4), (7, 5)] {
+            queue.insert(place(class, u64::from(id), id), Admits::except([]));
+        }
+        let order: Vec<Place> = queue.behind(None).collect();
+        assert_eq!(
+            order.iter().map(|place| place.conversation.bytes()[0]).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5]
+        );
+        queue.mark(Some((order[2], 3)));
+        assert_eq!(queue.behind(Some(order[2])).collect::<Vec<_>>(), order[3..]);
+        queue.remove(&order[0], &Admits::except([]));
+        queue.remove(&order[2], &Admits::except([]));
+        queue.remove(&order[4], &Admits::except([]));
+        queue.insert(place(0, 9, 6), Admits::Only(agent(1)));
+        assert_eq!(queue.marked(), Some((order[2], 2)));
+        assert_eq!(queue.ahead_of(&order[3]), 2);
+        assert_eq!(queue.oldest(), Some(Timestamp::from_micros(2)));
     }
 
     #[test]

@@ -1,12 +1,6 @@
 //! The border post: what a connection may ask, for whom, how often; handed over to the workspace in one batch per wake-up.
 
-use std::{
-    cell::RefCell,
-    collections::{HashMap, HashSet},
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{cell::RefCell, collections::HashSet, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use smol_str::SmolStr;
@@ -15,6 +9,7 @@ use tokio::task::AbortHandle;
 use super::{
     Asked, Border, Carrier, Flow, Outbox, Peer,
     orders::{Asker, Work},
+    paces::{Bucket, Deed, Paces},
     translate,
 };
 use crate::{
@@ -24,15 +19,12 @@ use crate::{
         tokens::NoGood,
     },
     clock::{Clock, Timestamp},
-    ids::{AgentId, ClientId, VisitorId},
+    ids::{AgentId, ClientId},
     protocol::{
         self, Request, frame::MAX_BODY, refusal::RefusalCode, reply, request::Hello, words::GoAwayReason,
     },
     routing::{By, Key, workspace::Grants},
 };
-
-/// Visitors whose rates one arbiter remembers; past it those with nothing held against them are forgotten.
-const REMEMBERED: usize = 100_000;
 
 /// When to ask again after a bound on requests in flight was reached, in milliseconds.
 const OVERLOADED_MS: u64 = 100;
@@ -71,41 +63,7 @@ pub struct Post {
     gate: Gate,
     rates: Rates,
     house: Arc<dyn House>,
-    visitors: Rc<RefCell<Paces>>,
-}
-
-/// By workspace and visitor.
-type Paces = HashMap<(u32, VisitorId), Pace, RandomState>;
-
-/// How fast one visitor has been.
-#[derive(Debug, Clone, Copy)]
-struct Pace {
-    messages: Bucket,
-    openings: Bucket,
-}
-
-/// A token bucket in daemon time.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    left: f64,
-    at: Timestamp,
-}
-
-impl Bucket {
-    fn full(burst: f64, now: Timestamp) -> Self {
-        Self { left: burst, at: now }
-    }
-
-    /// Takes one, or says how long until there is one.
-    fn take(&mut self, per_second: f64, burst: f64, now: Timestamp) -> Result<(), Duration> {
-        self.left = (self.left + now.since(self.at).as_secs_f64() * per_second).min(burst);
-        self.at = now;
-        if self.left >= 1.0 {
-            self.left -= 1.0;
-            return Ok(());
-        }
-        Err(Duration::from_secs_f64(((1.0 - self.left) / per_second).min(86_400.0)))
-    }
+    visitors: Arc<Paces>,
 }
 
 /// What is known of one connection.
@@ -165,8 +123,8 @@ impl Port for Ear {
 impl Post {
     /// The border post of the calling arbiter.
     #[must_use]
-    pub fn new(gate: Gate, rates: Rates, house: Arc<dyn House>) -> Self {
-        Self { gate, rates, house, visitors: Rc::default() }
+    pub fn new(gate: Gate, rates: Rates, house: Arc<dyn House>, visitors: Arc<Paces>) -> Self {
+        Self { gate, rates, house, visitors }
     }
 
     fn now(&self) -> Timestamp {
@@ -385,20 +343,8 @@ impl Post {
         if !opens && !writes {
             return Ok(());
         }
-        let (per_second, burst) = self.rates.visitor;
-        let (openings, within) = self.rates.openings;
-        let mut visitors = self.visitors.borrow_mut();
-        if visitors.len() >= REMEMBERED {
-            let forgiven = Duration::from_secs_f64(burst / per_second).max(within);
-            visitors.retain(|_, pace| now.since(pace.messages.at.max(pace.openings.at)) < forgiven);
-        }
-        let fresh = Pace { messages: Bucket::full(burst, now), openings: Bucket::full(openings, now) };
-        let pace = visitors.entry((known.space, visitor)).or_insert(fresh);
-        if opens {
-            pace.openings.take(openings / within.as_secs_f64(), openings, now)
-        } else {
-            pace.messages.take(per_second, burst, now)
-        }
+        let deed = if opens { Deed::Open } else { Deed::Write };
+        self.visitors.take((known.space, visitor), deed, &self.rates, now)
     }
 
     fn housekeeping(&self, outbox: &Outbox, number: u32, request: &Request) {
@@ -507,22 +453,5 @@ impl Border for Post {
             let what = gate::Asked::Disconnected;
             self.gate.submit(known.space, vec![Inbound { connection: session.peer.connection, what }]);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_gives_a_burst_and_then_its_rate() {
-        let at = |millis: u64| Timestamp::from_micros(millis * 1_000);
-        let mut bucket = Bucket::full(3.0, at(0));
-        for _ in 0..3 {
-            assert_eq!(bucket.take(2.0, 3.0, at(0)), Ok(()));
-        }
-        assert_eq!(bucket.take(2.0, 3.0, at(0)), Err(Duration::from_millis(500)));
-        assert_eq!(bucket.take(2.0, 3.0, at(500)), Ok(()));
-        assert!(bucket.take(2.0, 3.0, at(501)).is_err());
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     routing::{
         self, Policy, Refusal, Reply,
         agent::Held,
-        conversation::{Event, Phase},
+        conversation::{Event, Phase, Record},
         workspace::{Grants, Token},
     },
 };
@@ -97,9 +97,11 @@ pub(super) fn no(code: RefusalCode, more: Option<&str>, retry_after_ms: Option<u
 
 fn found(view: View) -> protocol::Reply {
     match view {
-        View::History { records, faces: None, after, limit, .. } => staff_history(&records, after, limit),
-        View::History { records, faces: Some(faces), after, limit, .. } => {
-            visitor_history(&records, &faces, after, limit)
+        View::History { records, faces: None, after, limit, newest, .. } => {
+            staff_history(&records, after, limit, newest)
+        }
+        View::History { records, faces: Some(faces), after, limit, newest, .. } => {
+            visitor_history(&records, &faces, after, limit, newest)
         }
         View::Conversation(view) => conversation_detail(*view),
         View::Conversations(rows, more) => {
@@ -150,21 +152,26 @@ fn page<R, W: Wire, const MAX: usize>(
     (page, last.map(|last| Text::clip(cursor(last))))
 }
 
-fn staff_history(records: &[Numbered], after: u64, limit: usize) -> protocol::Reply {
-    let entries: Vec<_> = records.iter().flat_map(staff_entries).filter(|entry| entry.seq > after).collect();
-    let total = entries.len();
-    let (events, taken) = List::fill(entries.into_iter().take(limit.max(1)), PAGE_BUDGET);
-    let next = events.last().map(|entry: &wire_notice::StaffEntry| entry.seq).filter(|_| taken < total);
+/// A page that does not end with the newest number has another behind it, which begins where this one ends.
+fn staff_history(records: &[Numbered], after: u64, limit: usize, newest: u64) -> protocol::Reply {
+    let entries = records.iter().flat_map(staff_entries).filter(|entry| entry.seq > after);
+    let (events, _) = List::fill(entries.take(limit.max(1)), PAGE_BUDGET);
+    let next = events.last().map(|entry: &wire_notice::StaffEntry| entry.seq).filter(|last| *last < newest);
     wire_reply::StaffHistory { events, next }.into()
 }
 
-fn visitor_history(records: &[Numbered], faces: &Faces, after: u64, limit: usize) -> protocol::Reply {
+fn visitor_history(
+    records: &[Numbered],
+    faces: &Faces,
+    after: u64,
+    limit: usize,
+    newest: u64,
+) -> protocol::Reply {
     let all = records.iter().flat_map(|numbered| visitor_entries(numbered, faces));
-    let entries: Vec<_> = all.filter(|entry| entry.visitor_seq > after).collect();
-    let total = entries.len();
-    let (events, taken) = List::fill(entries.into_iter().take(limit.max(1)), PAGE_BUDGET);
-    let next =
-        events.last().map(|entry: &wire_notice::VisitorEntry| entry.visitor_seq).filter(|_| taken < total);
+    let entries = all.filter(|entry| entry.visitor_seq > after);
+    let (events, _) = List::fill(entries.take(limit.max(1)), PAGE_BUDGET);
+    let last = events.last().map(|entry: &wire_notice::VisitorEntry| entry.visitor_seq);
+    let next = last.filter(|last| *last < newest);
     wire_reply::VisitorHistory { events, next }.into()
 }
 
@@ -245,7 +252,7 @@ fn agent_detail(row: &AgentRow, holds: &[(ConversationId, Held, Timestamp)]) -> 
 
 fn explanation(
     conversation: ConversationId,
-    records: &[Numbered],
+    records: &[Record],
     policy: &Policy,
     waits_because: Option<String>,
     agent: Option<Option<routing::WhyNot>>,
@@ -253,11 +260,11 @@ fn explanation(
     let mut told = Vec::new();
     let mut stay = None;
     for record in records {
-        for event in &record.record.events {
+        for event in &record.events {
             if let Event::Queued { stay: number, group, .. } = event {
                 stay = Some((*number, group));
             }
-            told.extend(stay.and_then(|stay| decision(record.record.at, stay, policy, event)));
+            told.extend(stay.and_then(|stay| decision(record.at, stay, policy, event)));
         }
     }
     // The newest are the ones to keep, oldest first.
@@ -272,8 +279,8 @@ fn explanation(
     .into()
 }
 
-/// What was decided in a stay, if this event is a decision. Announcements and fallbacks are recorded without the candidates, so
-/// of them only the outcome is known.
+/// What was decided in a stay, if this event is a decision. Fallbacks are recorded without the candidates, and so is who was added
+/// to an announcement: of them only the outcome is known.
 fn decision(
     at: Timestamp,
     (stay, queue): (u32, &GroupId),
@@ -293,8 +300,9 @@ fn decision(
     };
     let (chosen, decision) = match event {
         Event::Offered { agent, decision, .. } | Event::Assigned { agent, decision: Some(decision), .. } => {
-            (*agent, decision)
+            (std::slice::from_ref(agent), decision)
         }
+        Event::AnnouncedBy { agents, decision, .. } => (agents.as_slice(), decision),
         Event::Announced { agents, .. } | Event::AnnouncedTo { agents } => {
             return Some(outcome(agents, None));
         }
@@ -308,7 +316,7 @@ fn decision(
         stay,
         group: decision.group.clone(),
         strategy: strategy(decision.strategy),
-        chosen: List::clip([chosen]),
+        chosen: List::clip(chosen.iter().copied()),
         next: List::clip(decision.next.iter().copied()),
         excluded: List::clip(
             named.map(|(agent, why)| wire_reply::Exclusion {

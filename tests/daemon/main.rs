@@ -2,12 +2,15 @@
 
 mod feeds;
 mod floor;
+mod history;
 mod hostile;
 mod keys;
 mod life;
 mod moves;
 mod offers;
 mod page;
+mod places;
+mod rates;
 mod raw;
 mod restart;
 mod roles;

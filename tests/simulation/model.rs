@@ -476,7 +476,7 @@ impl Conv {
                 stay.offers += 1;
                 stay.admits(*agent)
             }
-            (Event::Announced { agents, deadline }, pending @ Pending::Nothing) => {
+            (Event::AnnouncedBy { agents, deadline, .. }, pending @ Pending::Nothing) => {
                 let agents: BTreeSet<AgentId> = agents.iter().copied().collect();
                 *pending = Pending::Announcement { agents, declined: BTreeSet::new(), deadline: *deadline };
                 stay.offers += 1;

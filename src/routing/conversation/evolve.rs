@@ -2,8 +2,8 @@
 //! what is durable.
 
 use super::{
-    Active, Conversation, Event, Handover, Invitation, Opened, PAST_MAX, Party, Past, Pending, State, Stay,
-    Whom,
+    Active, Conversation, Crowd, Event, Handover, Invitation, Opened, PAST_MAX, Party, Past, Pending, State,
+    Stay, Whom,
 };
 use crate::{
     clock::Timestamp,
@@ -67,24 +67,21 @@ impl Conversation {
                     };
                 }
             }
-            Event::Announced { agents, deadline } => {
+            Event::Announced { agents, deadline } | Event::AnnouncedBy { agents, deadline, .. } => {
                 self.epoch += 1;
                 if let State::Waiting(stay) = &mut self.state {
                     stay.offers += 1;
-                    stay.pending = Pending::Announcement {
-                        agents: agents.clone(),
-                        declined: Vec::new(),
-                        offer,
-                        since: at,
-                        deadline: *deadline,
-                    };
+                    let (mut crowd, declined) = (Crowd::default(), Crowd::default());
+                    crowd.add(agents);
+                    let (since, deadline) = (at, *deadline);
+                    stay.pending = Pending::Announcement { agents: crowd, declined, offer, since, deadline };
                 }
             }
             Event::AnnouncedTo { agents } => {
                 if let State::Waiting(stay) = &mut self.state
                     && let Pending::Announcement { agents: to, .. } = &mut stay.pending
                 {
-                    to.extend(agents);
+                    to.add(agents);
                 }
             }
             Event::OfferEnded { agent, outcome } => self.offer_ended(*agent, *outcome),
@@ -174,7 +171,7 @@ impl Conversation {
                 offer
             }
             Pending::Announcement { declined, offer, .. } => {
-                declined.push(agent);
+                declined.add(&[agent]);
                 *offer
             }
             Pending::Nothing => return,

@@ -3,6 +3,7 @@
 //! One file per part of that life: `open.rs`, `say.rs`, `offer.rs` (accept, decline, time out), `transfer.rs` (take, assign,
 //! transfer, invite, leave), `end.rs` (fallback, close, reopen). What it may be asked and what it records is in `words.rs`.
 
+mod crowd;
 mod end;
 mod evolve;
 mod offer;
@@ -16,6 +17,8 @@ use std::{num::NonZeroU64, time::Duration};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+pub(in crate::routing) use crowd::Announcement;
+use crowd::Crowd;
 pub use words::{
     Ask, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
 };
@@ -172,8 +175,8 @@ enum Pending {
     },
     /// To several, who hold none.
     Announcement {
-        agents: Vec<AgentId>,
-        declined: Vec<AgentId>,
+        agents: Crowd,
+        declined: Crowd,
         offer: u32,
         since: Timestamp,
         deadline: Option<Timestamp>,
@@ -413,7 +416,7 @@ impl Conversation {
                     (OfferKind::Offer, *offer, *since, Some(*deadline))
                 }
                 Pending::Announcement { agents, declined, offer, since, deadline }
-                    if agents.contains(&agent) && !declined.contains(&agent) =>
+                    if agents.contains(agent) && !declined.contains(agent) =>
                 {
                     (OfferKind::Announcement, *offer, *since, *deadline)
                 }
@@ -457,15 +460,29 @@ impl Conversation {
     /// Everybody who has something pending here.
     #[must_use]
     pub fn pending_agents(&self) -> SmallVec<[AgentId; 2]> {
+        let mut agents = self.asked_by_name();
+        agents.extend(self.announcement().iter().flat_map(Announcement::open));
+        agents
+    }
+
+    /// What is announced, as it stands.
+    pub(in crate::routing) fn announcement(&self) -> Option<Announcement> {
+        let State::Waiting(stay) = &self.state else { return None };
+        let Pending::Announcement { agents, declined, offer, since, deadline } = &stay.pending else {
+            return None;
+        };
+        let (kind, offer, since, deadline) = (OfferKind::Announcement, *offer, *since, *deadline);
+        Some(Announcement::new(PendingOffer { kind, offer, since, deadline }, agents, declined))
+    }
+
+    /// Everybody who has something pending here that is for them alone.
+    pub(in crate::routing) fn asked_by_name(&self) -> SmallVec<[AgentId; 2]> {
         let mut agents: SmallVec<[AgentId; 2]> =
             self.invitations.iter().map(|invitation| invitation.party.agent).collect();
         match &self.state {
             State::Waiting(stay) => match &stay.pending {
                 Pending::Offer { agent, .. } => agents.push(*agent),
-                Pending::Announcement { agents: to, declined, .. } => {
-                    agents.extend(to.iter().copied().filter(|agent| !declined.contains(agent)));
-                }
-                Pending::Nothing => {}
+                Pending::Announcement { .. } | Pending::Nothing => {}
             },
             State::Active(active) => agents.extend(active.handover.iter().map(|handover| handover.to.agent)),
             State::New | State::Missed { .. } | State::Closed { .. } => {}
@@ -616,7 +633,9 @@ impl Machine for Conversation {
             Command::Open { opening, ticket, way } => self.open(cx, opening, ticket, way, out)?,
             Command::Ask { ask, ticket } => self.ask(cx, ask, ticket, out)?,
             Command::Granted(granted) => self.granted(cx, *granted, out),
-            Command::Announce { stay, agents } => self.announce(cx, stay, agents, out),
+            Command::Announce { stay, agents, decision } => {
+                self.announce(cx, stay, agents, decision, out);
+            }
             Command::Unserved { stay, why } => self.unserved(cx, stay, why, out),
             Command::Admitted { group, epoch, cause, ticket, leave } => {
                 self.admitted(cx, group, epoch, cause, &ticket, leave, out);

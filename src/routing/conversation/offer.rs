@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Agents that one announcement may name.
+/// Agents that one event of an announcement names; more take several events, so that each fits a page of a history.
 const ANNOUNCED_MAX: usize = 256;
 
 impl Conversation {
@@ -104,35 +104,29 @@ impl Conversation {
         cx: &Context<'_>,
         stay: u32,
         agents: Vec<AgentId>,
+        decision: Option<Box<Decision>>,
         out: &mut Out<Event>,
     ) {
         let State::Waiting(here) = &self.state else { return };
-        if here.number != stay {
+        if here.number != stay || matches!(here.pending, Pending::Offer { .. }) {
             return;
         }
-        let room = match &here.pending {
-            Pending::Nothing => ANNOUNCED_MAX,
-            Pending::Announcement { agents, .. } => ANNOUNCED_MAX.saturating_sub(agents.len()),
-            Pending::Offer { .. } => return,
-        };
         let known = |agent: &AgentId| {
             here.tried.contains(agent)
-                || matches!(&here.pending, Pending::Announcement { agents, .. } if agents.contains(agent))
+                || matches!(&here.pending, Pending::Announcement { agents, .. } if agents.contains(*agent))
         };
-        let agents: Vec<AgentId> = agents.into_iter().filter(|agent| !known(agent)).take(room).collect();
-        if agents.is_empty() {
-            return;
+        let agents: Vec<AgentId> = agents.into_iter().filter(|agent| !known(agent)).collect();
+        let pulls = cx.policy.group(&here.group).is_some_and(|policy| policy.strategy == Strategy::Pull);
+        let deadline = (!pulls).then(|| cx.now + self.accept_timeout(cx));
+        let mut decision = decision.filter(|_| matches!(here.pending, Pending::Nothing));
+        for agents in agents.chunks(ANNOUNCED_MAX) {
+            let agents = agents.to_vec();
+            let event = match decision.take() {
+                Some(decision) => Event::AnnouncedBy { agents, deadline, decision },
+                None => Event::AnnouncedTo { agents },
+            };
+            self.record(cx, event, out);
         }
-        let event = match &here.pending {
-            Pending::Announcement { .. } => Event::AnnouncedTo { agents },
-            Pending::Nothing | Pending::Offer { .. } => {
-                let pulls =
-                    cx.policy.group(&here.group).is_some_and(|policy| policy.strategy == Strategy::Pull);
-                let deadline = (!pulls).then(|| cx.now + self.accept_timeout(cx));
-                Event::Announced { agents, deadline }
-            }
-        };
-        self.record(cx, event, out);
     }
 
     pub(super) fn accept(
@@ -233,7 +227,7 @@ impl Conversation {
         let State::Waiting(stay) = &self.state else { return };
         let Pending::Announcement { agents, declined, deadline, .. } = &stay.pending else { return };
         // A broadcast ends early when all declined; a pull queue goes on waiting for others.
-        if deadline.is_some() && agents.iter().all(|agent| declined.contains(agent)) {
+        if deadline.is_some() && declined.len() == agents.len() {
             self.end_announcement(cx, out);
         }
     }

@@ -130,7 +130,7 @@ pub enum Event {
         /// Why they.
         decision: Box<Decision>,
     },
-    /// Announced to several agents.
+    /// Announced to several agents. In older logs only: [`Event::AnnouncedBy`] has the reason, too.
     Announced {
         /// The agents.
         agents: Vec<AgentId>,
@@ -241,6 +241,16 @@ pub enum Event {
     },
     /// Open again.
     Reopened,
+    /// Announced to several agents, with the reason. Whoever else it goes to follows in [`Event::AnnouncedTo`], at most
+    /// 256 at a time.
+    AnnouncedBy {
+        /// The agents.
+        agents: Vec<AgentId>,
+        /// Until when; `None`: as long as it waits.
+        deadline: Option<Timestamp>,
+        /// Why they, and not the others.
+        decision: Box<Decision>,
+    },
 }
 
 impl Event {
@@ -260,6 +270,7 @@ impl Event {
             Self::Offered { .. }
             | Self::Announced { .. }
             | Self::AnnouncedTo { .. }
+            | Self::AnnouncedBy { .. }
             | Self::OfferEnded { .. }
             | Self::AnnouncementEnded { .. }
             | Self::HandoverStarted { .. }
@@ -448,6 +459,8 @@ pub enum Command {
         stay: u32,
         /// The agents.
         agents: Vec<AgentId>,
+        /// Why they; `None` if it is announced already and these are added.
+        decision: Option<Box<Decision>>,
     },
     /// The group can't serve it.
     Unserved {

@@ -2,7 +2,7 @@
 
 use super::floor::*;
 use crate::routing::{
-    By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, Strategy, WhenEmpty,
+    Because, By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, Strategy, WhenEmpty, WhyNot,
     conversation::{Ask, Event, OfferKind, Phase},
     notice::AgentNotice,
 };
@@ -222,8 +222,50 @@ fn a_recorded_announcement_names_whom_it_went_to() {
     let mut floor = broadcast(["ana", "ben"]);
     let visit = floor.visitor_arrives("sales");
     let announced = floor.events(visit).into_iter().find_map(|event| match event {
-        Event::Announced { agents, deadline } => Some((agents.clone(), *deadline)),
+        Event::AnnouncedBy { agents, deadline, .. } => Some((agents.clone(), *deadline)),
         _ => None,
     });
     assert_eq!(announced, Some((vec![agent("ana"), agent("ben")], Some(floor.now + TIMEOUT))));
+}
+
+#[test]
+fn a_recorded_announcement_says_why_the_others_were_not_asked() {
+    for mut floor in [broadcast(["ana", "ben", "cleo", "dan"]), pull(["ana", "ben", "cleo", "dan"])] {
+        floor.intends("cleo", Presence::Away);
+        floor.goes_offline("dan");
+        let visit = floor.visitor_arrives("sales");
+        let decision = floor.events(visit).into_iter().find_map(|event| match event {
+            Event::AnnouncedBy { decision, .. } => Some(decision.clone()),
+            _ => None,
+        });
+        let decision = decision.expect("announced");
+        assert_eq!((decision.because, decision.next.len()), (Because::Strategy, 0), "all of them are asked");
+        assert_eq!(decision.rest, [(WhyNot::Offline, 1), (WhyNot::Away, 1)]);
+    }
+}
+
+#[test]
+fn a_group_of_any_size_is_announced_to_wholly() {
+    let names: Vec<String> = (0..700).map(|number| format!("agent{number:03}")).collect();
+    let mut floor = pull([]);
+    for name in &names {
+        floor.puts(name, |profile| profile.groups = vec![group("sales")]).expect("put");
+        floor.comes_online(name);
+    }
+    let visit = floor.visitor_arrives("sales");
+    let sizes: Vec<usize> = floor
+        .events(visit)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::AnnouncedBy { agents, .. } | Event::AnnouncedTo { agents } => Some(agents.len()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sizes, [256, 256, 188], "each event fits a page");
+    assert_eq!(floor.told(visit).len(), 700, "everybody hears of it, once");
+    floor.declines("agent000", visit).expect("declined");
+    assert_eq!(floor.told(visit).len(), 1, "a decline concerns nobody else");
+    floor.accepts("agent699", visit).expect("the last one has it as well as the first");
+    assert_eq!(floor.told(visit).len(), 699);
+    assert_eq!(floor.owner(visit), Some("agent699"));
 }

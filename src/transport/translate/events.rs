@@ -33,7 +33,7 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
             Change::Queued { stay: *stay, group: group.clone(), cause: queue_cause(*cause) }
         }
         Event::Offered { agent, deadline, .. } => Change::Offered { agent: *agent, deadline: *deadline },
-        Event::Announced { agents, deadline } => {
+        Event::Announced { agents, deadline } | Event::AnnouncedBy { agents, deadline, .. } => {
             Change::Announced { agents: List::clip(agents.iter().copied()), deadline: *deadline }
         }
         Event::AnnouncedTo { agents } => {
@@ -114,6 +114,7 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         Event::Offered { .. }
         | Event::Announced { .. }
         | Event::AnnouncedTo { .. }
+        | Event::AnnouncedBy { .. }
         | Event::OfferEnded { .. }
         | Event::AnnouncementEnded { .. }
         | Event::HandoverStarted { .. }

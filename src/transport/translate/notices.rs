@@ -53,6 +53,12 @@ pub(in crate::transport) fn notice(
         Notice::Typing { conversation, to, by, typing: going_on } => {
             (typing(*conversation, *to, by.as_deref(), *going_on).into(), Class::Droppable)
         }
+        Notice::Placed { conversation, visitor, position, waiting } => {
+            let (conversation, visitor) = (*conversation, *visitor);
+            let (position, waiting) = (*position, *waiting);
+            let place = wire_notice::QueuePosition { conversation, visitor, position, waiting };
+            (place.into(), Class::Droppable)
+        }
         Notice::AgentItems { agent, version, offers, conversations } => {
             return agent_items(*agent, *version, items(offers, conversations, now()), |items| {
                 tell(items.into(), Class::Essential);

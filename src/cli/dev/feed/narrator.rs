@@ -153,7 +153,9 @@ impl Narrator {
                 let seconds = deadline.since(at).as_secs_f64();
                 Some((format!("offered to {name} for {seconds:.1} s ({})", self.why(decision)), Mood::Asked))
             }
-            Event::Announced { agents, .. } | Event::AnnouncedTo { agents } => {
+            Event::Announced { agents, .. }
+            | Event::AnnouncedTo { agents }
+            | Event::AnnouncedBy { agents, .. } => {
                 self.count("announced");
                 story.asked.extend(agents.iter().map(|agent| (*agent, at)));
                 Some((format!("announced to {}", self.list(agents)), Mood::Asked))
