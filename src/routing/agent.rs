@@ -409,6 +409,12 @@ impl Agent {
         }
     }
 
+    /// A group may not have heard yet that they left it.
+    fn no_member(&self, group: &GroupId) -> Option<WhyNot> {
+        let member = group.is_everyone() || self.profile.groups.contains(group);
+        (!member).then_some(WhyNot::NotMember)
+    }
+
     /// Whether a conversation holds a slot; one that only rests after it does not count.
     fn holds_for(&self, conversation: ConversationId) -> bool {
         self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }))
@@ -679,7 +685,9 @@ impl Agent {
             Some(SlotKind::Reserved | SlotKind::Owned) => Some(WhyNot::HoldsIt),
             // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
             // what it is now, and a release of the older grant does not name it.
-            Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => self.why_not(cx),
+            Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => {
+                self.no_member(&decision.group).or_else(|| self.why_not(cx))
+            }
         };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {

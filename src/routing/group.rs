@@ -366,13 +366,9 @@ impl Machine for Group {
                 self.react(cx, agent, change, out);
                 self.awaited(cx, None, Some(agent), out);
             }
-            Command::MemberGone { agent } => {
-                let change = self.roster.remove(agent);
-                self.react(cx, agent, change, out);
-                self.awaited(cx, None, Some(agent), out);
-            }
+            Command::MemberGone { agent } => self.member_gone(cx, agent, out),
             Command::ProposalGranted { conversation, agent, standing } => {
-                let change = self.roster.granted(agent, conversation, standing);
+                let change = self.roster.replied(agent, conversation, standing);
                 self.react(cx, agent, change, out);
             }
             Command::ProposalRefused { conversation, agent, why_not, standing } => {
@@ -705,8 +701,10 @@ impl Group {
         standing: Standing,
         out: &mut Out<Event>,
     ) {
-        self.roster.answered(agent, conversation);
-        let change = self.roster.update(agent, standing);
+        let change = match why_not {
+            WhyNot::NotMember => self.roster.remove(agent),
+            _ => self.roster.replied(agent, conversation, standing),
+        };
         self.back_in_line(conversation, agent, (why_not == WhyNot::HoldsIt).then_some(agent));
         self.place(cx, conversation, out);
         self.react(cx, agent, change, out);
@@ -722,13 +720,31 @@ impl Group {
         }
     }
 
+    /// What was proposed to them, and may never be answered, goes to others. A grant that is void comes back with its conversation.
     fn forgotten(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let with_them = self.items.iter().filter(|(_, item)| item.stands == Stands::With(agent));
-        let with_them: Vec<ConversationId> = with_them.map(|(id, _)| *id).collect();
-        for conversation in with_them {
-            self.roster.answered(agent, conversation);
-            self.back_in_line(conversation, agent, None);
-            self.place(cx, conversation, out);
+        let (proposals, change) = self.roster.forgot(agent);
+        self.propose_to_others(cx, agent, &proposals, out);
+        self.react(cx, agent, change, out);
+    }
+
+    fn member_gone(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
+        let (proposals, _) = self.roster.forgot(agent);
+        let change = self.roster.remove(agent);
+        self.propose_to_others(cx, agent, &proposals, out);
+        self.react(cx, agent, change, out);
+        self.awaited(cx, None, Some(agent), out);
+    }
+
+    fn propose_to_others(
+        &mut self,
+        cx: &Context<'_>,
+        agent: AgentId,
+        proposals: &[ConversationId],
+        out: &mut Out<Event>,
+    ) {
+        for conversation in proposals {
+            self.back_in_line(*conversation, agent, None);
+            self.place(cx, *conversation, out);
         }
     }
 

@@ -136,8 +136,9 @@ impl Roster {
         });
     }
 
-    /// The agent has granted a proposal: its slot is counted in how it stands now, and not twice.
-    pub fn granted(
+    /// The agent has granted or refused a proposal, and says how it stands: one change, so that a slot is counted once, and what the
+    /// answer means is seen whole. Who is no member any more does not become one by it.
+    pub fn replied(
         &mut self,
         agent: AgentId,
         conversation: crate::ids::ConversationId,
@@ -151,13 +152,24 @@ impl Roster {
         })
     }
 
-    /// The agent has answered a proposal.
+    /// What was proposed to the agent has gone elsewhere.
     pub fn answered(&mut self, agent: AgentId, conversation: crate::ids::ConversationId) -> Change {
         self.change(agent, |member| {
             if let Some(member) = member {
                 member.proposals.remove(&conversation);
             }
         })
+    }
+
+    /// The agent answers none of its proposals any more: those that it has not answered.
+    pub fn forgot(&mut self, agent: AgentId) -> (Vec<crate::ids::ConversationId>, Change) {
+        let mut proposals = BTreeSet::new();
+        let change = self.change(agent, |member| {
+            if let Some(member) = member {
+                proposals = std::mem::take(&mut member.proposals);
+            }
+        });
+        (proposals.into_iter().collect(), change)
     }
 
     /// The one place where the indexes change, so that they always agree with the members.

@@ -179,7 +179,7 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
         conversation::Command::Ask { ticket, .. }
         | conversation::Command::Admitted { ticket, .. }
         | conversation::Command::Invitable { ticket, .. }
-        | conversation::Command::ReopenGranted { ticket } => Undelivered::refuse(&ticket),
+        | conversation::Command::ReopenGranted { ticket, .. } => Undelivered::refuse(&ticket),
         conversation::Command::Announce { .. }
         | conversation::Command::Unserved { .. }
         | conversation::Command::AgentGone { .. }

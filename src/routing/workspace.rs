@@ -102,6 +102,8 @@ pub enum Command {
         channel: Channel,
         /// Which.
         conversation: ConversationId,
+        /// Its epoch: the permission is for the close that was asked about.
+        epoch: u32,
         /// Who asked.
         ticket: Ticket,
     },
@@ -245,8 +247,8 @@ impl Machine for Workspace {
                 }
                 Ok(())
             }
-            Command::Reopen { visitor, channel, conversation, ticket } => {
-                self.reopen(visitor, channel, conversation, ticket, out)
+            Command::Reopen { visitor, channel, conversation, epoch, ticket } => {
+                self.reopen((visitor, channel), conversation, epoch, ticket, out)
             }
             Command::PutAgent { agent, profile, ticket } => self.put_agent(cx, agent, profile, ticket, out),
             Command::RemoveAgent { agent, ticket } => self.remove_agent(agent, ticket, out),
@@ -343,20 +345,19 @@ impl Workspace {
 
     fn reopen(
         &mut self,
-        visitor: VisitorId,
-        channel: Channel,
+        key: (VisitorId, Channel),
         conversation: ConversationId,
+        epoch: u32,
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let key = (visitor, channel);
         if self.open.get(&key).is_some_and(|entry| entry.conversation != conversation) {
             let why = "the visitor has another conversation open on this channel: close that one first";
             return Err(Refusal::WrongState(why).to(&ticket));
         }
         // A new entry: an opening that met the conversation while it was closed must not take this one away.
         self.enter(key, conversation);
-        out.tell_conversation(conversation, conversation::Command::ReopenGranted { ticket });
+        out.tell_conversation(conversation, conversation::Command::ReopenGranted { epoch, ticket });
         Ok(())
     }
 

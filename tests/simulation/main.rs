@@ -17,7 +17,20 @@ use bugs::Bug;
 use world::Sim;
 
 /// Seeds that are always run: the first few, and every one that ever found something.
-const FIXED: [u64; 11] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 598_956_093];
+const FIXED: [u64; 12] = [
+    598_956_093,
+    305_503_823,
+    338_479_977,
+    341_097_929,
+    512_273_466,
+    545_980_193,
+    592_724_102,
+    632_279_255,
+    636_164_806,
+    650_277_871,
+    386_664_289,
+    81,
+];
 
 fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -86,6 +99,9 @@ fn one_seed() {
     let (sim, outcome) = run(seed, None);
     println!("{} commands, {} records, {} crashes", sim.handled, sim.store.entries.len(), sim.crashes);
     if let Err(what) = outcome {
+        if sim.traced {
+            sim.world.groups.values().for_each(|group| println!("{group:#?}"));
+        }
         panic!("{what}");
     }
 }

@@ -383,6 +383,8 @@ impl Model {
                 self.opens(id, &visitor, &channel)?;
                 Ok(Place::Begun)
             }
+            // A participant who stayed on after a transfer leaves.
+            (Event::Left { agent }, Place::Missed) if conversation.helpers.remove(agent) => Ok(Place::Missed),
             (event, Place::Waiting(stay)) => conversation.offered(event, stay, now, id),
             (event, Place::Active(active)) => conversation.dealt(event, active, now, id),
             (_, place) => wrong("S1", &place),

@@ -186,20 +186,22 @@ impl Oracle {
     /// Known-bugs shape (d): who is offered something is eligible by an allow-list, whatever the group believed.
     pub(crate) fn agent_granted(&mut self, id: AgentId, out: &Out<agent::Event>, live: bool) {
         let granted = out.tells.iter().find_map(|tell| match tell {
-            Tell::Conversation(conversation, conversation::Command::Granted(granted))
-                if matches!(granted.purpose, Purpose::Offer(_)) =>
-            {
-                Some(*conversation)
+            Tell::Conversation(conversation, conversation::Command::Granted(granted)) => {
+                match &granted.purpose {
+                    Purpose::Offer(decision) => Some((*conversation, decision.group.clone())),
+                    _ => None,
+                }
             }
             _ => None,
         });
-        let Some(granted) = granted else { return };
+        let Some((granted, group)) = granted else { return };
         let worker = self.model.agents.get(&id).cloned().unwrap_or_default();
         let others = worker.holds.iter().filter(|held| **held != granted).count();
         let may = worker.exists
             && worker.live_chat
             && worker.intent == Some(Presence::Online)
             && live
+            && (group.is_everyone() || worker.groups.contains(&group))
             && others < usize::from(worker.allowance);
         if !may {
             self.blame("eligible", format!("{id} was offered {granted}, live {live}: {worker:?}"));

@@ -249,6 +249,9 @@ impl Sim {
         }
         self.handled += 1;
         if self.rng.chance(self.faults.panic) {
+            if self.traced {
+                println!("{} FAILED over {tell:?}", self.now);
+            }
             self.fell();
             self.fail(address, tell);
         } else if let Some(tell) = self.tamper(tell) {
@@ -266,6 +269,9 @@ impl Sim {
             && self.rng.chance(0.3)
         {
             let agent = granted.agent;
+            if self.traced {
+                println!("{} FAILED {agent} while its grant hangs", self.now);
+            }
             self.fell();
             self.rebuild_agent(agent);
             self.arm(Address::Agent(agent));

@@ -157,13 +157,13 @@ impl Conversation {
             return Err(Refusal::WrongState("only a closed conversation can be reopened").to(&ticket));
         }
         let (visitor, channel) = (opened.visitor, opened.channel.clone());
-        let conversation = self.id;
-        out.tell_workspace(workspace::Command::Reopen { visitor, channel, conversation, ticket });
+        let (conversation, epoch) = (self.id, self.epoch);
+        out.tell_workspace(workspace::Command::Reopen { visitor, channel, conversation, epoch, ticket });
         Ok(())
     }
 
     /// Same id, history kept: to the previous owner if they are eligible, else routed (BO-29).
-    pub(super) fn reopen(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {
+    pub(super) fn reopen(&mut self, cx: &Context<'_>, epoch: u32, ticket: &Ticket, out: &mut Out<Event>) {
         match self.recall(ticket.key.as_ref()) {
             Ok(None) => {}
             Ok(Some(reply)) => return out.answer(ticket, reply),
@@ -171,6 +171,11 @@ impl Conversation {
         }
         if self.phase() != Some(Phase::Closed) {
             return out.refuse(ticket, Refusal::WrongState("only a closed conversation can be reopened"));
+        }
+        // It was open again meanwhile: the workspace hears of the newer close behind its permission, and lets others open.
+        if epoch != self.epoch {
+            return out
+                .refuse(ticket, Refusal::WrongState("the conversation has changed meanwhile: look again"));
         }
         self.begin(ticket, out);
         self.record(cx, Event::Reopened, out);

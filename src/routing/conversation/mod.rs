@@ -643,7 +643,7 @@ impl Machine for Conversation {
             Command::Invitable { agent, name, ticket } => {
                 self.invitable(cx, Party { agent, name }, &ticket, out)
             }
-            Command::ReopenGranted { ticket } => self.reopen(cx, &ticket, out),
+            Command::ReopenGranted { epoch, ticket } => self.reopen(cx, epoch, &ticket, out),
             Command::AskHeld { agent, grant } => self.say_what_is_held(agent, grant, out),
             Command::AskWaiting { group } => self.say_whether_it_waits(&group, out),
             Command::AgentGone { agent, why } => self.agent_gone(cx, agent, why, out),
@@ -660,7 +660,7 @@ impl Machine for Conversation {
             | Command::Ask { ticket, .. }
             | Command::Admitted { ticket, .. }
             | Command::Invitable { ticket, .. }
-            | Command::ReopenGranted { ticket } => ticket.reply_to,
+            | Command::ReopenGranted { ticket, .. } => ticket.reply_to,
             Command::Granted(granted) => granted.purpose.ticket().and_then(|ticket| ticket.reply_to),
             _ => None,
         }

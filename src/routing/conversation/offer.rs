@@ -42,6 +42,8 @@ impl Conversation {
                 (Some(ticket), Some(Ok(reply))) => out.answer(ticket, reply),
                 (Some(ticket), Some(Err(refusal))) => out.refuse(ticket, refusal),
                 (Some(ticket), None) => out.refuse(ticket, self.too_late(agent)),
+                // Its group takes it to be with that agent: it waits there again.
+                (None, _) if epoch == self.epoch => self.line_up(false, out),
                 (None, _) => {}
             }
             return;

@@ -493,6 +493,8 @@ pub enum Command {
     },
     /// The workspace allows the reopening.
     ReopenGranted {
+        /// The epoch that was asked about.
+        epoch: u32,
         /// Who asked.
         ticket: Ticket,
     },

@@ -1,9 +1,11 @@
 //! When it is over: closed, abandoned, idle, missed for too long; and open again.
 
+use std::{cell::Cell, rc::Rc};
+
 use super::floor::*;
 use crate::routing::{
-    By, CloseReason, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason,
-    conversation::{Ask, Event, Phase},
+    By, CloseReason, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, Tell, Ticket,
+    conversation::{self, Ask, Event, Phase},
 };
 
 fn floor() -> Floor {
@@ -229,6 +231,28 @@ fn a_reopening_is_refused_while_the_visitor_has_another_one_open() {
     assert!(matches!(floor.asks(By::Supervisor, visit, Ask::Reopen), Err(Refusal::WrongState(_))));
     floor.asks(By::Supervisor, second, Ask::Close).expect("closed");
     floor.asks(By::Supervisor, visit, Ask::Reopen).expect("reopened");
+}
+
+/// Two ask to reopen it. The second permission comes after it was reopened and closed again; by then the visitor may open anew.
+#[test]
+fn a_permission_to_reopen_is_for_the_close_that_was_asked_about() {
+    let mut floor = Floor::new().group("sales", ["ana"]);
+    let visit = floor.serves("ana", "sales");
+    floor.closes("ana", visit).expect("closed");
+    let permission = Rc::new(Cell::new(None));
+    let seen = Rc::clone(&permission);
+    floor.loses(move |tell| {
+        if let Tell::Conversation(_, conversation::Command::ReopenGranted { epoch, .. }) = tell {
+            seen.set(Some(*epoch));
+        }
+        false
+    });
+    floor.asks(By::Supervisor, visit, Ask::Reopen).expect("reopened");
+    floor.asks(By::Supervisor, visit, Ask::Close).expect("closed");
+    let epoch = permission.take().expect("the workspace allowed it");
+    let ticket = Ticket { by: By::Supervisor, ..Ticket::system() };
+    floor.tells(Tell::Conversation(visit.id, conversation::Command::ReopenGranted { epoch, ticket }));
+    assert_eq!(floor.phase(visit), Phase::Closed);
 }
 
 #[test]

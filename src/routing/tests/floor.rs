@@ -327,13 +327,34 @@ impl Floor {
 
     /// Handles what is on the road until it is empty.
     pub(super) fn settle(&mut self) {
+        self.settles_watched(|_| ());
+    }
+
+    /// The same, and somebody looks after each message.
+    pub(super) fn settles_watched(&mut self, look: impl Fn(&Self)) {
         for _ in 0..ENDLESS {
+            if self.road.is_empty() {
+                return;
+            }
+            self.delivers(1);
+            look(self);
+        }
+        panic!("the machines tell each other things for ever");
+    }
+
+    /// Handles so many messages, and leaves the others on the road.
+    pub(super) fn delivers(&mut self, messages: usize) {
+        for _ in 0..messages {
             let Some(tell) = self.road.pop_front() else { return };
             if !self.thief.as_ref().is_some_and(|thief| thief(&tell)) {
                 self.deliver(tell);
             }
         }
-        panic!("the machines tell each other things for ever");
+    }
+
+    /// Puts it on the road, behind what is there.
+    pub(super) fn posts_tell(&mut self, tell: Tell) {
+        self.road.push_back(tell);
     }
 
     fn deliver(&mut self, tell: Tell) {

@@ -20,6 +20,7 @@ mod quarantine;
 mod queueing;
 mod reload;
 mod restart;
+mod shapes;
 mod slots;
 mod strategies;
 mod transfers;

@@ -1,9 +1,11 @@
 //! Locked away, and rebuilt after a failure: the rest goes on (design §3.5).
 
+use std::{cell::RefCell, rc::Rc};
+
 use super::floor::*;
 use crate::routing::{
-    FallbackReason, Refusal, Strategy, Tell, WhyNot, agent,
-    conversation::{self, Phase, Target},
+    Because, Decision, FallbackReason, Refusal, Strategy, Tell, WhyNot, agent,
+    conversation::{self, Granted, Phase, Purpose, Target},
     group,
 };
 
@@ -132,4 +134,104 @@ fn what_a_rebuilt_agent_forgot_is_proposed_to_the_next() {
     floor.waits(visit, "sales");
     floor.tells(Tell::Group(group("sales"), group::Command::Forgotten { agent: agent("ana") }));
     assert_eq!(floor.phase(visit), Phase::Offered);
+}
+
+/// Nobody else's slot is asked for what the conversation has recorded as offered.
+#[test]
+fn what_is_offered_stays_with_the_agent_who_was_rebuilt() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]);
+    let visit = floor.visitor_arrives("sales");
+    floor.sees_offer("ana", visit);
+    let asked = whom_it_asks(&mut floor);
+    floor.tells(Tell::Group(group("sales"), group::Command::Forgotten { agent: agent("ana") }));
+    assert_eq!(*asked.borrow(), []);
+    assert_eq!(floor.group_view("sales").offered(), 1);
+}
+
+/// From now on, whom groups ask for a slot.
+fn whom_it_asks(floor: &mut Floor) -> Rc<RefCell<Vec<crate::ids::AgentId>>> {
+    let asked = Rc::new(RefCell::new(Vec::new()));
+    let seen = Rc::clone(&asked);
+    floor.loses(move |tell| {
+        if let Tell::Agent(agent, agent::Command::Reserve { .. }) = tell {
+            seen.borrow_mut().push(*agent);
+        }
+        false
+    });
+    asked
+}
+
+/// They fell over the proposal, and their groups of now are not those that proposed.
+#[test]
+fn what_was_proposed_to_a_former_member_is_proposed_to_the_next() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]);
+    floor.loses(|tell| matches!(tell, Tell::Agent(_, agent::Command::Reserve { .. })));
+    let visit = floor.visitor_arrives("sales");
+    floor.loses_nothing_more();
+    floor.puts("ana", |profile| profile.groups.clear()).expect("changed");
+    floor.sees_offer("ben", visit);
+}
+
+#[test]
+fn a_former_member_grants_nothing_to_a_group_that_has_not_heard_of_it() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]);
+    floor.loses(|tell| matches!(tell, Tell::Group(_, group::Command::MemberGone { .. })));
+    floor.puts("ana", |profile| profile.groups.clear()).expect("changed");
+    let visit = floor.visitor_arrives("sales");
+    floor.sees_offer("ben", visit);
+    assert_eq!(floor.slots("ana"), 0);
+    let rejects = floor.group_view("sales").why_not(visit.id, agent("ana"));
+    assert_eq!(rejects, Some(WhyNot::NotMember));
+}
+
+/// A grant of an older generation is void. Its group takes the conversation to be with that agent, and hears otherwise.
+#[test]
+fn a_conversation_whose_grant_was_void_waits_again() {
+    let mut floor = Floor::new().group("sales", ["ana"]);
+    floor.loses(|tell| matches!(tell, Tell::Conversation(_, conversation::Command::Granted(_))));
+    let visit = floor.visitor_arrives("sales");
+    floor.loses_nothing_more();
+    let (_, waiting) = floor.conversation(visit).waiting(false).expect("it waits");
+    let decision = Decision {
+        group: group("sales"),
+        strategy: Strategy::RoundRobin,
+        because: Because::Strategy,
+        next: Vec::new(),
+        named: Vec::new(),
+        rest: Vec::new(),
+    };
+    let granted = Granted {
+        agent: agent("ana"),
+        name: "ana".into(),
+        generation: 7,
+        grant: 1,
+        epoch: waiting.epoch,
+        purpose: Purpose::Offer(Box::new(decision)),
+    };
+    floor.tells(Tell::Conversation(visit.id, conversation::Command::Granted(Box::new(granted))));
+    floor.sees_offer("ana", visit);
+}
+
+/// The room that a refused proposal makes is for what else waits for that agent, in a group that announces too.
+#[test]
+fn a_refused_proposal_makes_room_for_the_next() {
+    let mut floor = Floor::new().cap(1).group("sales", ["ana"]).rules(|policy| {
+        std::sync::Arc::make_mut(&mut policy.everyone).strategy = Strategy::Pull;
+    });
+    let busy = floor.serves("ana", "sales");
+    let visits = [(); 2].map(|()| {
+        floor.wait(MICRO);
+        floor.visitor_asks_for("ana")
+    });
+    floor.loses(|tell| matches!(tell, Tell::Agent(_, agent::Command::Reserve { .. })));
+    floor.closes("ana", busy).expect("closed");
+    floor.loses_nothing_more();
+    let refused = group::Command::ProposalRefused {
+        conversation: visits[0].id,
+        agent: agent("ana"),
+        why_not: WhyNot::HoldsIt,
+        standing: floor.agent("ana").standing(&floor.context()),
+    };
+    floor.tells(Tell::Group(crate::ids::GroupId::everyone(), refused));
+    floor.sees_offer("ana", visits[1]);
 }

@@ -16,6 +16,12 @@ impl Floor {
         assert_eq!(answer, Ok(Reply::Done), "{name} could not say what they intend");
     }
 
+    /// Says so without waiting.
+    pub(in crate::routing::tests) fn posts_presence(&mut self, name: &str, presence: Presence) {
+        let ticket = self.ticket(By::Agent(agent(name)), None);
+        self.posts_tell(Tell::Agent(agent(name), agent::Command::SetPresence { presence, ticket }));
+    }
+
     pub(in crate::routing::tests) fn intends_with_key(
         &mut self,
         name: &str,

@@ -74,6 +74,11 @@ impl Floor {
         self.agent(name).taken()
     }
 
+    /// Everything that was recorded.
+    pub(in crate::routing::tests) fn entries(&self) -> &[Entry] {
+        &self.log
+    }
+
     /// Everything that was recorded of a conversation, with its time and author.
     pub(in crate::routing::tests) fn records(&self, visit: Visit) -> impl Iterator<Item = &Record> {
         self.log.iter().filter_map(move |entry| match entry {
