@@ -299,11 +299,11 @@ mod tests {
             records.get(usize::try_from(position.get()).expect("small")).cloned()
         });
         assert!(reads <= DECISIONS + 1, "{reads}");
-        let stays = found.iter().flat_map(|record| &record.events).filter_map(|event| match event {
+        let mut stays = found.iter().flat_map(|record| &record.events).filter_map(|event| match event {
             Event::Queued { stay, .. } => Some(*stay),
             _ => None,
         });
-        assert_eq!(stays.last(), Some(199));
+        assert_eq!(stays.next_back(), Some(199));
         assert!(matches!(found.last().expect("some").events[..], [Event::FellBack { .. }]));
 
         let long: Vec<Record> = [record(vec![queued(1)])]

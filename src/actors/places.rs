@@ -134,7 +134,7 @@ impl GroupActor {
         }
         let all_at_once = called.places.len() >= called.waiting;
         let changes = self.machine.line_changes();
-        let again = !all_at_once && !(called.end && self.calls.turn == changes);
+        let again = !(all_at_once || called.end && self.calls.turn == changes);
         if called.end {
             self.calls.turn = changes;
         }

@@ -214,6 +214,16 @@ enum SlotKind {
     },
 }
 
+impl SlotKind {
+    /// When something is to be done about it: a grant that nobody confirmed is asked about, a rest ends.
+    fn wants(self) -> Option<Timestamp> {
+        match self {
+            Self::Granted { ask_at: at, .. } | Self::WrapUp { until: at } => Some(at),
+            Self::Reserved | Self::Owned => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Liveness {
     Live {
@@ -241,7 +251,9 @@ pub struct Agent {
     generation: u32,
     liveness: Liveness,
     slots: BTreeMap<ConversationId, Slot>,
-    /// No slot wants anything done before this; a confirmation leaves it where it is, so it may be early.
+    /// Slots that want something done at a time of their own: granted ones, and those in wrap-up.
+    timed: usize,
+    /// None of them wants it before this.
     slots_want: Timestamp,
     awaiting: BTreeSet<ConversationId>,
     /// When it asks those again that it waits for.
@@ -273,6 +285,7 @@ impl Agent {
             generation: 0,
             liveness: Liveness::Gone,
             slots: BTreeMap::new(),
+            timed: 0,
             slots_want: Timestamp::NEVER,
             awaiting: BTreeSet::new(),
             ask_at: None,
@@ -420,6 +433,23 @@ impl Agent {
         self.slots.get(&conversation).is_some_and(|slot| !matches!(slot.kind, SlotKind::WrapUp { .. }))
     }
 
+    /// The one place where slots are taken and change, so that what they want is known without asking each.
+    fn set_slot(&mut self, conversation: ConversationId, slot: Option<Slot>) -> Option<Slot> {
+        let wants = slot.and_then(|slot| slot.kind.wants());
+        let before = match slot {
+            Some(slot) => self.slots.insert(conversation, slot),
+            None => self.slots.remove(&conversation),
+        };
+        self.timed += usize::from(wants.is_some());
+        self.timed -= usize::from(before.is_some_and(|before| before.kind.wants().is_some()));
+        self.slots_want = match wants {
+            _ if self.timed == 0 => Timestamp::NEVER,
+            Some(at) => self.slots_want.min(at),
+            None => self.slots_want,
+        };
+        before
+    }
+
     /// Rebuilt, and not all conversations have said yet what they hold: grants nothing, but is not absent (design §3.2).
     fn unsettled(&self) -> Option<WhyNot> {
         (!self.awaiting.is_empty()).then_some(WhyNot::Reconnecting)
@@ -488,7 +518,7 @@ impl Agent {
             Held::Reserved => SlotKind::Reserved,
             Held::Owned => SlotKind::Owned,
         };
-        self.slots.insert(conversation, Slot { epoch, kind });
+        self.set_slot(conversation, Some(Slot { epoch, kind }));
     }
 
     /// After a failure: a new generation that grants nothing until all these conversations have said what they hold (design §3.2).
@@ -496,6 +526,7 @@ impl Agent {
         self.generation = generation;
         self.liveness = if sessions > 0 { Liveness::Live { sessions } } else { Liveness::Gone };
         self.slots.clear();
+        (self.timed, self.slots_want) = (0, Timestamp::NEVER);
         self.awaiting = conversations;
         self.ask_at = None;
     }
@@ -565,7 +596,7 @@ impl Machine for Agent {
             Liveness::Grace { until } => Some(until),
             Liveness::Live { .. } | Liveness::Gone => None,
         };
-        let slots = Some(self.slots_want).filter(|at| *at < Timestamp::NEVER);
+        let slots = (self.timed > 0).then_some(self.slots_want);
         let asks = self.ask_at.filter(|_| !self.awaiting.is_empty());
         [slots, grace, asks].into_iter().flatten().min()
     }
@@ -680,7 +711,7 @@ impl Agent {
         decision: Box<super::Decision>,
         out: &mut Out<Event>,
     ) {
-        let held = self.slots.remove(&conversation);
+        let held = self.set_slot(conversation, None);
         let why_not = match held.map(|slot| slot.kind) {
             Some(SlotKind::Reserved | SlotKind::Owned) => Some(WhyNot::HoldsIt),
             // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
@@ -691,7 +722,7 @@ impl Agent {
         };
         let group = decision.group.clone();
         if let Some(why_not) = why_not {
-            self.slots.extend(held.map(|slot| (conversation, slot)));
+            self.set_slot(conversation, held);
             let standing = self.standing(cx);
             let refused = group::Command::ProposalRefused { conversation, agent: self.id, why_not, standing };
             out.tell_group(&group, refused);
@@ -754,8 +785,8 @@ impl Agent {
         // A slot that the conversation holds already serves the new purpose too; its epoch stays, so that whatever ends first frees it.
         if !self.is_confirmed(conversation) {
             let ask_at = cx.now + LEASE;
-            self.slots_want = self.slots_want.min(ask_at);
-            self.slots.insert(conversation, Slot { epoch, kind: SlotKind::Granted { grant, ask_at } });
+            let kind = SlotKind::Granted { grant, ask_at };
+            self.set_slot(conversation, Some(Slot { epoch, kind }));
         }
         let name = self.profile.name.clone();
         let granted = Granted { agent: self.id, name, generation: self.generation, grant, epoch, purpose };
@@ -774,7 +805,7 @@ impl Agent {
             Held::Reserved => SlotKind::Reserved,
             Held::Owned => SlotKind::Owned,
         };
-        let before = self.slots.insert(conversation, Slot { epoch, kind });
+        let before = self.set_slot(conversation, Some(Slot { epoch, kind }));
         if held == Held::Owned && before.is_none_or(|slot| slot.kind != SlotKind::Owned) {
             self.record(cx, Event::Assigned, out);
             self.tell_groups(cx, out);
@@ -799,18 +830,14 @@ impl Agent {
             self.missed(cx, out);
         }
         let confirmed = self.is_confirmed(conversation);
-        let current = self.slots.get_mut(&conversation).filter(|slot| confirmed && slot.epoch == epoch);
-        if let Some(slot) = current {
-            match end {
+        if self.slots.get(&conversation).is_some_and(|slot| confirmed && slot.epoch == epoch) {
+            let resting = match end {
                 End::Closed { wrap_up } if !wrap_up.is_zero() => {
-                    let until = cx.now + wrap_up;
-                    self.slots_want = self.slots_want.min(until);
-                    slot.kind = SlotKind::WrapUp { until };
+                    Some(Slot { epoch, kind: SlotKind::WrapUp { until: cx.now + wrap_up } })
                 }
-                End::Closed { .. } | End::Missed | End::Freed => {
-                    self.slots.remove(&conversation);
-                }
-            }
+                End::Closed { .. } | End::Missed | End::Freed => None,
+            };
+            self.set_slot(conversation, resting);
         }
         self.tell_groups(cx, out);
     }
@@ -826,7 +853,7 @@ impl Agent {
         let slot = self.slots.get(&conversation).map(|slot| slot.kind);
         let meant = matches!(slot, Some(SlotKind::Granted { grant: newest, .. }) if newest == grant);
         if meant && generation == self.generation {
-            self.slots.remove(&conversation);
+            self.set_slot(conversation, None);
             self.tell_groups(cx, out);
         }
     }
@@ -858,9 +885,7 @@ impl Agent {
         match held {
             Some(held) => self.restore_slot(conversation, epoch, held),
             None if stays => {}
-            None => {
-                self.slots.remove(&conversation);
-            }
+            None => _ = self.set_slot(conversation, None),
         }
         self.tell_groups(cx, out);
     }
@@ -909,11 +934,9 @@ impl Agent {
                 out.tell_conversation(*conversation, ask);
             }
         }
-        let wants = self.slots.values().filter_map(|slot| match slot.kind {
-            SlotKind::Granted { ask_at: at, .. } | SlotKind::WrapUp { until: at } => Some(at),
-            SlotKind::Reserved | SlotKind::Owned => None,
-        });
-        self.slots_want = wants.min().unwrap_or(Timestamp::NEVER);
+        let wants: Vec<Timestamp> = self.slots.values().filter_map(|slot| slot.kind.wants()).collect();
+        self.timed = wants.len();
+        self.slots_want = wants.into_iter().min().unwrap_or(Timestamp::NEVER);
         // A conversation that failed over the question never answers it: it is asked again.
         if self.ask_at.is_some_and(|at| at <= cx.now) {
             self.ask_at = None;
