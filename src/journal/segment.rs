@@ -19,7 +19,10 @@ pub(super) struct Spare {
 }
 
 /// How much is zeroed between two syncs: little enough that a commit beside it need not wait for long.
-const ZEROS: usize = 4 << 20;
+const ZEROED: u64 = 4 << 20;
+
+/// How much is written at once: what it is copied from stays in the processor's cache, where 4 MiB would not.
+const ZEROS: usize = 64 << 10;
 
 /// Zeroes a whole segment in advance, so that a commit changes no metadata of the file system, which makes its sync
 /// cheaper and its space certain. Gives up early, with `None`, when `stop` is set.
@@ -41,15 +44,18 @@ pub(super) fn make_spare(
 fn zero(disk: &dyn Disk, name: &'static str, size: u64, stop: &AtomicBool) -> Result<Option<Spare>, Error> {
     let file = disk.create(name).map_err(|e| Error::io("creating", name, e))?;
     let zeros = vec![0; ZEROS.min(usize::try_from(size).unwrap_or(ZEROS))];
-    let mut at = 0;
+    let (mut at, mut synced) = (0, 0);
     while at < size {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let piece = zeros.len().min(usize::try_from(size - at).unwrap_or(usize::MAX));
         file.write_at(&zeros[..piece], at).map_err(|e| Error::io("zeroing", name, e))?;
-        file.sync().map_err(|e| Error::io("zeroing", name, e))?;
         at += piece as u64;
+        if at == size || at - synced >= ZEROED {
+            file.sync().map_err(|e| Error::io("zeroing", name, e))?;
+            synced = at;
+        }
     }
     Ok(Some(Spare { name, file }))
 }
