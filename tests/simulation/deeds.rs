@@ -56,7 +56,7 @@ impl Sim {
     }
 
     /// A UUID of version 7 made now.
-    fn new_id(&mut self) -> ConversationId {
+    pub(crate) fn new_id(&mut self) -> ConversationId {
         self.people.opened += 1;
         let millis = self.now.micros() / 1_000;
         let mut bytes = [0_u8; 16];

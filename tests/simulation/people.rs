@@ -59,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) key: Option<Key>,
     client: ClientId,
     first: Option<Reply>,
+    /// The newest answer that was heard.
+    pub(crate) heard: Option<Answered>,
     sent: u32,
     answered: bool,
 }
@@ -224,7 +226,16 @@ impl Sim {
             *counter += 1;
             Key { client, counter: *counter, digest: digest(&act) }
         });
-        self.people.calls.push(Call { act, by, key, client, first: None, sent: 0, answered: false });
+        self.people.calls.push(Call {
+            act,
+            by,
+            key,
+            client,
+            first: None,
+            heard: None,
+            sent: 0,
+            answered: false,
+        });
         self.send(self.people.calls.len() - 1);
     }
 
@@ -320,6 +331,7 @@ impl Sim {
             return;
         }
         call.answered = true;
+        call.heard = Some(answered);
         if let (Some(first), true) = (call.first, keyed) {
             self.oracle.answered_again(&call.act, first, answered);
         } else if let Ok(reply) = answered {
