@@ -15,6 +15,7 @@ mod house;
 mod logging;
 mod offline;
 mod pages;
+mod quarantine;
 mod roster;
 mod serve;
 mod service;
@@ -68,6 +69,9 @@ enum Verb {
     /// List, show, create and remove agents
     #[command(subcommand)]
     Agents(agents::Verb),
+    /// List what stands aside after repeated failures, and let it take part again
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
     /// Let the daemon read its configuration again: all of it, or nothing
     Reload(house::ReloadArgs),
     /// Let the daemon end in order
@@ -89,6 +93,7 @@ pub fn run() -> ExitCode {
         Verb::Conversations(verb) => conversations::run(&verb),
         Verb::Groups(verb) => groups::run(&verb),
         Verb::Agents(verb) => agents::run(&verb),
+        Verb::Quarantine(verb) => quarantine::run(&verb),
         Verb::Reload(args) => house::reload(&args),
         Verb::Drain(args) => house::drain(&args),
         Verb::Version(args) => version::run(&args),

@@ -6,6 +6,7 @@
 mod arbiter;
 mod gauges;
 mod policy;
+mod watchdog;
 
 use std::{
     io,
@@ -22,7 +23,10 @@ use std::{
 use actix::{Arbiter, ArbiterHandle, System};
 use tokio::sync::{mpsc, oneshot};
 
-use self::arbiter::{Furniture, furnish};
+use self::{
+    arbiter::{Furniture, furnish},
+    watchdog::{Bounds, Pulse, Watchdog},
+};
 use crate::{
     actors::{
         boot::{self, Recovered},
@@ -347,7 +351,7 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
     let connections = Connections::new(Settings::from(&options.config.limits));
     gauges::wire(&metrics, &connections, &journal);
     let identity = identity(&options.config, &data_dir)?;
-    let lanes = furnish_all(&options.config, recovered, shared, &control).await;
+    let (lanes, pulses) = furnish_all(&options.config, recovered, shared, &control).await;
     let quic = Endpoint::bind(
         endpoint::Options::new(options.config.server.listen, data_dir.clone())
             .limited_by(&options.config.limits),
@@ -367,6 +371,10 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         }
     });
     readiness.set(Stage::Ready);
+    let rules = &options.config.watchdog;
+    let bounds = Bounds { stuck_after: rules.stuck_after, abort_after: rules.abort_after };
+    let watchdog = Watchdog::start(pulses, bounds, readiness.clone(), metrics.clone())
+        .map_err(|source| Error::Io { what: "can't start the watchdog".to_owned(), source })?;
     metrics.daemon.reloaded(true, control.0.clock.now().micros());
     let serving = Serving {
         quic: quic_address,
@@ -382,6 +390,7 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         end(order, &mut ordered, &connections, &quic, drain_timeout).await;
     }
     socket_task.abort();
+    watchdog.stop();
     let closed = journal.close();
     admin.stop();
     closed.map_err(|source| Error::Journal { directory: data_dir, source })
@@ -440,13 +449,13 @@ fn open_log(config: &Config, data_dir: &Path) -> Result<(Journal, Recovered), Er
     }
 }
 
-/// Starts the arbiters with their workspaces; the lanes for connections, one each.
+/// Starts the arbiters with their workspaces; the lanes for connections and the signs of life, one each.
 async fn furnish_all(
     config: &Config,
     recovered: Recovered,
     shared: Shared,
     control: &Control,
-) -> Vec<transport::Lane> {
+) -> (Vec<transport::Lane>, Vec<Pulse>) {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = config.server.arbiters.map_or(cores.saturating_sub(1), |count| count as usize).max(1);
     let tokens = Arc::new(TokenBook::default());
@@ -467,10 +476,13 @@ async fn furnish_all(
     let paces = Arc::new(Paces::default());
     let mut handles = Vec::new();
     let mut connection_lanes = Vec::new();
+    let mut pulses = Vec::new();
     for (index, parcels) in parcels.into_iter().enumerate() {
         let (lane, arrivals) = transport::lane();
         connection_lanes.push(lane);
         let (ready, furnished) = oneshot::channel();
+        let pulse = Pulse::default();
+        pulses.push(Arc::clone(&pulse));
         let mine = openings.extract_if(.., |opening| place(&opening.id) == index).collect();
         let furniture = Furniture {
             index,
@@ -482,6 +494,7 @@ async fn furnish_all(
             rates: rates(config),
             paces: Arc::clone(&paces),
             house: Arc::new(control.clone()),
+            pulse,
             ready,
         };
         // The first arbiter is the system's own thread, which also drives the endpoint.
@@ -494,7 +507,7 @@ async fn furnish_all(
     let placed =
         placements.iter().map(|placement| (placement.id.clone(), handles[placement.arbiter].clone()));
     *control.0.placements.lock().unwrap_or_else(PoisonError::into_inner) = placed.collect();
-    connection_lanes
+    (connection_lanes, pulses)
 }
 
 fn openings(config: &Config, mut recovered: Recovered, tokens: &Arc<TokenBook>) -> Vec<boot::Opening> {

@@ -1,6 +1,11 @@
 //! From the log to running actors. Recovery is the same road as live traffic, without the last step.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     agent::AgentActor,
@@ -8,6 +13,7 @@ use super::{
     group::GroupActor,
     local::Local,
     space::{Records, Restart, Space},
+    supervision::guard,
     tokens::TokenBook,
     workspace::WorkspaceActor,
 };
@@ -43,6 +49,8 @@ pub struct Remembered {
     /// Its machines.
     pub world: World,
     records: HashMap<ConversationId, Records>,
+    /// Conversations whose records can't be folded: they stand aside, and the rest starts.
+    unreadable: BTreeSet<ConversationId>,
     restarts: Vec<Restart>,
 }
 
@@ -77,8 +85,35 @@ impl Recovered {
             }
             _ => {}
         }
-        space.world.apply(entry);
+        space.apply(position, entry, &mut self.trouble);
         self.last = self.last.max(space.world.last);
+    }
+}
+
+impl Remembered {
+    /// Takes an entry in. A machine that falls over it does so at every start: a conversation stands aside by itself, for anybody else the
+    /// daemon can't start.
+    fn apply(&mut self, position: Position, entry: &Entry, trouble: &mut Option<String>) {
+        let whose = match entry {
+            Entry::Conversation { id, .. } if self.unreadable.contains(id) => return,
+            Entry::Conversation { id, .. } => Some(*id),
+            _ => None,
+        };
+        if guard(|| self.world.apply(entry)).is_some() {
+            return;
+        }
+        match whose {
+            Some(id) => {
+                self.world.conversations.remove(&id);
+                self.unreadable.insert(id);
+            }
+            None => {
+                let position = position.get();
+                *trouble = Some(format!(
+                    "record {position} of the log can't be taken in: start an older maitred and report it"
+                ));
+            }
+        }
     }
 }
 
@@ -134,7 +169,7 @@ pub fn open(local: &Rc<Local>, opening: Opening) {
 }
 
 fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now: Timestamp, grace: Duration) {
-    let Remembered { mut world, mut records, .. } = remembered;
+    let Remembered { mut world, mut records, unreadable, .. } = remembered;
     let durable_groups = world.groups.clone();
     world.settle(policy, now, grace);
     let lines = world.lines();
@@ -149,11 +184,15 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
     }
     for (id, machine) in world.conversations {
         let records = records.remove(&id).unwrap_or_default();
-        if machine.phase() == Some(Phase::Closed) {
+        // What stands aside has an actor in any phase, as somebody may let it take part again.
+        if matches!(machine.phase(), None | Some(Phase::Closed)) && !machine.is_quarantined() {
             space.remember_closed(id, records);
         } else {
             ConversationActor::begin(space, machine, records);
         }
+    }
+    for id in unreadable {
+        ConversationActor::begin_unreadable(space, id, records.remove(&id).unwrap_or_default());
     }
     for (group, waiting) in lines {
         space.tell(Tell::Group(group, group::Command::Enqueue(Box::new(waiting))));

@@ -62,6 +62,7 @@ impl Marks {
                 self.waits = false;
             }
             Event::FellBack { .. } | Event::Closed { .. } => self.waits = false,
+            Event::Quarantined => self.served_at = None,
             Event::Reopened => {
                 self.served_at = None;
                 self.answered_once = false;
@@ -98,6 +99,7 @@ impl Marks {
                 }
             }
             Event::HandoverStarted { .. } => metrics.transfers.increment(1),
+            Event::Quarantined if self.in_service() => metrics.active.add(-1),
             Event::FellBack { reason, .. } => metrics.fell_back(reason_word(*reason), wait, self.offers),
             Event::Said { .. } if !self.answered_once && by.agent().is_some() => {
                 self.answered_once = true;

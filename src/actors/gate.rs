@@ -7,10 +7,11 @@ use smol_str::SmolStr;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
+    aside::Subject,
     directory::Whom,
     ledger::Line,
     local::{Local, Shared},
-    port::{Answer, Notice, Port, View, parse_cursor},
+    port::{Answer, ConversationRow, Notice, Port, View, parse_cursor},
     queries::{Gathering, Look, Rows, What},
     sessions::Feed,
     space::Space,
@@ -120,6 +121,8 @@ pub enum Order {
     MintToken(Grants, Option<Timestamp>),
     /// Revoke a token.
     RevokeToken(SmolStr),
+    /// Let somebody who stands aside take part again.
+    Reinstate(Subject),
 }
 
 /// Something to be looked up.
@@ -130,6 +133,8 @@ pub enum Query {
     Conversations {
         /// In these phases.
         phases: Vec<Phase>,
+        /// Those that stand aside, in whatever phase.
+        aside: bool,
         /// Of this group.
         group: Option<GroupId>,
         /// Of this owner.
@@ -157,6 +162,13 @@ pub enum Query {
     },
     /// A page of tokens.
     Tokens {
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of who stands aside.
+    Aside {
         /// Where the page begins.
         cursor: Option<String>,
         /// At most so many.
@@ -421,6 +433,7 @@ impl Space {
             Order::RemoveAgent(agent) => {
                 self.tell(Tell::Workspace(workspace::Command::RemoveAgent { agent, ticket }));
             }
+            Order::Reinstate(subject) => self.reinstate(subject, ticket),
             Order::MintToken(grants, expires) => self.mint(grants, expires, ticket),
             Order::RevokeToken(id) => {
                 self.tell(Tell::Workspace(workspace::Command::RevokeToken { id, ticket }))
@@ -442,9 +455,21 @@ impl Space {
         let Some(reply_to) = ticket.reply_to else { return };
         match query {
             Query::Look(whom, what) => self.look(&whom, Look { what, ticket }),
-            Query::Conversations { phases, group, agent, cursor, limit } => {
-                let view =
-                    self.conversations(&ticket, &phases, group.as_ref(), agent, cursor.as_deref(), limit);
+            Query::Aside { cursor, limit } => {
+                let view = self.list_aside(cursor.as_deref(), limit.clamp(1, PAGE));
+                self.reply(reply_to, view);
+            }
+            Query::Conversations { phases, aside, group, agent, cursor, limit } => {
+                let aside = aside.then(|| self.conversations_aside());
+                let view = self.conversations(
+                    &ticket,
+                    &phases,
+                    aside.as_deref(),
+                    group.as_ref(),
+                    agent,
+                    cursor.as_deref(),
+                    limit,
+                );
                 self.reply(reply_to, view);
             }
             Query::Groups { cursor, limit } => self.groups(ticket, cursor.as_deref(), limit),
@@ -478,10 +503,12 @@ impl Space {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one question")]
     fn conversations(
         &self,
         ticket: &Ticket,
         phases: &[Phase],
+        aside: Option<&[ConversationId]>,
         group: Option<&GroupId>,
         agent: Option<AgentId>,
         cursor: Option<&str>,
@@ -504,8 +531,20 @@ impl Space {
                 && agent.is_none_or(|agent| row.owner == Some(agent))
         };
         let limit = limit.clamp(1, PAGE);
-        let lines = ledger.lines(phases, after).filter(visible).take(limit + 1);
-        let mut rows: Vec<_> = lines.map(|line| line.row()).collect();
+        let mut rows: Vec<ConversationRow> = match aside {
+            None => {
+                ledger.lines(phases, after).filter(visible).take(limit + 1).map(|line| line.row()).collect()
+            }
+            Some(aside) => {
+                let later =
+                    |line: &&Rc<Line>| after.is_none_or(|after| (line.phase, line.conversation) > after);
+                let lines = aside.iter().filter_map(|id| ledger.line(*id)).filter(later).filter(visible);
+                let mut rows: Vec<_> = lines.map(|line| line.row()).collect();
+                rows.sort_by_key(|row| (row.phase, row.conversation));
+                rows.truncate(limit + 1);
+                rows
+            }
+        };
         let more = rows.len() > limit;
         rows.truncate(limit);
         Answer::Found(Box::new(View::Conversations(rows, more)))

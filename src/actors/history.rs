@@ -122,6 +122,11 @@ impl History {
         self.faces.push(party);
     }
 
+    /// Takes the positions away, for a history to be made anew.
+    pub(super) fn take(&mut self) -> Records {
+        std::mem::take(&mut self.positions)
+    }
+
     /// Where the records are.
     #[must_use]
     pub(super) fn positions(&self) -> &Records {

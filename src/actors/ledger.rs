@@ -87,6 +87,15 @@ pub(super) struct Mine {
     pub(super) parts: BTreeSet<ConversationId>,
 }
 
+/// What one agent had of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// A slot.
+    pub(super) slot: bool,
+    /// A pending offer's number.
+    pub(super) offer: Option<u32>,
+}
+
 impl Ledger {
     /// A conversation changed places; `before`: the line it had.
     pub(super) fn list(&mut self, before: Option<&Line>, line: Rc<Line>) {
@@ -166,6 +175,28 @@ impl Ledger {
         let mine = self.mine.entry(agent).or_default();
         mine.version += 1;
         change(mine);
+    }
+
+    /// The agents who own a conversation or take part in it.
+    #[must_use]
+    pub(super) fn parties(&self, id: ConversationId) -> Vec<AgentId> {
+        self.mine.iter().filter(|(_, mine)| mine.parts.contains(&id)).map(|(agent, _)| *agent).collect()
+    }
+
+    /// A conversation lets go of everybody: what each of them had of it.
+    pub(super) fn let_go(&mut self, id: ConversationId) -> Vec<(AgentId, Holding)> {
+        let mut let_go = Vec::new();
+        for (agent, mine) in &mut self.mine {
+            let slot = mine.slots.remove(&id);
+            let part = mine.parts.remove(&id);
+            let offer = mine.offers.remove(&id).map(|made| made.pending.offer);
+            if slot || part || offer.is_some() {
+                mine.version += 1;
+                let_go.push((*agent, Holding { slot, offer }));
+            }
+        }
+        let_go.sort_unstable_by_key(|(agent, _)| *agent);
+        let_go
     }
 
     /// A conversation is open for a visitor, through a program.

@@ -11,12 +11,16 @@ use std::{
 use crossbeam::channel::Receiver;
 use foldhash::fast::RandomState;
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{
+    Notify,
+    mpsc::{UnboundedReceiver, UnboundedSender},
+};
 
 use super::{
     directory::{Directory, Name},
     places::Lines,
     port::{Answer, Notice, Observation, Port},
+    respawn::{Dead, Morgue},
     sessions::Ports,
     space::Space,
     supervision::guard,
@@ -67,6 +71,8 @@ pub struct Local {
     spaces: RefCell<HashMap<u32, Rc<Space>, RandomState>>,
     /// Lines whose places are to be told.
     pub(super) lines: Lines,
+    dead: UnboundedSender<(u32, Dead)>,
+    morgue: RefCell<Morgue>,
 }
 
 /// Something that leaves the workspace.
@@ -105,6 +111,7 @@ impl Local {
     pub fn new(index: usize, shared: Shared) -> Rc<Self> {
         // A manual clock stands exactly at the times that a test moves it to.
         let width = if shared.clock.is_manual() { 1 } else { BUCKET_US };
+        let morgue = Morgue::default();
         Rc::new(Self {
             index,
             shared,
@@ -116,7 +123,19 @@ impl Local {
             scratch: RefCell::default(),
             spaces: RefCell::default(),
             lines: Lines::default(),
+            dead: morgue.lane(),
+            morgue: RefCell::new(morgue),
         })
+    }
+
+    /// An actor died; called while a panic unwinds, or while everything ends.
+    pub(super) fn died(&self, space: u32, dead: Dead) {
+        // Nobody reads any more when the arbiter itself has ended.
+        let _ = self.dead.send((space, dead));
+    }
+
+    pub(super) fn morgue(&self) -> Option<UnboundedReceiver<(u32, Dead)>> {
+        self.morgue.borrow_mut().take()
     }
 
     /// Daemon time.

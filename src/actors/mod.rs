@@ -15,6 +15,7 @@
 //! ```
 //! Every step of every machine runs under `supervision::guard`; a machine that falls is rebuilt in place, so addresses and mailboxes survive.
 
+pub mod aside;
 pub mod boot;
 pub mod directory;
 pub mod gate;
@@ -29,11 +30,13 @@ pub mod queries;
 mod agent;
 mod conversation;
 mod count;
+mod faults;
 mod group;
 mod history;
 mod ledger;
 mod places;
 mod publish;
+mod respawn;
 mod shell;
 mod supervision;
 mod timers;

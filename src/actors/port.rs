@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use super::aside::Subject;
 use crate::{
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
@@ -100,6 +101,8 @@ pub enum View {
     },
     /// A page of tokens, each with how many connections use it; whether more follow.
     Tokens(Vec<(Token, u32)>, bool),
+    /// A page of who stands aside; whether there are more.
+    Aside(Vec<AsideRow>, bool),
     /// A subscription began at this version.
     Subscribed {
         /// The newest number or version.
@@ -162,6 +165,15 @@ pub fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
     let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed];
     let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
     Some((phase, id.parse().ok()?))
+}
+
+/// One of those who stand aside.
+#[derive(Debug, Clone)]
+pub struct AsideRow {
+    /// Who.
+    pub subject: Subject,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// One conversation, looked at closely.

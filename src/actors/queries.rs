@@ -188,7 +188,10 @@ impl ConversationActor {
 
 impl ConversationActor {
     fn show(&self, ticket: &Ticket) {
-        let Some(row) = self.row() else { return refuse(&self.space, ticket, Refusal::NotFound) };
+        let listed = || self.line.as_ref().map(|line| line.row());
+        let Some(row) = self.row().or_else(listed) else {
+            return refuse(&self.space, ticket, Refusal::NotFound);
+        };
         let machine = &self.machine;
         let pending = machine.pending_agents().into_iter();
         let view = ConversationView {
@@ -197,7 +200,7 @@ impl ConversationActor {
             variables: self.variables.to_vec(),
             pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),
             stay: machine.stay(),
-            quarantined: self.quarantined,
+            quarantined: self.aside,
             because: because(machine),
         };
         found(&self.space, ticket, View::Conversation(Box::new(view)));

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use super::{
     agent::AgentActor,
+    aside::List,
     conversation::ConversationActor,
     ledger::Ledger,
     local::{Effect, Local},
@@ -50,6 +51,8 @@ pub struct Space {
     pub sessions: RefCell<Sessions>,
     /// Its lists.
     pub(super) ledger: RefCell<Ledger>,
+    /// Who stands aside.
+    pub(super) aside: RefCell<List>,
     /// Its tokens, for whoever says Hello.
     pub tokens: Arc<TokenBook>,
     policy: RefCell<Arc<Policy>>,
@@ -94,6 +97,7 @@ impl Space {
             local,
             sessions: RefCell::default(),
             ledger: RefCell::default(),
+            aside: RefCell::default(),
             tokens,
             policy: RefCell::new(policy),
             generations: RefCell::default(),
@@ -201,7 +205,12 @@ impl Space {
         if let Some(records) = records {
             return self.revive(id, records);
         }
-        if matches!(command, conversation::Command::Open { way: Way::New, .. }) {
+        let opens = match command {
+            conversation::Command::Open { way, .. } => *way == Way::New,
+            conversation::Command::Failed { opening, .. } => *opening,
+            _ => false,
+        };
+        if opens {
             ConversationActor::begin(self, Conversation::new(id), Records::new());
             return true;
         }
@@ -259,10 +268,10 @@ impl Space {
         staying
     }
 
-    /// Whether it was called back meanwhile; if not, it is remembered by its records alone.
+    /// Whether it may end, as nobody called it back meanwhile; then it is remembered by its records, if it has any.
     pub fn left(&self, id: ConversationId, records: &Records) -> bool {
         let left = self.leaving.borrow_mut().remove(&id).is_some();
-        if left {
+        if left && !records.is_empty() {
             self.closed.borrow_mut().insert(id, records.clone());
         }
         left
@@ -362,7 +371,7 @@ impl Space {
         GroupRow {
             group: group.id().clone(),
             rules: Arc::clone(rules),
-            quarantined: group.is_quarantined(),
+            quarantined: group.quarantined().is_some(),
             members: count(group.roster().len()),
             line: Vec::new(),
             waiting: count(group.waiting()),

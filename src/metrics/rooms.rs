@@ -30,6 +30,8 @@ series! {
         pub live: Each<Level, ActorKind> = "actors", ("kind", ());
         /// What stands aside after failing too often, until a supervisor releases it.
         pub quarantined: Each<Level, ActorKind> = "quarantined", ("kind", ());
+        /// Arbiters that stand still now, and everything on them with them.
+        pub stuck: Level = "arbiters_stuck";
     }
 }
 

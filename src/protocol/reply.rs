@@ -40,6 +40,7 @@ messages! {
         0x8047 PositionReply,
         0x8050 Minted,
         0x8051 TokenPage,
+        0x8063 QuarantinePage,
     }
 }
 
@@ -366,6 +367,34 @@ wire! { lenient;
         rows: List<TokenRow, PAGE>,
         /// For the next page; absent at the end.
         cursor: Option<Text<128>>,
+    }
+
+    /// A page of what stands aside after repeated failures.
+    pub struct QuarantinePage {
+        /// The workspace first, then groups, agents and conversations, each in the order of their ids.
+        rows: List<QuarantineRow, PAGE>,
+        /// For the next page; absent at the end.
+        cursor: Option<Text<128>>,
+    }
+
+    /// One that stands aside.
+    pub struct QuarantineRow {
+        /// Which.
+        subject: Subject,
+        /// Since when.
+        since: Timestamp,
+    }
+
+    /// What can stand aside.
+    pub enum Subject {
+        /// The workspace: it opens nothing new and gives nobody a seat.
+        Workspace,
+        /// A group: closed for routing.
+        Group(group: GroupId),
+        /// An agent: offered nothing new.
+        Agent(agent: AgentId),
+        /// A conversation: nobody has it, and nothing can be done with it.
+        Conversation(conversation: ConversationId),
     }
 
     /// What is known about a token.

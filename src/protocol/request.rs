@@ -68,7 +68,8 @@ messages! {
         0x0052 RevokeToken -> Done; Forbidden, NotFound,
         0x0060 Reload -> Done; Forbidden, Invalid,
         0x0061 Drain -> Done; Forbidden,
-        0x0062 ReleaseQuarantine -> Done; Forbidden, NotFound, WrongState, Unsupported,
+        0x0062 ReleaseQuarantine -> Done; Forbidden, NotFound, Invalid, WrongState,
+        0x0063 ListQuarantined -> QuarantinePage; Forbidden, Invalid,
     }
 }
 
@@ -443,7 +444,8 @@ wire! { strict;
     /// Starts the daemon's way down: answered first, then all connections, this one included, get GoAway (`draining`).
     pub struct Drain {}
 
-    /// Supervisors: lets something that stood aside after repeated failures take part again. Exactly one of them is given.
+    /// Supervisors: lets something that stands aside after repeated failures take part again. One of them is given; none means the
+    /// workspace itself.
     pub struct ReleaseQuarantine {
         /// This conversation.
         conversation: Option<ConversationId>,
@@ -451,5 +453,13 @@ wire! { strict;
         agent: Option<AgentId>,
         /// This group.
         group: Option<GroupId>,
+    }
+
+    /// Supervisors and admins: lists what stands aside after repeated failures.
+    pub struct ListQuarantined {
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
     }
 }

@@ -113,8 +113,7 @@ impl World {
             }
             Entry::Agent { id, at, key, events, .. } => {
                 let agent = self.agents.entry(*id).or_insert_with(|| Agent::new(*id));
-                events.iter().for_each(|event| agent.evolve(*at, event));
-                key.iter().for_each(|key| agent.remember(key));
+                agent.replay(*at, key.as_ref(), events);
             }
             Entry::Group { id, events } => {
                 let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
@@ -147,7 +146,8 @@ impl World {
                 let agent = self.agents.entry(agent).or_insert_with(|| Agent::new(agent));
                 agent.restore_slot(conversation.id(), epoch, held);
             }
-            let open = conversation.phase().is_some_and(|phase| phase != Phase::Closed);
+            let open = conversation.phase().is_some_and(|phase| phase != Phase::Closed)
+                && !conversation.is_quarantined();
             if let Some((visitor, channel, _)) = conversation.visitor().filter(|_| open) {
                 self.workspace.restore_open(visitor, channel, conversation.id());
             }

@@ -194,6 +194,11 @@ const TABLE: &[Row] = &[
         build: |_| ListTokens { cursor: None, limit: 100 }.into() },
     Row { command: "revoke a token", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |ask| RevokeToken { token_id: ask.token.clone() }.into() },
+    // Whoever is at the socket can mint a supervisor's token; the right itself is the supervisors'. Nothing stands aside here.
+    Row { command: "release what takes part", state: State::Active, cells: "f f f f f f  w  f . . . . . .  f",
+        build: |ask| ReleaseQuarantine { conversation: Some(ask.id), agent: None, group: None }.into() },
+    Row { command: "list what stands aside", state: State::None, cells: "f f f f f f  y  f . . . . . .  y",
+        build: |_| ListQuarantined { cursor: None, limit: 100 }.into() },
     Row { command: "reload", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |_| Reload {}.into() },
     // The last row, as it ends the daemon.

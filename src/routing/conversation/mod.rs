@@ -8,6 +8,7 @@ mod end;
 mod evolve;
 mod offer;
 mod open;
+mod quarantine;
 mod say;
 mod transfer;
 mod words;
@@ -24,11 +25,11 @@ pub use words::{
 };
 
 use super::{
-    Context, Machine, Out, Refusal, Refused, Reply,
+    Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply,
     agent::{self, Held},
     group::{self, Waiting},
     keys::Keys,
-    words::{By, FallbackReason, Key, OfferOutcome, Priority, QueueCause, ReplyTo, Ticket},
+    words::{By, FallbackReason, Key, OfferOutcome, Priority, QueueCause, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -71,6 +72,7 @@ pub struct Conversation {
     /// Since when the visitor is gone. Volatile: told by the frontend.
     absent_since: Option<Timestamp>,
     keys: Keys<Numbers>,
+    aside: quarantine::Aside,
 }
 
 #[derive(Debug, Clone)]
@@ -224,6 +226,7 @@ impl Conversation {
             active_at: Timestamp::default(),
             absent_since: None,
             keys: Keys::default(),
+            aside: quarantine::Aside::default(),
         }
     }
 
@@ -239,8 +242,10 @@ impl Conversation {
         for event in &record.events {
             self.evolve(record.at, &record.by, event);
         }
-        if let Some(key) = &record.key {
-            self.keys.remember(key, self.numbered(record.events.last()));
+        match &record.key {
+            Some(key) if matches!(record.events.first(), Some(Event::CommandFailed)) => self.keys.fail(key),
+            Some(key) => self.keys.remember(key, self.numbered(record.events.last())),
+            None => {}
         }
     }
 
@@ -650,23 +655,31 @@ impl Machine for Conversation {
             Command::OwnerAbsent { agent, epoch } => self.owner_absent(cx, agent, epoch, out),
             Command::VisitorPresent(present) => self.visitor_present(cx, present),
             Command::Tick => self.tick(cx, out),
+            Command::Failed { ticket, .. } => self.failed(cx, &ticket, out),
+            Command::Reinstate { ticket } => self.reinstate(cx, &ticket, out)?,
         }
         Ok(())
     }
 
-    fn asker(command: &Command) -> Option<ReplyTo> {
-        match command {
+    fn remains(command: &Command) -> Option<Remains> {
+        let ticket = match command {
             Command::Open { ticket, .. }
             | Command::Ask { ticket, .. }
             | Command::Admitted { ticket, .. }
             | Command::Invitable { ticket, .. }
-            | Command::ReopenGranted { ticket, .. } => ticket.reply_to,
-            Command::Granted(granted) => granted.purpose.ticket().and_then(|ticket| ticket.reply_to),
-            _ => None,
-        }
+            | Command::ReopenGranted { ticket, .. }
+            | Command::Failed { ticket, .. }
+            | Command::Reinstate { ticket } => ticket,
+            Command::Granted(granted) => granted.purpose.ticket()?,
+            _ => return None,
+        };
+        Some(Remains::of(ticket, Keeper::Itself))
     }
 
     fn next_deadline(&self, cx: &Context<'_>) -> Option<Timestamp> {
+        if self.is_quarantined() {
+            return None;
+        }
         let place = match &self.state {
             State::Waiting(stay) => {
                 let pending = match &stay.pending {
