@@ -4,6 +4,7 @@
 //! Start reading at: [`run`], then the verb's file.
 
 mod agents;
+mod archive;
 mod check_config;
 mod client;
 mod conversations;
@@ -12,6 +13,7 @@ mod explain;
 mod failure;
 mod groups;
 mod house;
+mod journal;
 mod logging;
 mod offline;
 mod pages;
@@ -63,6 +65,12 @@ enum Verb {
     /// List and show conversations
     #[command(subcommand)]
     Conversations(conversations::Verb),
+    /// Transcripts, a visitor's conversations, erasure, and a copy of everything
+    #[command(subcommand)]
+    Archive(archive::Verb),
+    /// Verify or export a data directory that no daemon uses
+    #[command(subcommand)]
+    Journal(journal::Verb),
     /// List and show groups and their lines
     #[command(subcommand)]
     Groups(groups::Verb),
@@ -91,6 +99,8 @@ pub fn run() -> ExitCode {
         Verb::Token(verb) => token::run(&verb),
         Verb::Explain(args) => explain::run(&args),
         Verb::Conversations(verb) => conversations::run(&verb),
+        Verb::Archive(verb) => archive::run(&verb),
+        Verb::Journal(verb) => journal::run(&verb),
         Verb::Groups(verb) => groups::run(&verb),
         Verb::Agents(verb) => agents::run(&verb),
         Verb::Quarantine(verb) => quarantine::run(&verb),

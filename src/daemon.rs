@@ -5,6 +5,7 @@
 
 mod arbiter;
 mod gauges;
+pub mod inspect;
 mod policy;
 mod watchdog;
 
@@ -13,7 +14,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -29,6 +30,7 @@ use self::{
 };
 use crate::{
     actors::{
+        archivist::{self, Archivist, Pace},
         boot::{self, Recovered},
         gate::{self, Gate, Placement},
         local::{Observer, Shared},
@@ -37,7 +39,10 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     ids::WorkspaceId,
-    journal::{self, Journal, disk::RealDisk},
+    journal::{
+        self, Archive, Journal,
+        disk::{Disk, RealDisk},
+    },
     metrics::{
         Metrics,
         exporter::{self, Admin, Readiness, Stage},
@@ -52,6 +57,12 @@ use crate::{
     },
 };
 
+/// How old a record is at most when it is moved into the archive.
+const MOVED_AFTER: Duration = Duration::from_secs(300);
+
+/// The largest record where a test makes the log's files smaller than the configuration allows, in bytes.
+const TEST_PAYLOAD_MAX: usize = 64 << 10;
+
 /// What a daemon is started with.
 pub struct Options {
     /// What the operator said.
@@ -62,13 +73,18 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Who watches what is recorded.
     pub observer: Option<Observer>,
+    /// When records are moved into the archive.
+    pub pace: Pace,
+    /// Smaller files of the log than the configuration allows, for tests.
+    pub segment_bytes: Option<u64>,
 }
 
 impl Options {
     /// A daemon with this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, config_file: None, clock: None, observer: None }
+        let pace = Pace { at_latest: MOVED_AFTER, turns: false };
+        Self { config, config_file: None, clock: None, observer: None, pace, segment_bytes: None }
     }
 }
 
@@ -147,6 +163,7 @@ struct Steering {
     metrics: Metrics,
     clock: Clock,
     placements: Mutex<Vec<(WorkspaceId, ArbiterHandle)>>,
+    archivist: OnceLock<archivist::Counter>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -252,6 +269,19 @@ impl Control {
         let _ = self.0.orders.send(Order::Now);
     }
 
+    /// Copies everything that is durable into an empty directory on which another daemon can be started. Blocks.
+    ///
+    /// # Errors
+    /// What kept it from it.
+    pub fn back_up(&self, to: PathBuf) -> Result<u64, journal::Error> {
+        self.0.archivist.get().map_or(Err(journal::Error::Stopped), |archivist| archivist.copy(to))
+    }
+
+    /// Moves all that is durable into the archive now. Blocks.
+    pub fn archive_now(&self) {
+        self.0.archivist.get().into_iter().for_each(archivist::Counter::catch_up);
+    }
+
     /// Reads the configuration again and takes it over, all or nothing (S10). Returns warnings and what needs a restart.
     ///
     /// # Errors
@@ -279,6 +309,9 @@ impl Control {
         for (id, _) in placements.iter().filter(|(id, _)| loaded.config.workspace(id).is_none()) {
             said.push(format!("workspace {id} ends with the next restart"));
         }
+        if let Some(archivist) = steering.archivist.get() {
+            archivist.keep(policy::keeping(&loaded.config));
+        }
         *current = loaded.config;
         steering.metrics.daemon.reloaded(true, now);
         Ok(said)
@@ -300,6 +333,15 @@ fn take_over(arbiter: &ArbiterHandle, index: usize, workspace: &config::Workspac
 impl House for Control {
     fn reload(&self) -> Result<(), String> {
         Self::reload(self).map(|_| ())
+    }
+
+    fn back_up(&self, directory: PathBuf, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
+        let control = self.clone();
+        let copy = move || done(control.back_up(directory).map(drop).map_err(|error| error.to_string()));
+        let started = thread::Builder::new().name("backup".to_owned()).spawn(copy);
+        if let Err(error) = started {
+            tracing::error!(%error, "a backup was asked for, and no thread could be started for it");
+        }
     }
 
     fn drain(&self) {
@@ -329,11 +371,16 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
     let admin = Admin::start(listener, router, metrics.clone())
         .map_err(|source| Error::Io { what: "can't start the admin thread".to_owned(), source })?;
 
-    let (journal, recovered) = open_log(&options.config, &data_dir)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&data_dir).map_err(|source| Error::Io {
+        what: format!("can't use the data directory {}", data_dir.display()),
+        source,
+    })?);
+    let (journal, archive, recovered) = open_log(&options, &disk, &data_dir)?;
     let clock = options.clock.clone().unwrap_or_else(|| Clock::system(recovered.last));
     let shared = Shared {
         clock: clock.clone(),
         journal: journal.clone(),
+        archive,
         directory: Arc::default(),
         metrics: metrics.clone(),
         observer: options.observer.clone(),
@@ -347,9 +394,16 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         metrics: metrics.clone(),
         clock,
         placements: Mutex::default(),
+        archivist: OnceLock::new(),
     }));
+    let for_archivist = shared.clone();
     let connections = Connections::new(Settings::from(&options.config.limits));
-    gauges::wire(&metrics, &connections, &journal);
+    gauges::wire(&metrics, &connections, &journal, &shared.archive);
+    let keeping = policy::keeping(&options.config);
+    let archivist = Archivist::start(disk, &for_archivist, options.pace, keeping)
+        .map_err(|source| Error::Io { what: "can't start the archive's thread".to_owned(), source })?;
+    // Set once, right here.
+    let _ = control.0.archivist.set(archivist.counter());
     let identity = identity(&options.config, &data_dir)?;
     let (lanes, pulses) = furnish_all(&options.config, recovered, shared, &control).await;
     let quic = Endpoint::bind(
@@ -391,6 +445,7 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
     }
     socket_task.abort();
     watchdog.stop();
+    archivist.end();
     let closed = journal.close();
     admin.stop();
     closed.map_err(|source| Error::Journal { directory: data_dir, source })
@@ -417,26 +472,30 @@ async fn end(
     quic.close(Duration::from_millis(200)).await;
 }
 
-fn open_log(config: &Config, data_dir: &Path) -> Result<(Journal, Recovered), Error> {
+fn open_log(
+    options: &Options,
+    disk: &Arc<dyn Disk>,
+    data_dir: &Path,
+) -> Result<(Journal, Archive, Recovered), Error> {
     let at = |source| Error::Journal { directory: data_dir.to_owned(), source };
-    let disk = RealDisk::open(data_dir).map_err(|source| Error::Io {
-        what: format!("can't use the data directory {}", data_dir.display()),
-        source,
-    })?;
-    let options = journal::Options {
-        segment_bytes: config.journal.segment_size,
-        commit_interval: config.journal.commit_interval,
+    let log_options = journal::Options {
+        segment_bytes: options.segment_bytes.unwrap_or(options.config.journal.segment_size),
+        commit_interval: options.config.journal.commit_interval,
+        payload_max: options.segment_bytes.map_or(journal::PAYLOAD_MAX, |_| TEST_PAYLOAD_MAX),
         ..journal::Options::default()
     };
-    let mut recovered = Recovered::default();
+    let lock = journal::Lock::take(&**disk).map_err(at)?;
+    let archive = Archive::open(Arc::clone(disk)).map_err(at)?;
+    let mut recovered = Recovered::from_archive(&archive).map_err(at)?;
     let fail = |error: journal::Error| {
         // The kernel reports success the next time although the data is gone (design §3.3): only a restart recovers.
         tracing::error!(%error, "the log can't be written: aborting, to recover from what is on disk");
         std::process::abort();
     };
+    let mut replay = |record: journal::Record<'_>| recovered.take_in(record);
     let (journal, recovery) =
-        Journal::open(Arc::new(disk), options, &mut |record| recovered.take_in(record), Box::new(fail))
-            .map_err(at)?;
+        Journal::open_locked(Arc::clone(disk), lock, log_options, &mut replay, Box::new(fail)).map_err(at)?;
+    archive.belongs_to(journal.id(), &recovery).map_err(at)?;
     tracing::info!(
         records = recovery.records,
         cut_bytes = recovery.cut_bytes,
@@ -445,7 +504,7 @@ fn open_log(config: &Config, data_dir: &Path) -> Result<(Journal, Recovered), Er
     );
     match recovered.trouble.take() {
         Some(trouble) => Err(Error::Log(trouble)),
-        None => Ok((journal, recovered)),
+        None => Ok((journal, archive, recovered)),
     }
 }
 

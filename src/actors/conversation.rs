@@ -9,6 +9,7 @@ use super::{
     count::Marks,
     directory::Name,
     faults,
+    fold::Folded,
     history::History,
     ledger::Line,
     port::{ConversationRow, Numbered},
@@ -87,9 +88,9 @@ impl Drop for ConversationActor {
 
 impl ConversationActor {
     /// Starts the actor of a new, recovered or woken conversation.
-    pub fn begin(space: &Rc<Space>, machine: Conversation, records: Records) {
-        let id = machine.id();
-        let mut actor = Self::new(space, machine, records);
+    pub(super) fn begin(space: &Rc<Space>, folded: Folded) {
+        let id = folded.machine.id();
+        let mut actor = Self::new(space, folded);
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
         space.local.shared.directory.enter_conversation(space.index, id, actor.start());
@@ -97,7 +98,7 @@ impl ConversationActor {
 
     /// Starts one whose records can't be folded: it stands aside, and nothing is known of it but its id.
     pub fn begin_unreadable(space: &Rc<Space>, id: ConversationId, records: Records) {
-        let mut actor = Self::new(space, Conversation::new(id), records);
+        let mut actor = Self::new(space, Folded { history: History::new(records), ..Folded::new(id) });
         tracing::error!(conversation = %id, "a conversation can't be rebuilt from the log and stands aside");
         actor.aside = true;
         space.set_aside(Subject::Conversation(id), space.local.now());
@@ -112,21 +113,22 @@ impl ConversationActor {
         records: Records,
         failures: Option<Box<Failures>>,
     ) {
-        let mut actor = Self::new(space, Conversation::new(id), records);
+        let mut actor = Self::new(space, Folded { history: History::new(records), ..Folded::new(id) });
         actor.failures = failures;
         actor.died = true;
         actor.line = space.ledger.borrow().line(id).cloned();
         space.local.shared.directory.enter_conversation(space.index, id, actor.start());
     }
 
-    fn new(space: &Rc<Space>, machine: Conversation, records: Records) -> Self {
+    fn new(space: &Rc<Space>, folded: Folded) -> Self {
+        let Folded { machine, marks, variables, history, .. } = folded;
         Self {
             space: Rc::clone(space),
             aside: machine.is_quarantined(),
             machine,
-            history: History::new(records),
-            marks: Marks::default(),
-            variables: Arc::from([]),
+            history,
+            marks,
+            variables: variables.into(),
             line: None,
             listed: Listed::default(),
             armed: Timestamp::NEVER,
@@ -154,7 +156,6 @@ impl ConversationActor {
         if self.machine.phase().is_none() {
             return;
         }
-        self.recall();
         self.marks.restore(&self.space, self.machine.phase() == Some(Phase::Active));
         self.enlist();
         publish::restore(self);
@@ -169,15 +170,15 @@ impl ConversationActor {
         let mut marks = Marks::default();
         let positions = self.history.take();
         self.history = History::new(positions.clone());
-        for position in positions {
-            if let Some(record) = self.space.read_record(position) {
-                self.history.see(&record);
-                record.events.iter().for_each(|event| marks.see(&self.space, record.at, event));
-                if let Some(Event::Opened { variables, .. }) = record.events.first() {
-                    self.variables = variables.clone().into();
-                }
+        let mut read = self.space.reader(self.machine.id());
+        for record in positions.into_iter().filter_map(&mut read) {
+            self.history.see(&record);
+            record.events.iter().for_each(|event| marks.see(record.at, event));
+            if let Some(Event::Opened { variables, .. }) = record.events.first() {
+                self.variables = variables.clone().into();
             }
         }
+        drop(read);
         self.marks = marks;
     }
 
@@ -270,7 +271,7 @@ impl ConversationActor {
     }
 
     /// Closed: it ends when everything that is on its way to it has been handled, unless it is called back by that.
-    fn retire(&self, context: &mut Context<Self>) {
+    pub(super) fn retire(&self, context: &mut Context<Self>) {
         if self.space.leave(self.machine.id()) {
             context.notify(Retired);
         }
@@ -317,7 +318,7 @@ impl ConversationActor {
                 self.space.read_back(id, self.history.positions())
             };
             match guard(read_back) {
-                Some(Some(machine)) => {
+                Some(Some(Folded { machine, .. })) => {
                     tracing::error!(conversation = %id, "a conversation fell and was rebuilt from the log");
                     self.machine = machine;
                     return self.catch_up();
@@ -390,21 +391,7 @@ impl ConversationActor {
     /// Its line in a list.
     #[must_use]
     pub fn row(&self) -> Option<ConversationRow> {
-        let machine = &self.machine;
-        let (visitor, channel, via) = machine.visitor()?;
-        Some(ConversationRow {
-            conversation: machine.id(),
-            visitor,
-            via,
-            channel: channel.clone(),
-            phase: machine.phase()?,
-            group: machine.group().cloned(),
-            owner: machine.owner().map(|owner| owner.agent),
-            priority: machine.priority().get(),
-            opened_at: machine.opened_at()?,
-            waiting_since: machine.waiting_since().map(|(_, since)| since),
-            seq: machine.numbers().0,
-        })
+        ConversationRow::of(&self.machine)
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::{
     aside::Subject,
     directory::Whom,
+    erasure::Doomed,
     ledger::Line,
     local::{Local, Shared},
     port::{Answer, ConversationRow, Notice, Port, View, parse_cursor},
@@ -123,6 +124,8 @@ pub enum Order {
     RevokeToken(SmolStr),
     /// Let somebody who stands aside take part again.
     Reinstate(Subject),
+    /// Erase what is known of somebody; with the word that confirms it, or to be given it.
+    Erase(Doomed, Option<SmolStr>),
 }
 
 /// Something to be looked up.
@@ -139,6 +142,15 @@ pub enum Query {
         group: Option<GroupId>,
         /// Of this owner.
         agent: Option<AgentId>,
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of a visitor's conversations, open and closed.
+    OfVisitor {
+        /// Whose.
+        visitor: VisitorId,
         /// Where the page begins.
         cursor: Option<String>,
         /// At most so many.
@@ -438,6 +450,7 @@ impl Space {
             Order::RevokeToken(id) => {
                 self.tell(Tell::Workspace(workspace::Command::RevokeToken { id, ticket }))
             }
+            Order::Erase(doomed, confirm) => self.erase(&ticket, doomed, confirm.as_deref()),
         }
     }
 
@@ -470,6 +483,10 @@ impl Space {
                     cursor.as_deref(),
                     limit,
                 );
+                self.reply(reply_to, view);
+            }
+            Query::OfVisitor { visitor, cursor, limit } => {
+                let view = self.of_visitor(&ticket, visitor, cursor.as_deref(), limit);
                 self.reply(reply_to, view);
             }
             Query::Groups { cursor, limit } => self.groups(ticket, cursor.as_deref(), limit),
@@ -519,9 +536,10 @@ impl Space {
             Some(Some(after)) => Some(after),
             None => None,
         };
+        self.look_at_archive();
         let ledger = self.ledger.borrow();
         let mine = ticket.by.agent().and_then(|asker| ledger.mine(asker));
-        let visible = |row: &&Rc<Line>| {
+        let visible = |row: &ConversationRow| {
             let id = &row.conversation;
             let in_scope = ticket.by.agent().is_none()
                 || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
@@ -533,18 +551,57 @@ impl Space {
         let limit = limit.clamp(1, PAGE);
         let mut rows: Vec<ConversationRow> = match aside {
             None => {
-                ledger.lines(phases, after).filter(visible).take(limit + 1).map(|line| line.row()).collect()
+                let mut open = phases.to_vec();
+                open.retain(|phase| *phase != Phase::Closed);
+                let listed = ledger.lines(&open, after).filter(|line| visible(line));
+                let mut rows: Vec<_> = listed.take(limit + 1).map(|line| line.row()).collect();
+                if phases.contains(&Phase::Closed) && rows.len() <= limit && agent.is_none() {
+                    let after = after.filter(|(phase, _)| *phase == Phase::Closed).map(|(_, id)| id);
+                    rows.extend(self.closed_rows(after, &visible, limit + 1 - rows.len()));
+                }
+                rows
             }
             Some(aside) => {
                 let later =
                     |line: &&Rc<Line>| after.is_none_or(|after| (line.phase, line.conversation) > after);
-                let lines = aside.iter().filter_map(|id| ledger.line(*id)).filter(later).filter(visible);
-                let mut rows: Vec<_> = lines.map(|line| line.row()).collect();
+                let lines = aside.iter().filter_map(|id| ledger.line(*id)).filter(later);
+                let mut rows: Vec<_> = lines.filter(|line| visible(line)).map(|line| line.row()).collect();
                 rows.sort_by_key(|row| (row.phase, row.conversation));
                 rows.truncate(limit + 1);
                 rows
             }
         };
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Answer::Found(Box::new(View::Conversations(rows, more)))
+    }
+
+    /// A visitor's conversations, those that are open first.
+    fn of_visitor(&self, ticket: &Ticket, visitor: VisitorId, cursor: Option<&str>, limit: usize) -> Answer {
+        let after = match cursor.map(parse_cursor) {
+            Some(None) => return Answer::Refused(Refusal::Invalid("the cursor is not one that a page gave")),
+            Some(Some(after)) => Some(after),
+            None => None,
+        };
+        self.look_at_archive();
+        let limit = limit.clamp(1, PAGE);
+        let ledger = self.ledger.borrow();
+        let mine = ticket.by.agent().and_then(|asker| ledger.mine(asker));
+        let visible = |row: &ConversationRow| {
+            let id = &row.conversation;
+            ticket.by.agent().is_none()
+                || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
+                || row.group.as_ref().is_some_and(|group| ticket.covers(group))
+        };
+        let open = ledger.of_visitor(visitor).into_iter().filter_map(|id| ledger.line(id));
+        let open = open.filter(|line| line.phase != Phase::Closed);
+        let mut rows: Vec<_> = open.map(|line| line.row()).collect();
+        rows.sort_unstable_by_key(|row| (row.phase, row.conversation));
+        rows.retain(|row| after.is_none_or(|after| (row.phase, row.conversation) > after));
+        let after = after.filter(|(phase, _)| *phase == Phase::Closed).map(|(_, id)| id);
+        let closed = self.closed_of(visitor, after, limit + 1);
+        rows.extend(closed.into_iter().filter_map(|id| self.closed_row(id)));
+        rows.retain(visible);
         let more = rows.len() > limit;
         rows.truncate(limit);
         Answer::Found(Box::new(View::Conversations(rows, more)))

@@ -20,9 +20,6 @@ use crate::{
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
-/// Closed conversations that stay listed; older ones are found by id.
-const CLOSED_LISTED: usize = 10_000;
-
 /// A conversation's line, shared between its actor and the lists: a message changes its number alone, and no list.
 pub(super) struct Line {
     row: ConversationRow,
@@ -61,7 +58,6 @@ impl Deref for Line {
 #[derive(Default)]
 pub(super) struct Ledger {
     phases: BTreeMap<Phase, BTreeMap<ConversationId, Rc<Line>>>,
-    closed_order: std::collections::VecDeque<ConversationId>,
     served: Map<GroupId, Served>,
     mine: Map<AgentId, Mine>,
     visitors: Map<VisitorId, SmallVec<[ConversationId; 1]>>,
@@ -109,14 +105,13 @@ impl Ledger {
             }
         }
         self.count(&line, true);
-        let is_new = self.phases.entry(phase).or_default().insert(id, line).is_none();
-        if phase == Phase::Closed && is_new {
-            self.closed_order.push_back(id);
-            if self.closed_order.len() > CLOSED_LISTED
-                && let Some(oldest) = self.closed_order.pop_front()
-            {
-                self.phases.entry(Phase::Closed).or_default().remove(&oldest);
-            }
+        self.phases.entry(phase).or_default().insert(id, line);
+    }
+
+    /// A closed conversation is listed by the archive from now on.
+    pub(super) fn unlist_closed(&mut self, id: ConversationId) {
+        if let Some(rows) = self.phases.get_mut(&Phase::Closed) {
+            rows.remove(&id);
         }
     }
 

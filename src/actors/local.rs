@@ -30,7 +30,7 @@ use crate::{
     clock::{Clock, Timestamp},
     codec,
     ids::{ConversationId, WorkspaceId},
-    journal::{Journal, Position},
+    journal::{Archive, Journal, Position},
     metrics::Metrics,
     routing::{conversation::Record, recovery::Entry},
 };
@@ -48,6 +48,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The log.
     pub journal: Journal,
+    /// What was in the log before.
+    pub archive: Archive,
     /// Who runs where.
     pub directory: Arc<Directory>,
     /// What is counted.
@@ -312,6 +314,7 @@ impl Local {
             let now = self.now();
             let due = now.since(last) >= Duration::from_millis(900);
             last = if due || self.shared.clock.is_manual() { now } else { last };
+            self.spaces().iter().for_each(|space| space.look_at_archive());
             if due && self.has_deadlines() {
                 for space in self.spaces() {
                     self.record(&space.id, &Entry::Clock { at: now });
@@ -331,6 +334,7 @@ pub fn kind(entry: &Entry) -> u16 {
         Entry::Workspace { .. } => 3,
         Entry::Clock { .. } => 4,
         Entry::Restarted { .. } => 5,
+        Entry::Erased { .. } => 6,
     }
 }
 

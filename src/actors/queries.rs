@@ -149,10 +149,13 @@ fn refuse(space: &Space, ticket: &Ticket, refusal: Refusal) {
 
 impl Handler<Look> for ConversationActor {
     type Result = ();
-    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+    fn handle(&mut self, look: Look, context: &mut Context<Self>) {
         // A look changes nothing, so there is nothing to rebuild.
         if guard(|| self.look(look)).is_none() {
             tracing::error!("a query fell");
+        }
+        if self.machine.phase() == Some(Phase::Closed) {
+            self.retire(context);
         }
     }
 }
@@ -208,7 +211,7 @@ impl ConversationActor {
 
     /// The records that hold events after a number of the asking audience, at most a page of them.
     fn records_after(&self, after: u64, reading: Reading) -> Vec<Numbered> {
-        self.history.page(after, reading, RECORDS_PAGE, |position| self.space.read_record(position))
+        self.history.page(after, reading, RECORDS_PAGE, self.space.reader(self.machine.id()))
     }
 
     /// What a visitor sees of staff, for telling old events again.
@@ -220,7 +223,7 @@ impl ConversationActor {
         let conversation = self.machine.id();
         let view = View::Explanation {
             conversation,
-            records: self.history.decisions(|position| self.space.read_record(position)),
+            records: self.history.decisions(self.space.reader(self.machine.id())),
             policy: self.space.policy(),
             waits_because: because(&self.machine),
             agent: None,

@@ -52,6 +52,14 @@ series! {
         pub appended_position: Level = "journal_appended_position";
         /// Position of the newest durable record; behind the appended one by what waits for the disk.
         pub durable_position: Level = "journal_durable_position";
+        /// Bytes of the log's files.
+        pub log_bytes: Level = "journal_log_bytes";
+        /// Bytes of the archive's file.
+        pub archive_bytes: Level = "archive_bytes";
+        /// Durable records that the archive has not taken over yet.
+        pub archive_behind: Level = "archive_behind_records";
+        /// Seconds since the archive last took records over.
+        pub archive_age: Level = "archive_age_seconds";
     }
 }
 

@@ -41,6 +41,7 @@ messages! {
         0x8050 Minted,
         0x8051 TokenPage,
         0x8063 QuarantinePage,
+        0x8064 Erasure,
     }
 }
 
@@ -359,6 +360,14 @@ wire! { lenient;
         token_id: Text<64>,
         /// When its time is over; absent for never.
         expires: Option<Timestamp>,
+    }
+
+    /// What an erasure comes to, or came to.
+    pub struct Erasure {
+        /// How many conversations.
+        conversations: u32,
+        /// The word that does it, for `Erase`; absent when it is done. 64 bytes.
+        confirm: Option<Text<64>>,
     }
 
     /// A page of tokens.

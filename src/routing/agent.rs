@@ -238,7 +238,7 @@ impl SlotKind {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Liveness {
     Live {
         sessions: u32,
@@ -247,11 +247,16 @@ enum Liveness {
     Grace {
         until: Timestamp,
     },
+    #[default]
     Gone,
 }
 
+fn never() -> Timestamp {
+    Timestamp::NEVER
+}
+
 /// An agent's machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Agent {
     id: AgentId,
     profile: Profile,
@@ -262,17 +267,25 @@ pub struct Agent {
     keys: Keys<()>,
     quarantined: Option<Timestamp>,
     // Views, rebuilt from the conversations and sessions.
+    #[serde(skip)]
     generation: u32,
+    #[serde(skip)]
     liveness: Liveness,
+    #[serde(skip)]
     slots: BTreeMap<ConversationId, Slot>,
     /// Slots that want something done at a time of their own: granted ones, and those in wrap-up.
+    #[serde(skip)]
     timed: usize,
     /// None of them wants it before this.
+    #[serde(skip, default = "never")]
     slots_want: Timestamp,
+    #[serde(skip)]
     awaiting: BTreeSet<ConversationId>,
     /// When it asks those again that it waits for.
+    #[serde(skip)]
     ask_at: Option<Timestamp>,
     /// Grants given in this generation.
+    #[serde(skip)]
     grants: u32,
 }
 

@@ -222,21 +222,29 @@ impl Item {
 }
 
 /// A group's machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Group {
     id: GroupId,
     pointer: Option<(SmolStr, AgentId)>,
     quarantined: Option<Timestamp>,
     // Views.
+    #[serde(skip)]
     roster: Roster,
+    #[serde(skip)]
     line: Queue,
+    #[serde(skip)]
     listed: Queue,
+    #[serde(skip)]
     items: BTreeMap<ConversationId, Item>,
     /// Matches nothing before everything that waits was told.
+    #[serde(skip)]
     held: bool,
+    #[serde(skip)]
     awaiting: BTreeSet<ConversationId>,
     /// Where it overflows to: still known after a reload that removes it.
+    #[serde(skip)]
     overflow: Option<GroupId>,
+    #[serde(skip)]
     awaiting_members: BTreeSet<AgentId>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Refusal, words::Key};
 use crate::ids::ClientId;
 
@@ -10,14 +12,14 @@ pub const REMEMBERED: usize = 32;
 
 /// The keys that one conversation or agent has seen, each with as much as the answer `A` takes to be given again: a million
 /// conversations hold some.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Keys<A> {
     clients: Vec<Client<A>>,
     /// Of commands that failed: nearly nobody has any.
     failed: Option<Box<VecDeque<Key>>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Client<A> {
     id: ClientId,
     /// At or below this counter nothing is known any more.

@@ -69,6 +69,15 @@ pub enum Entry {
         /// How long agents had to reconnect, in microseconds.
         grace_us: u64,
     },
+    /// Nothing is to be known of a closed conversation any more: all that was recorded of it goes.
+    Erased {
+        /// Which.
+        id: ConversationId,
+        /// When.
+        at: Timestamp,
+        /// Who asked for it.
+        by: By,
+    },
 }
 
 impl Entry {
@@ -80,7 +89,8 @@ impl Entry {
             Self::Agent { at, .. }
             | Self::Workspace { at, .. }
             | Self::Clock { at }
-            | Self::Restarted { at, .. } => Some(*at),
+            | Self::Restarted { at, .. }
+            | Self::Erased { at, .. } => Some(*at),
             Self::Group { .. } => None,
         }
     }
@@ -121,6 +131,9 @@ impl World {
             }
             Entry::Workspace { events, .. } => events.iter().for_each(|event| self.workspace.evolve(event)),
             Entry::Clock { .. } => {}
+            Entry::Erased { id, .. } => {
+                self.conversations.remove(id);
+            }
             Entry::Restarted { at, last, grace_us } => {
                 let grace = Duration::from_micros(*grace_us);
                 self.conversations

@@ -164,13 +164,16 @@ pub enum Command {
 }
 
 /// A workspace's machine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Workspace {
     tokens: BTreeMap<SmolStr, Token>,
     quarantined: Option<Timestamp>,
     // Views.
+    #[serde(skip)]
     open: BTreeMap<(VisitorId, Channel), Entry>,
+    #[serde(skip)]
     entries: u64,
+    #[serde(skip)]
     agents: BTreeMap<AgentId, Member>,
 }
 

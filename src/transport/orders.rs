@@ -7,6 +7,7 @@ use crate::{
     actors::{
         aside::Subject,
         directory::Whom,
+        erasure::Doomed,
         gate::{Order, Query},
         queries::What,
         sessions::Feed,
@@ -146,6 +147,19 @@ impl Asker<'_> {
                 Ok(Work::Order(By::Admin, None, order))
             }
             Request::ReleaseQuarantine(release) => self.release(release),
+            Request::Erase(erase) => {
+                self.admin()?;
+                let doomed = match (erase.conversation, erase.visitor) {
+                    (Some(id), None) => Doomed::Conversation(id),
+                    (None, Some(visitor)) => Doomed::Visitor(visitor),
+                    _ => {
+                        let why = "name either a conversation or a visitor";
+                        return Err((RefusalCode::Invalid, Some(why)));
+                    }
+                };
+                let confirm = erase.confirm.map(|word| word.as_str().into());
+                Ok(Work::Order(By::Admin, None, Order::Erase(doomed, confirm)))
+            }
             other => self.query(other),
         }
     }
@@ -338,6 +352,11 @@ impl Asker<'_> {
                     limit: usize::from(list.limit),
                 };
                 (own, query)
+            }
+            Request::ListOfVisitor(list) if reader => {
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                let limit = usize::from(list.limit);
+                (own, Query::OfVisitor { visitor: list.visitor, cursor, limit })
             }
             Request::ListGroups(list) if counter => {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());

@@ -143,6 +143,10 @@ fn found(view: View) -> protocol::Reply {
             let (rows, cursor) = page(&rows, more, aside_row, |row| row.subject.cursor());
             wire_reply::QuarantinePage { rows, cursor }.into()
         }
+        View::Erasure { conversations, confirm } => {
+            let conversations = u32::try_from(conversations).unwrap_or(u32::MAX);
+            wire_reply::Erasure { conversations, confirm: confirm.map(Text::clip) }.into()
+        }
         View::Subscribed { version, next } => wire_reply::Subscribed { version, next }.into(),
     }
 }

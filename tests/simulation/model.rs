@@ -145,7 +145,7 @@ impl Model {
                 self.restarted(*last, *at, Duration::from_micros(*grace_us));
                 Ok(())
             }
-            Entry::Workspace { .. } | Entry::Clock { .. } => Ok(()),
+            Entry::Workspace { .. } | Entry::Clock { .. } | Entry::Erased { .. } => Ok(()),
         }
     }
 

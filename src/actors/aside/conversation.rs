@@ -55,7 +55,7 @@ impl ConversationActor {
         row.seq = self.history.newest(Reading::Staff);
         self.list(row);
         let rebuilt = guard(|| self.space.read_back(id, self.history.positions())).flatten();
-        self.machine = rebuilt.unwrap_or_else(|| Conversation::new(id));
+        self.machine = rebuilt.map_or_else(|| Conversation::new(id), |folded| folded.machine);
     }
 
     /// What the visitor is told whom nobody was serving.
@@ -166,11 +166,11 @@ impl ConversationActor {
             faults::in_rebuild(&self.machine, &"");
             self.space.read_back(id, self.history.positions())
         };
-        let Some(machine) = guard(rebuild).flatten() else {
+        let Some(folded) = guard(rebuild).flatten() else {
             tracing::error!(conversation = %id, "a conversation can't be rebuilt and still stands aside");
             return ticket.reply_to.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
         };
-        self.machine = machine;
+        self.machine = folded.machine;
         self.failures = None;
         self.aside = false;
         self.run(self.space.local.now(), Command::Reinstate { ticket: ticket.clone() });

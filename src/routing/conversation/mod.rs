@@ -15,6 +15,7 @@ mod words;
 
 use std::{num::NonZeroU64, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -46,7 +47,7 @@ const CHAIN_MAX: u8 = 4;
 const PAST_MAX: usize = 8;
 
 /// A conversation's machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Conversation {
     id: ConversationId,
     /// What was said at the opening; `None` before it.
@@ -70,12 +71,13 @@ pub struct Conversation {
     /// When somebody last wrote, or it was assigned.
     active_at: Timestamp,
     /// Since when the visitor is gone. Volatile: told by the frontend.
+    #[serde(skip)]
     absent_since: Option<Timestamp>,
     keys: Keys<Numbers>,
     aside: quarantine::Aside,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Opened {
     visitor: VisitorId,
     channel: Channel,
@@ -88,14 +90,14 @@ struct Opened {
 }
 
 /// The newest event's number after a command, and its number for the visitor if they may see it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Numbers {
     seq: u64,
     visitor_seq: Option<NonZeroU64>,
 }
 
 /// An agent and the name that visitors know them by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// The agent.
     pub agent: AgentId,
@@ -103,7 +105,7 @@ pub struct Party {
     pub name: SmolStr,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Invitation {
     party: Party,
     offer: u32,
@@ -112,14 +114,14 @@ struct Invitation {
 }
 
 /// An offer that ended without being accepted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Past {
     whom: Whom,
     offer: u32,
     outcome: OfferOutcome,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Whom {
     One(AgentId),
     /// Everybody it was announced to who had not answered, but the one who took it.
@@ -129,7 +131,7 @@ enum Whom {
 }
 
 /// In exactly one place (S1).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum State {
     /// Not opened yet.
     New,
@@ -145,7 +147,7 @@ enum State {
 }
 
 /// One visit to a group's queue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Stay {
     number: u32,
     cause: QueueCause,
@@ -160,10 +162,11 @@ struct Stay {
     tried: SmallVec<[AgentId; 2]>,
     pending: Pending,
     /// When it asks its group again why it was not served. Volatile.
+    #[serde(skip)]
     ask_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Pending {
     Nothing,
     /// To one agent, who holds a slot granted at `held`.
@@ -185,7 +188,7 @@ enum Pending {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Active {
     owner: Party,
     /// The epoch that the owner's slot was confirmed with.
@@ -194,7 +197,7 @@ struct Active {
     handover: Option<Handover>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Handover {
     to: Party,
     offer: u32,

@@ -1,6 +1,8 @@
 //! Falling and being set aside. The machine decides neither, since it can't be trusted by then: whoever runs it records that it fell,
 //! and what is recorded is folded here in the simplest way there is.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Conversation, Event, State};
 use crate::{
     clock::Timestamp,
@@ -11,7 +13,7 @@ use crate::{
 };
 
 /// What a conversation remembers of its falls.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Aside {
     /// Its opening failed: under this id there will never be a conversation.
     spent: bool,

@@ -78,9 +78,11 @@ impl Narrator {
             Entry::Agent { id, at, events, .. } => {
                 events.iter().filter_map(|event| self.agent(*id, *at, event)).collect()
             }
-            Entry::Group { .. } | Entry::Workspace { .. } | Entry::Clock { .. } | Entry::Restarted { .. } => {
-                Vec::new()
-            }
+            Entry::Group { .. }
+            | Entry::Workspace { .. }
+            | Entry::Clock { .. }
+            | Entry::Restarted { .. }
+            | Entry::Erased { .. } => Vec::new(),
         }
     }
 
