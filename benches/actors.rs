@@ -22,7 +22,7 @@ use maitred::{
     clock::Clock,
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, VisitorId, WorkspaceId},
-    journal::{Journal, Options, disk::SimDisk},
+    journal::{Archive, Journal, Options, disk::SimDisk},
     metrics::Metrics,
     routing::{
         Body, By, Policy, Presence, Priority,
@@ -68,17 +68,16 @@ struct Floor {
 
 impl Floor {
     async fn open() -> Self {
-        let (journal, _) = Journal::open(
-            Arc::new(SimDisk::new()),
-            Options::default(),
-            &mut |_| {},
-            Box::new(|error| panic!("{error}")),
-        )
-        .expect("a log");
+        let disk = Arc::new(SimDisk::new());
+        let archive = Archive::open(Arc::<SimDisk>::clone(&disk)).expect("an archive");
+        let (journal, _) =
+            Journal::open(disk, Options::default(), &mut |_| {}, Box::new(|error| panic!("{error}")))
+                .expect("a log");
         let id: WorkspaceId = "bench".parse().expect("a name");
         let shared = Shared {
             clock: Clock::system(Timestamp::default()),
             journal: journal.clone(),
+            archive,
             directory: Arc::default(),
             metrics: Metrics::new(&[]),
             observer: None,

@@ -4,6 +4,7 @@
 //! Start reading at: [`run`], then the verb's file.
 
 mod agents;
+mod archive;
 mod check_config;
 mod client;
 mod conversations;
@@ -12,9 +13,11 @@ mod explain;
 mod failure;
 mod groups;
 mod house;
+mod journal;
 mod logging;
 mod offline;
 mod pages;
+mod quarantine;
 mod roster;
 mod serve;
 mod service;
@@ -62,12 +65,21 @@ enum Verb {
     /// List and show conversations
     #[command(subcommand)]
     Conversations(conversations::Verb),
+    /// Transcripts, a visitor's conversations, erasure, and a copy of everything
+    #[command(subcommand)]
+    Archive(archive::Verb),
+    /// Verify or export a data directory that no daemon uses
+    #[command(subcommand)]
+    Journal(journal::Verb),
     /// List and show groups and their lines
     #[command(subcommand)]
     Groups(groups::Verb),
     /// List, show, create and remove agents
     #[command(subcommand)]
     Agents(agents::Verb),
+    /// List what stands aside after repeated failures, and let it take part again
+    #[command(subcommand)]
+    Quarantine(quarantine::Verb),
     /// Let the daemon read its configuration again: all of it, or nothing
     Reload(house::ReloadArgs),
     /// Let the daemon end in order
@@ -87,8 +99,11 @@ pub fn run() -> ExitCode {
         Verb::Token(verb) => token::run(&verb),
         Verb::Explain(args) => explain::run(&args),
         Verb::Conversations(verb) => conversations::run(&verb),
+        Verb::Archive(verb) => archive::run(&verb),
+        Verb::Journal(verb) => journal::run(&verb),
         Verb::Groups(verb) => groups::run(&verb),
         Verb::Agents(verb) => agents::run(&verb),
+        Verb::Quarantine(verb) => quarantine::run(&verb),
         Verb::Reload(args) => house::reload(&args),
         Verb::Drain(args) => house::drain(&args),
         Verb::Version(args) => version::run(&args),

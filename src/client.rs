@@ -141,6 +141,24 @@ impl Client {
             .await
     }
 
+    /// The same with a token instead of the socket's own authority, to do something as somebody else than an admin.
+    ///
+    /// # Errors
+    /// [`ConnectError`], which says what to check.
+    pub async fn connect_unix_as(
+        path: &Path,
+        token: &str,
+        common: &Common,
+    ) -> Result<(Self, Notices), ConnectError> {
+        let token = Text::new(token)?;
+        let stream = UnixStream::connect(path)
+            .await
+            .map_err(|source| ConnectError::Unix { path: path.to_owned(), source })?;
+        let (read, write) = stream.into_split();
+        let address = path.display().to_string();
+        Self::start(read, write, None, Encoding::Json, common, &address, |hello| hello.token = token).await
+    }
+
     /// Starts reader and writer and says Hello.
     async fn start<R, W>(
         read: R,

@@ -5,14 +5,16 @@
 
 mod arbiter;
 mod gauges;
+pub mod inspect;
 mod policy;
+mod watchdog;
 
 use std::{
     io,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -22,9 +24,13 @@ use std::{
 use actix::{Arbiter, ArbiterHandle, System};
 use tokio::sync::{mpsc, oneshot};
 
-use self::arbiter::{Furniture, furnish};
+use self::{
+    arbiter::{Furniture, furnish},
+    watchdog::{Bounds, Pulse, Watchdog},
+};
 use crate::{
     actors::{
+        archivist::{self, Archivist, Pace},
         boot::{self, Recovered},
         gate::{self, Gate, Placement},
         local::{Observer, Shared},
@@ -33,7 +39,10 @@ use crate::{
     clock::Clock,
     config::{self, Config},
     ids::WorkspaceId,
-    journal::{self, Journal, disk::RealDisk},
+    journal::{
+        self, Archive, Journal,
+        disk::{Disk, RealDisk},
+    },
     metrics::{
         Metrics,
         exporter::{self, Admin, Readiness, Stage},
@@ -48,6 +57,12 @@ use crate::{
     },
 };
 
+/// How old a record is at most when it is moved into the archive.
+const MOVED_AFTER: Duration = Duration::from_secs(300);
+
+/// The largest record where a test makes the log's files smaller than the configuration allows, in bytes.
+const TEST_PAYLOAD_MAX: usize = 64 << 10;
+
 /// What a daemon is started with.
 pub struct Options {
     /// What the operator said.
@@ -58,13 +73,18 @@ pub struct Options {
     pub clock: Option<Clock>,
     /// Who watches what is recorded.
     pub observer: Option<Observer>,
+    /// When records are moved into the archive.
+    pub pace: Pace,
+    /// Smaller files of the log than the configuration allows, for tests.
+    pub segment_bytes: Option<u64>,
 }
 
 impl Options {
     /// A daemon with this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, config_file: None, clock: None, observer: None }
+        let pace = Pace { at_latest: MOVED_AFTER, turns: false };
+        Self { config, config_file: None, clock: None, observer: None, pace, segment_bytes: None }
     }
 }
 
@@ -143,6 +163,7 @@ struct Steering {
     metrics: Metrics,
     clock: Clock,
     placements: Mutex<Vec<(WorkspaceId, ArbiterHandle)>>,
+    archivist: OnceLock<archivist::Counter>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -248,6 +269,19 @@ impl Control {
         let _ = self.0.orders.send(Order::Now);
     }
 
+    /// Copies everything that is durable into an empty directory on which another daemon can be started. Blocks.
+    ///
+    /// # Errors
+    /// What kept it from it.
+    pub fn back_up(&self, to: PathBuf) -> Result<u64, journal::Error> {
+        self.0.archivist.get().map_or(Err(journal::Error::Stopped), |archivist| archivist.copy(to))
+    }
+
+    /// Moves all that is durable into the archive now. Blocks.
+    pub fn archive_now(&self) {
+        self.0.archivist.get().into_iter().for_each(archivist::Counter::catch_up);
+    }
+
     /// Reads the configuration again and takes it over, all or nothing (S10). Returns warnings and what needs a restart.
     ///
     /// # Errors
@@ -275,6 +309,9 @@ impl Control {
         for (id, _) in placements.iter().filter(|(id, _)| loaded.config.workspace(id).is_none()) {
             said.push(format!("workspace {id} ends with the next restart"));
         }
+        if let Some(archivist) = steering.archivist.get() {
+            archivist.keep(policy::keeping(&loaded.config));
+        }
         *current = loaded.config;
         steering.metrics.daemon.reloaded(true, now);
         Ok(said)
@@ -296,6 +333,15 @@ fn take_over(arbiter: &ArbiterHandle, index: usize, workspace: &config::Workspac
 impl House for Control {
     fn reload(&self) -> Result<(), String> {
         Self::reload(self).map(|_| ())
+    }
+
+    fn back_up(&self, directory: PathBuf, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
+        let control = self.clone();
+        let copy = move || done(control.back_up(directory).map(drop).map_err(|error| error.to_string()));
+        let started = thread::Builder::new().name("backup".to_owned()).spawn(copy);
+        if let Err(error) = started {
+            tracing::error!(%error, "a backup was asked for, and no thread could be started for it");
+        }
     }
 
     fn drain(&self) {
@@ -325,11 +371,16 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
     let admin = Admin::start(listener, router, metrics.clone())
         .map_err(|source| Error::Io { what: "can't start the admin thread".to_owned(), source })?;
 
-    let (journal, recovered) = open_log(&options.config, &data_dir)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&data_dir).map_err(|source| Error::Io {
+        what: format!("can't use the data directory {}", data_dir.display()),
+        source,
+    })?);
+    let (journal, archive, recovered) = open_log(&options, &disk, &data_dir)?;
     let clock = options.clock.clone().unwrap_or_else(|| Clock::system(recovered.last));
     let shared = Shared {
         clock: clock.clone(),
         journal: journal.clone(),
+        archive,
         directory: Arc::default(),
         metrics: metrics.clone(),
         observer: options.observer.clone(),
@@ -343,11 +394,18 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         metrics: metrics.clone(),
         clock,
         placements: Mutex::default(),
+        archivist: OnceLock::new(),
     }));
+    let for_archivist = shared.clone();
     let connections = Connections::new(Settings::from(&options.config.limits));
-    gauges::wire(&metrics, &connections, &journal);
+    gauges::wire(&metrics, &connections, &journal, &shared.archive);
+    let keeping = policy::keeping(&options.config);
+    let archivist = Archivist::start(disk, &for_archivist, options.pace, keeping)
+        .map_err(|source| Error::Io { what: "can't start the archive's thread".to_owned(), source })?;
+    // Set once, right here.
+    let _ = control.0.archivist.set(archivist.counter());
     let identity = identity(&options.config, &data_dir)?;
-    let lanes = furnish_all(&options.config, recovered, shared, &control).await;
+    let (lanes, pulses) = furnish_all(&options.config, recovered, shared, &control).await;
     let quic = Endpoint::bind(
         endpoint::Options::new(options.config.server.listen, data_dir.clone())
             .limited_by(&options.config.limits),
@@ -367,6 +425,10 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         }
     });
     readiness.set(Stage::Ready);
+    let rules = &options.config.watchdog;
+    let bounds = Bounds { stuck_after: rules.stuck_after, abort_after: rules.abort_after };
+    let watchdog = Watchdog::start(pulses, bounds, readiness.clone(), metrics.clone())
+        .map_err(|source| Error::Io { what: "can't start the watchdog".to_owned(), source })?;
     metrics.daemon.reloaded(true, control.0.clock.now().micros());
     let serving = Serving {
         quic: quic_address,
@@ -382,6 +444,8 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         end(order, &mut ordered, &connections, &quic, drain_timeout).await;
     }
     socket_task.abort();
+    watchdog.stop();
+    archivist.end();
     let closed = journal.close();
     admin.stop();
     closed.map_err(|source| Error::Journal { directory: data_dir, source })
@@ -408,26 +472,30 @@ async fn end(
     quic.close(Duration::from_millis(200)).await;
 }
 
-fn open_log(config: &Config, data_dir: &Path) -> Result<(Journal, Recovered), Error> {
+fn open_log(
+    options: &Options,
+    disk: &Arc<dyn Disk>,
+    data_dir: &Path,
+) -> Result<(Journal, Archive, Recovered), Error> {
     let at = |source| Error::Journal { directory: data_dir.to_owned(), source };
-    let disk = RealDisk::open(data_dir).map_err(|source| Error::Io {
-        what: format!("can't use the data directory {}", data_dir.display()),
-        source,
-    })?;
-    let options = journal::Options {
-        segment_bytes: config.journal.segment_size,
-        commit_interval: config.journal.commit_interval,
+    let log_options = journal::Options {
+        segment_bytes: options.segment_bytes.unwrap_or(options.config.journal.segment_size),
+        commit_interval: options.config.journal.commit_interval,
+        payload_max: options.segment_bytes.map_or(journal::PAYLOAD_MAX, |_| TEST_PAYLOAD_MAX),
         ..journal::Options::default()
     };
-    let mut recovered = Recovered::default();
+    let lock = journal::Lock::take(&**disk).map_err(at)?;
+    let archive = Archive::open(Arc::clone(disk)).map_err(at)?;
+    let mut recovered = Recovered::from_archive(&archive).map_err(at)?;
     let fail = |error: journal::Error| {
         // The kernel reports success the next time although the data is gone (design §3.3): only a restart recovers.
         tracing::error!(%error, "the log can't be written: aborting, to recover from what is on disk");
         std::process::abort();
     };
+    let mut replay = |record: journal::Record<'_>| recovered.take_in(record);
     let (journal, recovery) =
-        Journal::open(Arc::new(disk), options, &mut |record| recovered.take_in(record), Box::new(fail))
-            .map_err(at)?;
+        Journal::open_locked(Arc::clone(disk), lock, log_options, &mut replay, Box::new(fail)).map_err(at)?;
+    archive.belongs_to(journal.id(), &recovery).map_err(at)?;
     tracing::info!(
         records = recovery.records,
         cut_bytes = recovery.cut_bytes,
@@ -436,17 +504,17 @@ fn open_log(config: &Config, data_dir: &Path) -> Result<(Journal, Recovered), Er
     );
     match recovered.trouble.take() {
         Some(trouble) => Err(Error::Log(trouble)),
-        None => Ok((journal, recovered)),
+        None => Ok((journal, archive, recovered)),
     }
 }
 
-/// Starts the arbiters with their workspaces; the lanes for connections, one each.
+/// Starts the arbiters with their workspaces; the lanes for connections and the signs of life, one each.
 async fn furnish_all(
     config: &Config,
     recovered: Recovered,
     shared: Shared,
     control: &Control,
-) -> Vec<transport::Lane> {
+) -> (Vec<transport::Lane>, Vec<Pulse>) {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let count = config.server.arbiters.map_or(cores.saturating_sub(1), |count| count as usize).max(1);
     let tokens = Arc::new(TokenBook::default());
@@ -467,10 +535,13 @@ async fn furnish_all(
     let paces = Arc::new(Paces::default());
     let mut handles = Vec::new();
     let mut connection_lanes = Vec::new();
+    let mut pulses = Vec::new();
     for (index, parcels) in parcels.into_iter().enumerate() {
         let (lane, arrivals) = transport::lane();
         connection_lanes.push(lane);
         let (ready, furnished) = oneshot::channel();
+        let pulse = Pulse::default();
+        pulses.push(Arc::clone(&pulse));
         let mine = openings.extract_if(.., |opening| place(&opening.id) == index).collect();
         let furniture = Furniture {
             index,
@@ -482,6 +553,7 @@ async fn furnish_all(
             rates: rates(config),
             paces: Arc::clone(&paces),
             house: Arc::new(control.clone()),
+            pulse,
             ready,
         };
         // The first arbiter is the system's own thread, which also drives the endpoint.
@@ -494,7 +566,7 @@ async fn furnish_all(
     let placed =
         placements.iter().map(|placement| (placement.id.clone(), handles[placement.arbiter].clone()));
     *control.0.placements.lock().unwrap_or_else(PoisonError::into_inner) = placed.collect();
-    connection_lanes
+    (connection_lanes, pulses)
 }
 
 fn openings(config: &Config, mut recovered: Recovered, tokens: &Arc<TokenBook>) -> Vec<boot::Opening> {

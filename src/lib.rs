@@ -8,6 +8,8 @@ pub mod clock;
 pub mod codec;
 pub mod config;
 pub mod daemon;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod ids;
 pub mod journal;
 pub mod metrics;

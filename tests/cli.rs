@@ -112,6 +112,57 @@ fn a_conversation_goes_all_the_way_through_the_command_line() {
 }
 
 #[test]
+fn what_is_kept_is_shown_copied_checked_and_erased() {
+    const SAID: &str = "please forget that I asked";
+    let house = House::new("");
+    let mut daemon = house.serve();
+    let token = text(&house.ask(&["token", "new"], &["--role", "frontend"]).stdout).trim().to_owned();
+    let mut widget = house.client(&daemon, &["--ca", daemon.at("certificate")], &token);
+    widget.say(&format!(
+        r#"open {{"speaker":{{"visitor":"{VISITOR}"}},"target":{{"group":"sales"}},"message":"{SAID}"}}"#
+    ));
+    let opened = widget.wait(|line| !line["opened"].is_null());
+    let conversation = opened["opened"]["conversation"].as_str().expect("an id").to_owned();
+    let close = format!(r#"close {{"conversation":"{conversation}","speaker":{{"visitor":"{VISITOR}"}}}}"#);
+    widget.say(&close);
+    widget.wait(|line| !line["recorded"].is_null());
+
+    let listed = text(&house.ask(&["archive", "ls"], &["--visitor", VISITOR]).stdout);
+    assert!(listed.contains(&conversation) && listed.contains("closed"), "{listed}");
+    let transcript = text(&house.ask(&["archive", "show"], &[&conversation]).stdout);
+    assert!(transcript.contains(SAID), "{transcript}");
+    let copy = house.directory.path().join("copy");
+    let copy = copy.to_str().expect("plain");
+    let copied = house.ask(&["archive", "copy"], &[copy]);
+    assert_eq!(copied.status.code(), Some(0), "{copied:?}");
+    let again = house.ask(&["archive", "copy"], &[copy]);
+    assert!(text(&again.stderr).contains("already"), "{again:?}");
+    let in_use = house.ask(&["journal", "verify"], &[]);
+    assert!(text(&in_use.stderr).contains("in use by another maitred"), "{in_use:?}");
+
+    let whom = ["--visitor", VISITOR];
+    let asked = text(&house.ask(&["archive", "erase"], &whom).stdout);
+    assert!(asked.starts_with("1 conversations would be erased"), "{asked}");
+    let word = asked.trim().rsplit(' ').next().expect("a word");
+    let done = text(&house.ask(&["archive", "erase"], &[whom[0], whom[1], "--confirm", word]).stdout);
+    assert!(done.starts_with("1 conversations are erased"), "{done}");
+    let gone = house.ask(&["archive", "show"], &[&conversation]);
+    assert!(text(&gone.stderr).contains("not_found") || !gone.status.success(), "{gone:?}");
+    assert_eq!(widget.leave(), Some(0));
+    assert_eq!(daemon.end("TERM"), Some(0));
+
+    // The copy is from before.
+    let verified = maitred(&["journal", "verify", "--data-dir", copy]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+    assert!(text(&verified.stdout).contains("0 that are not over"), "{verified:?}");
+    let exported = text(&maitred(&["journal", "export", "--data-dir", copy]).stdout);
+    let lines: Vec<Value> = exported.lines().map(json).collect();
+    assert!(lines.len() > 3 && exported.contains(SAID), "{exported}");
+    let verified = house.ask(&["journal", "verify"], &[]);
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+#[test]
 fn a_client_is_told_what_is_wrong_with_a_line_and_goes_on() {
     let house = House::new("");
     let mut daemon = house.serve();

@@ -141,6 +141,40 @@ fn nothing_is_left_half_done() {
     report(problems);
 }
 
+/// Faults can be planted only in builds that ask for it by name.
+#[test]
+fn a_release_has_no_failpoints() {
+    let manifest: toml::Table = read("Cargo.toml").parse().expect("a manifest");
+    let features = manifest["features"].as_table().expect("features");
+    let by_default = features.get("default").and_then(|default| default.as_array());
+    assert!(by_default.is_none_or(Vec::is_empty), "a default feature would reach every release");
+    assert_eq!(features["failpoints"].as_array().map(Vec::len), Some(0), "it switches on nothing else");
+    let naming = |text: &str| text.contains("failpoints");
+    let mut problems = Vec::new();
+    for path in ["Cargo.toml", "loadtest/Cargo.toml"] {
+        let mut manifest: toml::Table = read(path).parse().expect("a manifest");
+        manifest.remove("features");
+        if naming(&manifest.to_string()) {
+            problems.push(format!("{path}: a dependency or profile asks for failpoints"));
+        }
+    }
+    for source in sources("src") {
+        let text = read(&source.path);
+        let modules = text.lines().zip(text.lines().skip(1));
+        for (number, (before, line)) in modules.enumerate() {
+            let uses = line.contains("pub mod failpoints") || line.contains("failpoints::{self");
+            if uses && !before.contains("cfg(feature = \"failpoints\")") {
+                problems.push(format!("{}:{}: only behind the feature", source.path, number + 2));
+            }
+        }
+    }
+    for path in ["config/container/Containerfile", "justfile", ".ci/run"] {
+        let text = read(path);
+        problems.extend(naming(&text).then(|| format!("{path}: builds that go out have no failpoints")));
+    }
+    report(problems);
+}
+
 #[test]
 fn tests_never_sleep_to_wait() {
     let sleeps = [concat!("thread::", "sleep("), concat!("time::", "sleep(")];

@@ -1,12 +1,15 @@
 //! The actor of one agent: a thin shell round its machine. A second machine takes in the recorded events only, to rebuild from.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use actix::{Actor, Context, Handler};
 
 use super::{
+    aside::Subject,
     directory::Name,
+    faults,
     port::AgentRow,
+    respawn::Dead,
     sessions::Feed,
     shell::{Deliver, Scratch, Step, release, step},
     space::Space,
@@ -14,9 +17,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    ids::{ConversationId, GroupId},
     metrics::{ActorKind, AgentMark, AgentState, AgentView},
     routing::{
-        Machine as _, Presence, Refusal, Tell, WhyNot,
+        By, Key, Machine as _, Presence, Refusal, Remains, Tell, WhyNot,
         agent::{Agent, Command, Event},
         conversation, group,
         recovery::Entry,
@@ -32,33 +36,44 @@ pub struct AgentActor {
     pub(super) space: Rc<Space>,
     pub(super) machine: Agent,
     /// What is recorded of them, and nothing else.
-    durable: Agent,
+    pub(super) durable: Agent,
     armed: Timestamp,
-    failures: Failures,
-    quarantined: bool,
+    pub(super) failures: Failures,
+    /// Stands aside after falling too often: the machine is not run.
+    pub(super) aside: bool,
+    /// Died of a fall that no guard held, and was started again: to be rebuilt before anything else.
+    died: bool,
     mark: AgentMark,
     version: u64,
 }
 
 impl Actor for AgentActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        if std::mem::take(&mut self.died) && guard(|| self.rebuild()).is_none() {
+            tracing::error!(agent = %self.durable.id(), "an agent fell while it was started again");
+        }
+    }
+}
+
+impl Drop for AgentActor {
+    /// Trivial, as it may run while a panic unwinds: what is needed to start it again is handed on. An agent's actor never ends otherwise.
+    fn drop(&mut self) {
+        let durable = std::mem::replace(&mut self.durable, Agent::new(self.machine.id()));
+        let failures = std::mem::take(&mut self.failures);
+        self.space.local.died(self.space.index, Dead::Agent { durable: Box::new(durable), failures });
+    }
 }
 
 impl AgentActor {
     /// Starts the actor of a new or recovered agent.
     pub fn begin(space: &Rc<Space>, machine: Agent) {
         let id = machine.id();
-        let workspace = space.local.shared.metrics.workspace(space.id.as_str());
-        let mut actor = Self {
-            space: Rc::clone(space),
-            durable: machine.clone(),
-            machine,
-            armed: Timestamp::NEVER,
-            failures: Failures::default(),
-            quarantined: false,
-            mark: AgentMark::new(workspace, Vec::new()),
-            version: 0,
-        };
+        let mut actor = Self::new(space, machine);
+        if let Some(since) = actor.machine.quarantined() {
+            space.set_aside(Subject::Agent(id), since);
+        }
         let now = space.local.now();
         actor.arm(now);
         actor.belong();
@@ -67,67 +82,149 @@ impl AgentActor {
         space.local.shared.directory.enter_agent(space.index, id, actor.start());
     }
 
+    /// Starts one again that died of a fall that no guard held; the fall counts.
+    pub(super) fn respawn(space: &Rc<Space>, durable: Agent, failures: Failures) {
+        let id = durable.id();
+        let mut actor = Self::new(space, durable);
+        actor.failures = failures;
+        actor.died = true;
+        actor.belong();
+        space.local.shared.directory.enter_agent(space.index, id, actor.start());
+    }
+
+    fn new(space: &Rc<Space>, machine: Agent) -> Self {
+        let workspace = space.local.shared.metrics.workspace(space.id.as_str());
+        Self {
+            space: Rc::clone(space),
+            durable: machine.clone(),
+            aside: machine.quarantined().is_some(),
+            machine,
+            armed: Timestamp::NEVER,
+            failures: Failures::default(),
+            died: false,
+            mark: AgentMark::new(workspace, Vec::new()),
+            version: 0,
+        }
+    }
+
     fn handle_command(&mut self, command: Command) {
         let now = self.space.local.now();
-        if matches!(command, Command::Tick) && !self.is_due(now) {
+        if self.aside {
+            self.stand_aside(command);
+        } else if !matches!(command, Command::Tick) || self.is_due(now) {
+            self.run(now, command);
+        } else {
             return;
         }
-        if self.quarantined
-            && let Some(reply_to) = Agent::asker(&command)
+        self.arm(now);
+        self.show(now);
+    }
+
+    /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.
+    fn run(&mut self, now: Timestamp, command: Command) {
+        let remains = Agent::remains(&command);
+        if let Some(Remains { key: Some(key), reply_to, .. }) = &remains
+            && self.machine.has_failed(key)
         {
-            return self.space.answer(reply_to, Err(Refusal::Quarantined));
+            return reply_to.iter().for_each(|to| self.space.answer(*to, Err(Refusal::Failed)));
         }
         let mut out = SCRATCH.with(Scratch::take);
         match step(&self.space, now, &mut self.machine, command, &mut out) {
             Step::Taken if out.events.is_empty() => {}
             Step::Taken => {
-                let at = now;
+                let (by, key) = (out.by, out.key);
                 let events = std::mem::take(&mut out.events);
-                let regrouped = events.iter().any(|event| matches!(event, Event::Put(_)));
-                events.iter().for_each(|event| self.durable.evolve(at, event));
-                if let Some(key) = &out.key {
-                    self.durable.remember(key);
-                }
-                let id = self.machine.id();
-                self.space
-                    .local
-                    .record(&self.space.id, &Entry::Agent { id, at, by: out.by, key: out.key, events });
-                if regrouped {
-                    self.belong();
+                let mut recorded = false;
+                let commit = || {
+                    self.record(now, by, key, events);
+                    recorded = true;
+                    faults::after_record(&self.machine, &"");
+                };
+                match (guard(commit), recorded) {
+                    (Some(()), _) => {}
+                    // It did happen: who asked is told so, and only the machine is put right.
+                    (None, true) => self.rebuild(),
+                    (None, false) => {
+                        out.clear();
+                        self.fell(remains);
+                    }
                 }
             }
-            Step::Fell => self.rebuild(),
+            Step::Fell => self.fell(remains),
         }
         release(&self.space, &mut out);
         SCRATCH.with(|scratch| scratch.give(out));
-        self.arm(now);
-        self.show(now);
     }
 
-    /// The machine fell: a new generation, from what is recorded; it grants nothing before its conversations have answered.
+    /// Appends what happened to the log, and to what is known of it.
+    pub(super) fn record(&mut self, at: Timestamp, by: By, key: Option<Key>, events: Vec<Event>) {
+        let id = self.durable.id();
+        let regrouped = events.iter().any(|event| matches!(event, Event::Put(_)));
+        self.durable.replay(at, key.as_ref(), &events);
+        self.space.local.record(&self.space.id, &Entry::Agent { id, at, by, key, events });
+        if regrouped {
+            self.belong();
+        }
+    }
+
+    /// Nothing happened and nothing ever will: the command's key is kept with that (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild();
+        let Some(remains) = remains else { return };
+        match remains.tell() {
+            Some(tell) => self.space.tell(tell),
+            None if !self.aside => {
+                self.run(self.space.local.now(), Command::Failed { ticket: remains.ticket() });
+            }
+            None => remains.reply_to.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed))),
+        }
+    }
+
+    /// The machine fell: a new generation, from what is recorded; it grants nothing before its conversations have answered. A fall on the
+    /// way back counts like any other, so this ends.
     fn rebuild(&mut self) {
-        let metrics = &self.space.local.shared.metrics.actors;
-        metrics.restarts.of(ActorKind::Agent).increment(1);
-        let id = self.machine.id();
+        let id = self.durable.id();
+        loop {
+            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Agent).increment(1);
+            if self.failures.count(self.space.local.now()) == Verdict::GiveUp {
+                return self.put_aside();
+            }
+            let rebuild = || {
+                faults::in_rebuild(&self.durable, &"");
+                self.from(self.durable.clone())
+            };
+            match guard(rebuild) {
+                Some((machine, slots)) => {
+                    self.machine = machine;
+                    let generation = self.machine.generation();
+                    tracing::error!(agent = %id, generation, "an agent fell and was rebuilt");
+                    return self.ask_round(slots);
+                }
+                None => tracing::error!(agent = %id, "an agent fell while they were rebuilt"),
+            }
+        }
+    }
+
+    /// The machine that what is recorded makes, in a new generation, and the conversations that it has to ask.
+    pub(super) fn from(&self, durable: Agent) -> (Agent, BTreeSet<ConversationId>) {
+        let id = durable.id();
         let generation = self.space.next_generation(id);
         let sessions = self.space.sessions.borrow().sessions_of(id);
         let slots = self.space.ledger.borrow().mine(id).map(|mine| mine.slots.clone()).unwrap_or_default();
-        let asked: Vec<_> = slots.iter().copied().collect();
-        self.machine = self.durable.clone();
-        self.machine.rebuilt(generation, sessions, slots);
-        if self.failures.count(self.space.local.now()) == Verdict::GiveUp && !self.quarantined {
-            self.quarantined = true;
-            metrics.quarantined.of(ActorKind::Agent).add(1);
-            tracing::error!(agent = %id, "an agent fell too often and is offered nothing more");
-            self.space.tell(Tell::Agent(id, Command::Quarantine(true)));
-        }
-        tracing::error!(agent = %id, generation, "an agent fell and was rebuilt");
-        for conversation in asked {
+        let mut machine = durable;
+        machine.rebuilt(generation, sessions, slots.clone());
+        (machine, slots)
+    }
+
+    /// Asks the conversations what they hold, and lets the groups know.
+    pub(super) fn ask_round(&self, slots: BTreeSet<ConversationId>) {
+        let id = self.durable.id();
+        for conversation in slots {
             let ask = conversation::Command::AskHeld { agent: id, grant: 0 };
             self.space.tell(Tell::Conversation(conversation, ask));
         }
-        let everyone = crate::ids::GroupId::everyone();
-        for group in self.machine.profile().groups.iter().chain([&everyone]) {
+        let everyone = GroupId::everyone();
+        for group in self.durable.profile().groups.iter().chain([&everyone]) {
             self.space.tell(Tell::Group(group.clone(), group::Command::Forgotten { agent: id }));
         }
         self.space.tell(Tell::Agent(id, Command::PolicyChanged));
@@ -146,6 +243,9 @@ impl AgentActor {
     }
 
     fn arm(&mut self, now: Timestamp) {
+        if self.aside {
+            return;
+        }
         if let Some(at) = self.space.with_context(now, |cx| self.machine.next_deadline(cx))
             && at < self.armed
         {
@@ -164,9 +264,8 @@ impl AgentActor {
     /// Shows the agent in the metrics, and to whoever subscribed.
     fn show(&mut self, now: Timestamp) {
         self.version += 1;
-        let (taken, cap, why_not) = self
-            .space
-            .with_context(now, |cx| (self.machine.taken(), self.machine.cap(cx), self.machine.why_not(cx)));
+        let (taken, cap, why_not) =
+            self.space.with_context(now, |cx| (self.taken(), self.machine.cap(cx), self.machine.why_not(cx)));
         let (used, free) = (u32::from(taken), u32::from(cap.saturating_sub(taken)));
         let state = match (self.machine.intent(), why_not) {
             (Presence::Offline, _) => None,
@@ -182,6 +281,16 @@ impl AgentActor {
         }
     }
 
+    /// Slots in use; by the lists, while the machine stands still.
+    fn taken(&self) -> u16 {
+        if !self.aside {
+            return self.machine.taken();
+        }
+        let ledger = self.space.ledger.borrow();
+        let slots = ledger.mine(self.durable.id()).map_or(0, |mine| mine.slots.len());
+        u16::try_from(slots).unwrap_or(u16::MAX)
+    }
+
     /// Their line in a list.
     #[must_use]
     pub fn row(&self) -> AgentRow {
@@ -190,14 +299,14 @@ impl AgentActor {
             missed,
             last_assigned,
             sessions: self.space.sessions.borrow().sessions_of(self.machine.id()),
-            quarantined: self.quarantined,
+            quarantined: self.aside,
             agent: self.machine.id(),
             profile: self.machine.profile().clone(),
             presence: self.machine.intent(),
             live: self.machine.is_live(),
             why_not: self.machine.why_not(cx),
             cap: self.machine.cap(cx),
-            taken: self.machine.taken(),
+            taken: self.taken(),
             reserved: self.machine.reserved(),
             version: self.version,
         })
@@ -207,7 +316,8 @@ impl AgentActor {
 impl Handler<Deliver<Command>> for AgentActor {
     type Result = ();
     fn handle(&mut self, Deliver(command): Deliver<Command>, _: &mut Context<Self>) {
-        // The step has a guard of its own, which answers the poison command; this one is for recording and telling.
+        faults::outside_the_guard(&self.machine, &command);
+        // Running has guards of its own, which answer the poison command; this one is for what comes after it.
         if guard(|| self.handle_command(command)).is_none() {
             self.rebuild();
         }

@@ -1,13 +1,29 @@
 //! From the log to running actors. Recovery is the same road as live traffic, without the last step.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::ControlFlow,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use foldhash::fast::RandomState;
 
 use super::{
     agent::AgentActor,
     conversation::ConversationActor,
+    count::Marks,
+    fold::Folded,
     group::GroupActor,
+    history::History,
+    ledger::Line,
     local::Local,
-    space::{Records, Restart, Space},
+    past::archived,
+    port::ConversationRow,
+    space::{Restart, Space},
+    stored::{self, Times, Unreadable, Whose},
+    supervision::guard,
     tokens::TokenBook,
     workspace::WorkspaceActor,
 };
@@ -15,11 +31,11 @@ use crate::{
     clock::Timestamp,
     codec,
     ids::{ConversationId, GroupId, WorkspaceId},
-    journal::{Position, Record},
+    journal::{self, Archive, Position, Record, Shelf, View},
     routing::{
-        Policy, Tell,
+        Policy, Tell, Variable,
         agent::Profile,
-        conversation::Phase,
+        conversation::{self, Event, Phase},
         group::{self, Group},
         recovery::{Entry, World},
         workspace,
@@ -35,21 +51,86 @@ pub struct Recovered {
     pub last: Timestamp,
     /// The first record that can't be understood, in words: the daemon refuses to start.
     pub trouble: Option<String>,
+    /// The archive knows of all records up to this one.
+    covered: Position,
+    archive: Option<View>,
 }
 
-/// What the log says of one workspace.
+/// What log and archive say of one workspace.
 #[derive(Default)]
 pub struct Remembered {
     /// Its machines.
     pub world: World,
-    records: HashMap<ConversationId, Records>,
+    beside: HashMap<ConversationId, Beside, RandomState>,
+    /// Conversations whose records can't be folded: they stand aside, and the rest starts.
+    unreadable: BTreeSet<ConversationId>,
     restarts: Vec<Restart>,
+    erased: Vec<(ConversationId, Position)>,
+}
+
+/// What a conversation's actor needs beside the machine.
+#[derive(Default)]
+struct Beside {
+    history: History,
+    marks: Marks,
+    variables: Vec<Variable>,
 }
 
 impl Recovered {
-    /// Takes one record of the log in.
+    /// What the archive says; the log goes on from there.
+    ///
+    /// # Errors
+    /// The archive can't be read.
+    pub fn from_archive(archive: &Archive) -> Result<Self, journal::Error> {
+        let view = archive.view()?;
+        let mut recovered = Self { covered: view.covered()?, ..Self::default() };
+        view.walk(Shelf::States, &[], &mut |key, state| match recovered.load(key, state) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(trouble) => {
+                recovered.trouble = Some(trouble.to_string());
+                ControlFlow::Break(())
+            }
+        })?;
+        recovered.archive = Some(view);
+        recovered.last = recovered.spaces.values().map(|space| space.world.last).max().unwrap_or_default();
+        Ok(recovered)
+    }
+
+    fn load(&mut self, key: &[u8], state: &[u8]) -> Result<(), Unreadable> {
+        let strange = || Unreadable::Strange("its key is not one of maitred's".to_owned());
+        let (workspace, rest) = stored::split(key).ok_or_else(strange)?;
+        let whose = stored::whose(rest).ok_or_else(strange)?;
+        let space = self.spaces.entry(workspace).or_default();
+        match whose {
+            // The first of a workspace: its conversations need to know of the restarts.
+            Whose::Times => {
+                let (_, Times { last, restarts }) = stored::read(state)?;
+                space.world.last = last;
+                space.restarts = restarts;
+            }
+            Whose::Workspace => space.world.workspace = stored::read(state)?.1,
+            Whose::Group(id) => drop(space.world.groups.insert(id, stored::read(state)?.1)),
+            Whose::Agent(id) => drop(space.world.agents.insert(id, stored::read(state)?.1)),
+            Whose::Unreadable(id) => {
+                let (_, records) = stored::read(state)?;
+                space.unreadable.insert(id);
+                space.beside.entry(id).or_default().history = History::new(records);
+            }
+            Whose::Conversation(id) => {
+                let (at, mut folded) = stored::read::<Folded>(state)?;
+                folded.at = at;
+                folded.restarted(&space.restarts, None);
+                let Folded { machine, marks, variables, history, .. } = folded;
+                space.world.conversations.insert(id, machine);
+                space.beside.insert(id, Beside { history, marks, variables });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one record of the log in; what the archive covers is known already.
     pub fn take_in(&mut self, record: Record<'_>) {
-        if self.trouble.is_some() {
+        if self.trouble.is_some() || record.position <= self.covered {
             return;
         }
         match codec::from_log::<(WorkspaceId, Entry)>(record.payload) {
@@ -68,17 +149,103 @@ impl Recovered {
     }
 
     fn fold(&mut self, workspace: WorkspaceId, position: Position, entry: &Entry) {
-        let space = self.spaces.entry(workspace).or_default();
+        let space = self.spaces.entry(workspace.clone()).or_default();
         match entry {
-            Entry::Conversation { id, .. } => space.records.entry(*id).or_default().push(position),
+            Entry::Conversation { id, record } => {
+                if !space.world.conversations.contains_key(id) && !space.unreadable.contains(id) {
+                    self.trouble = space.recall(&workspace, *id, record, self.archive.as_ref());
+                }
+                let beside = space.beside.entry(*id).or_default();
+                beside.history.add(position, record);
+                for event in &record.events {
+                    beside.marks.see(record.at, event);
+                    if let Event::Opened { variables, .. } = event {
+                        beside.variables.clone_from(variables);
+                    }
+                }
+            }
             Entry::Restarted { at, last, grace_us } => {
                 let grace = Duration::from_micros(*grace_us);
                 space.restarts.push(Restart { position, at: *at, last: *last, grace });
             }
+            Entry::Erased { id, .. } => {
+                space.beside.remove(id);
+                space.erased.push((*id, position));
+            }
             _ => {}
         }
-        space.world.apply(entry);
+        space.apply(position, entry, &mut self.trouble);
         self.last = self.last.max(space.world.last);
+    }
+}
+
+impl Remembered {
+    /// Takes an entry in. A machine that falls over it does so at every start: a conversation stands aside by itself, for anybody else the
+    /// daemon can't start.
+    fn apply(&mut self, position: Position, entry: &Entry, trouble: &mut Option<String>) {
+        let whose = match entry {
+            Entry::Conversation { id, .. } if self.unreadable.contains(id) => return,
+            Entry::Conversation { id, .. } => Some(*id),
+            _ => None,
+        };
+        if guard(|| self.world.apply(entry)).is_some() {
+            return;
+        }
+        match whose {
+            Some(id) => {
+                self.world.conversations.remove(&id);
+                self.unreadable.insert(id);
+            }
+            None => {
+                let position = position.get();
+                *trouble = Some(format!(
+                    "record {position} of the log can't be taken in: start an older maitred and report it"
+                ));
+            }
+        }
+    }
+
+    /// A conversation that was over and goes on: the archive has what it was. Says what is wrong, if something is.
+    fn recall(
+        &mut self,
+        workspace: &WorkspaceId,
+        id: ConversationId,
+        record: &conversation::Record,
+        archive: Option<&View>,
+    ) -> Option<String> {
+        let is_new = matches!(record.events.first(), Some(Event::Opened { .. }));
+        let archive = archive.filter(|_| !is_new)?;
+        match archived(archive, workspace, id, &self.restarts) {
+            Ok(Some(Folded { machine, marks, variables, history, .. })) => {
+                self.world.conversations.insert(id, machine);
+                self.beside.insert(id, Beside { history, marks, variables });
+                None
+            }
+            Ok(None) => None,
+            Err(trouble) => Some(trouble.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Remembered {
+    /// A conversation's state.
+    pub(super) fn conversation(&self, id: ConversationId) -> Option<Folded> {
+        let machine = self.world.conversations.get(&id)?.clone();
+        let Beside { marks, variables, history } = self.beside.get(&id)?;
+        Some(Folded {
+            machine,
+            marks: marks.clone(),
+            variables: variables.clone(),
+            history: history.clone(),
+            at: Position::ZERO,
+        })
+    }
+
+    /// Where a conversation's records are that the archive has not.
+    pub(super) fn tail(&self, id: ConversationId, covered: Position) -> Vec<Position> {
+        let all = self.beside.get(&id).map(|beside| beside.history.positions().to_vec()).unwrap_or_default();
+        all.into_iter().filter(|position| *position > covered).collect()
     }
 }
 
@@ -134,7 +301,9 @@ pub fn open(local: &Rc<Local>, opening: Opening) {
 }
 
 fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now: Timestamp, grace: Duration) {
-    let Remembered { mut world, mut records, .. } = remembered;
+    let Remembered { mut world, mut beside, unreadable, erased, .. } = remembered;
+    erased.into_iter().for_each(|(id, position)| space.remember_erased(id, position));
+    space.look_at_archive();
     let durable_groups = world.groups.clone();
     world.settle(policy, now, grace);
     let lines = world.lines();
@@ -148,12 +317,21 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
         AgentActor::begin(space, agent);
     }
     for (id, machine) in world.conversations {
-        let records = records.remove(&id).unwrap_or_default();
-        if machine.phase() == Some(Phase::Closed) {
-            space.remember_closed(id, records);
+        let Beside { history, marks, variables } = beside.remove(&id).unwrap_or_default();
+        // What stands aside has an actor in any phase, as somebody may let it take part again.
+        if matches!(machine.phase(), None | Some(Phase::Closed)) && !machine.is_quarantined() {
+            if let Some(row) = ConversationRow::of(&machine) {
+                space.ledger.borrow_mut().list(None, Line::new(row));
+            }
+            space.remember_closed(id, history.positions().clone());
         } else {
-            ConversationActor::begin(space, machine, records);
+            let at = Position::ZERO;
+            ConversationActor::begin(space, Folded { machine, marks, variables, history, at });
         }
+    }
+    for id in unreadable {
+        let records = beside.remove(&id).unwrap_or_default().history.take();
+        ConversationActor::begin_unreadable(space, id, records);
     }
     for (group, waiting) in lines {
         space.tell(Tell::Group(group, group::Command::Enqueue(Box::new(waiting))));

@@ -5,24 +5,27 @@ use std::{rc::Rc, sync::Arc};
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
 
 use super::{
+    aside::Subject,
     count::Marks,
     directory::Name,
+    faults,
+    fold::Folded,
     history::History,
     ledger::Line,
     port::{ConversationRow, Numbered},
     publish::{self, Listed},
+    respawn::Dead,
     shell::{Deliver, Scratch, Step, release, step},
     space::{Records, Space},
     supervision::{Failures, Verdict, guard},
 };
 use crate::{
     clock::Timestamp,
+    ids::ConversationId,
     metrics::ActorKind,
     routing::{
-        Machine as _, Out, Refusal, Tell, Variable,
-        agent::{self, End},
+        Machine as _, Out, Refusal, Remains, Tell, Variable,
         conversation::{Command, Conversation, Event, Phase, Record},
-        group,
         notice::Before,
     },
 };
@@ -39,12 +42,17 @@ pub struct ConversationActor {
     pub(super) marks: Marks,
     pub(super) variables: Arc<[Variable]>,
     /// Its line in the lists, once it is opened.
-    line: Option<Rc<Line>>,
+    pub(super) line: Option<Rc<Line>>,
     /// Who holds a slot for it or takes part, as the lists have it.
     pub(super) listed: Listed,
     armed: Timestamp,
-    failures: Option<Box<Failures>>,
-    pub(super) quarantined: bool,
+    pub(super) failures: Option<Box<Failures>>,
+    /// Stands aside after falling too often: the machine is not run.
+    pub(super) aside: bool,
+    /// Whether it ends as it should; if not, its end is a fall.
+    ended: bool,
+    /// Died of a fall that no guard held, and was started again: to be rebuilt before anything else.
+    died: bool,
     /// Its opening was refused or failed: there is no such conversation.
     dismissed: bool,
     /// The stay and the place in its line that was last told.
@@ -59,51 +67,119 @@ impl Message for Retired {
 
 impl Actor for ConversationActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        if std::mem::take(&mut self.died) && guard(|| self.come_to()).is_none() {
+            tracing::error!(conversation = %self.machine.id(), "a conversation fell while it was started again");
+        }
+    }
+}
+
+impl Drop for ConversationActor {
+    /// Trivial, as it may run while a panic unwinds: what is needed to start it again is handed on.
+    fn drop(&mut self) {
+        if !self.ended {
+            let (id, records) = (self.machine.id(), self.history.take());
+            let failures = self.failures.take();
+            self.space.local.died(self.space.index, Dead::Conversation { id, records, failures });
+        }
+    }
 }
 
 impl ConversationActor {
     /// Starts the actor of a new, recovered or woken conversation.
-    pub fn begin(space: &Rc<Space>, machine: Conversation, records: Records) {
-        let id = machine.id();
-        let mut actor = Self {
-            space: Rc::clone(space),
-            machine,
-            history: History::new(records),
-            marks: Marks::default(),
-            variables: Arc::from([]),
-            line: None,
-            listed: Listed::default(),
-            armed: Timestamp::NEVER,
-            failures: None,
-            quarantined: false,
-            dismissed: false,
-            told_place: None,
-        };
+    pub(super) fn begin(space: &Rc<Space>, folded: Folded) {
+        let id = folded.machine.id();
+        let mut actor = Self::new(space, folded);
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
         space.local.shared.directory.enter_conversation(space.index, id, actor.start());
     }
 
-    /// After a start or a rebuild: lists, marks and the timer are views of the machine.
+    /// Starts one whose records can't be folded: it stands aside, and nothing is known of it but its id.
+    pub fn begin_unreadable(space: &Rc<Space>, id: ConversationId, records: Records) {
+        let mut actor = Self::new(space, Folded { history: History::new(records), ..Folded::new(id) });
+        tracing::error!(conversation = %id, "a conversation can't be rebuilt from the log and stands aside");
+        actor.aside = true;
+        space.set_aside(Subject::Conversation(id), space.local.now());
+        space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
+        space.local.shared.directory.enter_conversation(space.index, id, actor.start());
+    }
+
+    /// Starts one again that died of a fall that no guard held; the fall counts.
+    pub(super) fn respawn(
+        space: &Rc<Space>,
+        id: ConversationId,
+        records: Records,
+        failures: Option<Box<Failures>>,
+    ) {
+        let mut actor = Self::new(space, Folded { history: History::new(records), ..Folded::new(id) });
+        actor.failures = failures;
+        actor.died = true;
+        actor.line = space.ledger.borrow().line(id).cloned();
+        space.local.shared.directory.enter_conversation(space.index, id, actor.start());
+    }
+
+    fn new(space: &Rc<Space>, folded: Folded) -> Self {
+        let Folded { machine, marks, variables, history, .. } = folded;
+        Self {
+            space: Rc::clone(space),
+            aside: machine.is_quarantined(),
+            machine,
+            history,
+            marks,
+            variables: variables.into(),
+            line: None,
+            listed: Listed::default(),
+            armed: Timestamp::NEVER,
+            failures: None,
+            ended: false,
+            died: false,
+            dismissed: false,
+            told_place: None,
+        }
+    }
+
+    /// After it died: what its records say first, as they may be all there is.
+    fn come_to(&mut self) {
+        self.recall();
+        self.rebuild(None);
+        if !self.aside && self.machine.phase().is_some() {
+            self.enlist();
+            publish::restore(self);
+            self.arm(self.space.local.now());
+        }
+    }
+
+    /// After a start: lists, marks and the timer are views of the machine.
     fn resume(&mut self) {
         if self.machine.phase().is_none() {
             return;
         }
-        let mut marks = Marks::default();
-        for position in self.history.positions().clone() {
-            if let Some(record) = self.space.read_record(position) {
-                self.history.see(&record);
-                record.events.iter().for_each(|event| marks.see(&self.space, record.at, event));
-                if let Some(Event::Opened { variables, .. }) = record.events.first() {
-                    self.variables = variables.clone().into();
-                }
-            }
-        }
-        marks.restore(&self.space, self.machine.phase() == Some(Phase::Active));
-        self.marks = marks;
+        self.marks.restore(&self.space, self.machine.phase() == Some(Phase::Active));
         self.enlist();
         publish::restore(self);
         self.arm(self.space.local.now());
+        if let Some(since) = self.machine.quarantined() {
+            self.space.set_aside(Subject::Conversation(self.machine.id()), since);
+        }
+    }
+
+    /// Reads what its records say besides the machine's state.
+    fn recall(&mut self) {
+        let mut marks = Marks::default();
+        let positions = self.history.take();
+        self.history = History::new(positions.clone());
+        let mut read = self.space.reader(self.machine.id());
+        for record in positions.into_iter().filter_map(&mut read) {
+            self.history.see(&record);
+            record.events.iter().for_each(|event| marks.see(record.at, event));
+            if let Some(Event::Opened { variables, .. }) = record.events.first() {
+                self.variables = variables.clone().into();
+            }
+        }
+        drop(read);
+        self.marks = marks;
     }
 
     fn handle_command(&mut self, command: Command, context: &mut Context<Self>) {
@@ -111,39 +187,91 @@ impl ConversationActor {
             // It was on its way already: whoever asks has an answer coming.
             return self.space.tell(Tell::Conversation(self.machine.id(), command));
         }
-        if self.quarantined {
-            return match Conversation::asker(&command) {
-                Some(reply_to) => self.space.answer(reply_to, Err(Refusal::Quarantined)),
-                // Whoever holds a slot for it, or asks about one, hears that there is nothing to hold.
-                None => self.space.compensate(Tell::Conversation(self.machine.id(), command)),
-            };
-        }
         let now = self.space.local.now();
-        if matches!(command, Command::Tick) && !self.is_due(now) {
+        if self.aside {
+            self.stand_aside(command);
+        } else if !matches!(command, Command::Tick) || self.is_due(now) {
+            self.run(now, command);
+        } else {
             return;
         }
-        let before = Before::of(&self.machine);
-        let numbers = self.machine.numbers();
-        let asker = Conversation::asker(&command).map(|to| to.connection);
-        let mut out = SCRATCH.with(Scratch::take);
-        match step(&self.space, now, &mut self.machine, command, &mut out) {
-            Step::Taken => self.commit(now, &before, numbers, asker, &mut out),
-            Step::Fell => self.rebuild(),
-        }
-        release(&self.space, &mut out);
-        SCRATCH.with(|scratch| scratch.give(out));
         self.arm(now);
-        if self.machine.phase() == Some(Phase::Closed) {
-            self.retire(context);
-        } else if self.machine.phase().is_none() {
-            self.dismissed = true;
-            self.space.local.shared.directory.take_conversation(self.space.index, self.machine.id());
-            context.notify(Retired);
+        self.end_if_over(context);
+    }
+
+    /// Closed, or never opened: it needs no actor.
+    fn end_if_over(&mut self, context: &mut Context<Self>) {
+        match self.machine.phase() {
+            _ if self.aside => {}
+            Some(Phase::Closed) => self.retire(context),
+            Some(_) => {}
+            None => {
+                self.dismissed = true;
+                let id = self.machine.id();
+                self.space.local.shared.directory.take_conversation(self.space.index, id);
+                if !self.history.positions().is_empty() {
+                    // Its opening failed, which is remembered.
+                    self.space.remember_closed(id, self.history.positions().clone());
+                }
+                context.notify(Retired);
+            }
         }
     }
 
+    /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.
+    pub(super) fn run(&mut self, now: Timestamp, command: Command) {
+        let remains = Conversation::remains(&command);
+        if let Some(Remains { key: Some(key), reply_to, .. }) = &remains
+            && self.machine.has_failed(key)
+        {
+            return reply_to.iter().for_each(|to| self.space.answer(*to, Err(Refusal::Failed)));
+        }
+        let before = Before::of(&self.machine);
+        let numbers = self.machine.numbers();
+        let asker = remains.and_then(|remains| Some(remains.reply_to?.connection));
+        let mut out = SCRATCH.with(Scratch::take);
+        match step(&self.space, now, &mut self.machine, command, &mut out) {
+            Step::Taken => {
+                let recorded = self.history.positions().len();
+                if guard(|| self.commit(now, &before, numbers, asker, &mut out)).is_none() {
+                    if self.history.positions().len() == recorded {
+                        out.clear();
+                        self.fell(remains);
+                    } else {
+                        // It did happen: who asked is told so, and only the machine and its views are put right.
+                        self.come_to();
+                    }
+                }
+            }
+            Step::Fell => self.fell(remains),
+        }
+        release(&self.space, &mut out);
+        SCRATCH.with(|scratch| scratch.give(out));
+    }
+
+    /// Nothing happened and nothing ever will: the command's key is kept with that (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild(remains);
+        match remains {
+            Some(remains) if !self.aside && !self.is_lost() => {
+                let failed = Command::Failed { ticket: remains.ticket(), opening: false };
+                self.run(self.space.local.now(), failed);
+            }
+            Some(Remains { reply_to: Some(reply_to), .. }) => {
+                self.space.answer(reply_to, Err(Refusal::Failed));
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Given up before it was ever opened: nothing is known of it, and nothing can be.
+    fn is_lost(&self) -> bool {
+        let given_up = self.failures.as_ref().is_some_and(|failures| failures.are_too_many());
+        self.machine.phase().is_none() && given_up
+    }
+
     /// Closed: it ends when everything that is on its way to it has been handled, unless it is called back by that.
-    fn retire(&self, context: &mut Context<Self>) {
+    pub(super) fn retire(&self, context: &mut Context<Self>) {
         if self.space.leave(self.machine.id()) {
             context.notify(Retired);
         }
@@ -166,6 +294,7 @@ impl ConversationActor {
         let id = self.machine.id();
         let position = self.space.local.record_conversation(&self.space, id, &record);
         self.history.add(position, &record);
+        faults::after_record(&self.machine, &record.events);
         if let Some(Event::Opened { variables, .. }) = record.events.first() {
             self.variables = variables.clone().into();
         }
@@ -175,28 +304,33 @@ impl ConversationActor {
         publish::publish(self, before, &Numbered { record, seq, visitor_seq }, asker);
     }
 
-    /// The machine fell: back to what the log says, the not yet durable tail included (design §3.5).
-    fn rebuild(&mut self) {
-        let metrics = &self.space.local.shared.metrics.actors;
-        metrics.restarts.of(ActorKind::Conversation).increment(1);
-        let verdict = self.failures.get_or_insert_default().count(self.space.local.now());
-        let rebuilt = self.space.read_back(self.machine.id(), self.history.positions());
-        match (verdict, rebuilt) {
-            (Verdict::Rebuild, Some(machine)) => {
-                tracing::error!(conversation = %machine.id(), "a conversation fell and was rebuilt from the log");
-                self.machine = machine;
-                self.catch_up();
+    /// The machine fell: back to what the log says, the not yet durable tail included (design §3.5). A fall on the way back counts
+    /// like any other, so this ends.
+    fn rebuild(&mut self, remains: Option<Remains>) {
+        let id = self.machine.id();
+        loop {
+            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Conversation).increment(1);
+            if self.failures.get_or_insert_default().count(self.space.local.now()) == Verdict::GiveUp {
+                return self.put_aside(remains);
             }
-            (Verdict::GiveUp, Some(machine)) => {
-                self.machine = machine;
-                self.put_aside();
+            let read_back = || {
+                faults::in_rebuild(&self.machine, &"");
+                self.space.read_back(id, self.history.positions())
+            };
+            match guard(read_back) {
+                Some(Some(Folded { machine, .. })) => {
+                    tracing::error!(conversation = %id, "a conversation fell and was rebuilt from the log");
+                    self.machine = machine;
+                    return self.catch_up();
+                }
+                Some(None) => return self.put_aside(remains),
+                None => tracing::error!(conversation = %id, "a conversation fell while it was rebuilt"),
             }
-            (_, None) => self.put_aside(),
         }
     }
 
     /// Back from the log, it knows neither whether its visitor is there nor whether its group still knows of it.
-    fn catch_up(&self) {
+    pub(super) fn catch_up(&self) {
         let id = self.machine.id();
         if let Some((visitor, _, via)) = self.machine.visitor() {
             let present = self.space.sessions.borrow().has_visitor(visitor, via);
@@ -205,21 +339,6 @@ impl ConversationActor {
         let waits = matches!(self.machine.phase(), Some(Phase::Waiting | Phase::Offered));
         if let Some(group) = self.machine.group().filter(|_| waits).cloned() {
             self.space.tell(Tell::Conversation(id, Command::AskWaiting { group }));
-        }
-    }
-
-    /// Fallen too often: its slots are freed, its queue is left, and it takes nothing more until the next start.
-    fn put_aside(&mut self) {
-        let id = self.machine.id();
-        tracing::error!(conversation = %id, "a conversation fell too often and is put aside");
-        self.quarantined = true;
-        self.space.local.shared.metrics.actors.quarantined.of(ActorKind::Conversation).add(1);
-        for (agent, epoch, _) in self.machine.holds() {
-            let release = agent::Command::Release { conversation: id, epoch, end: End::Freed };
-            self.space.tell(Tell::Agent(agent, release));
-        }
-        if let Some(group) = self.machine.group().cloned() {
-            self.space.tell(Tell::Group(group, group::Command::Leave { conversation: id }));
         }
     }
 
@@ -251,10 +370,14 @@ impl ConversationActor {
             return line.advance(self.machine.numbers().0);
         }
         if let Some(row) = self.row() {
-            let line = Line::new(row);
-            let before = self.line.replace(Rc::clone(&line));
-            self.space.ledger.borrow_mut().list(before.as_deref(), line);
+            self.list(row);
         }
+    }
+
+    pub(super) fn list(&mut self, row: ConversationRow) {
+        let line = Line::new(row);
+        let before = self.line.replace(Rc::clone(&line));
+        self.space.ledger.borrow_mut().list(before.as_deref(), line);
     }
 
     fn stands_at(&self, line: &Line) -> bool {
@@ -268,30 +391,32 @@ impl ConversationActor {
     /// Its line in a list.
     #[must_use]
     pub fn row(&self) -> Option<ConversationRow> {
-        let machine = &self.machine;
-        let (visitor, channel, via) = machine.visitor()?;
-        Some(ConversationRow {
-            conversation: machine.id(),
-            visitor,
-            via,
-            channel: channel.clone(),
-            phase: machine.phase()?,
-            group: machine.group().cloned(),
-            owner: machine.owner().map(|owner| owner.agent),
-            priority: machine.priority().get(),
-            opened_at: machine.opened_at()?,
-            waiting_since: machine.waiting_since().map(|(_, since)| since),
-            seq: machine.numbers().0,
-        })
+        ConversationRow::of(&self.machine)
     }
 }
 
 impl Handler<Deliver<Command>> for ConversationActor {
     type Result = ();
     fn handle(&mut self, Deliver(command): Deliver<Command>, context: &mut Context<Self>) {
-        // The step has a guard of its own, which answers the poison command; this one is for recording and telling.
+        faults::outside_the_guard(&self.machine, &command);
+        // Running has guards of its own, which answer the poison command; this one is for what comes after it.
         if guard(|| self.handle_command(command, context)).is_none() {
-            self.rebuild();
+            self.rebuild(None);
+        }
+    }
+}
+
+impl ConversationActor {
+    fn retired(&mut self, context: &mut Context<Self>) {
+        faults::in_future(&self.machine, &"");
+        let is_closed = self.machine.phase() == Some(Phase::Closed) && !self.aside;
+        if self.dismissed || is_closed && self.space.left(self.machine.id(), self.history.positions()) {
+            self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
+            self.ended = true;
+            context.stop();
+        } else if is_closed {
+            // Called back meanwhile, if only to be looked at.
+            self.retire(context);
         }
     }
 }
@@ -299,13 +424,11 @@ impl Handler<Deliver<Command>> for ConversationActor {
 impl Handler<Retired> for ConversationActor {
     type Result = ();
     fn handle(&mut self, _: Retired, context: &mut Context<Self>) {
-        let is_closed = self.machine.phase() == Some(Phase::Closed);
-        if self.dismissed || is_closed && self.space.left(self.machine.id(), self.history.positions()) {
-            self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
-            context.stop();
-        } else if is_closed {
-            // Called back meanwhile, if only to be looked at.
-            self.retire(context);
+        if guard(|| self.retired(context)).is_none() {
+            self.rebuild(None);
+            if self.dismissed || self.machine.phase() == Some(Phase::Closed) {
+                context.notify(Retired);
+            }
         }
     }
 }

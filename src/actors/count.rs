@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use super::space::Space;
 use crate::{
     clock::Timestamp,
@@ -14,10 +16,13 @@ use crate::{
 };
 
 /// The times that the counts need.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Marks {
-    /// The group it was queued in last, and what its events are counted with.
-    group: Option<(GroupId, Arc<GroupMetrics>)>,
+    /// The group it was queued in last.
+    group: Option<GroupId>,
+    /// What that group's events are counted with, once it was asked for.
+    #[serde(skip)]
+    metrics: Option<Arc<GroupMetrics>>,
     queued_at: Option<Timestamp>,
     offered_at: Option<Timestamp>,
     offers: u32,
@@ -39,15 +44,19 @@ impl Marks {
     pub(super) fn count(&mut self, space: &Space, record: &Record) {
         for event in &record.events {
             self.tally(space, record.at, &record.by, event);
-            self.see(space, record.at, event);
+            self.see(record.at, event);
+            if let Event::Queued { group, .. } = event {
+                self.metrics = Some(space.group_metrics(group));
+            }
         }
     }
 
     /// Takes an event in without counting it.
-    pub(super) fn see(&mut self, space: &Space, at: Timestamp, event: &Event) {
+    pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
         match event {
             Event::Queued { group, .. } => {
-                self.group = Some((group.clone(), space.group_metrics(group)));
+                self.group = Some(group.clone());
+                self.metrics = None;
                 self.queued_at = Some(at);
                 self.offers = 0;
                 self.served_at = None;
@@ -62,6 +71,7 @@ impl Marks {
                 self.waits = false;
             }
             Event::FellBack { .. } | Event::Closed { .. } => self.waits = false,
+            Event::Quarantined => self.served_at = None,
             Event::Reopened => {
                 self.served_at = None;
                 self.answered_once = false;
@@ -98,6 +108,7 @@ impl Marks {
                 }
             }
             Event::HandoverStarted { .. } => metrics.transfers.increment(1),
+            Event::Quarantined if self.in_service() => metrics.active.add(-1),
             Event::FellBack { reason, .. } => metrics.fell_back(reason_word(*reason), wait, self.offers),
             Event::Said { .. } if !self.answered_once && by.agent().is_some() => {
                 self.answered_once = true;
@@ -112,11 +123,8 @@ impl Marks {
                 if self.in_service() {
                     metrics.active.add(-1);
                     let policy = space.policy();
-                    let wrap_up = self
-                        .group
-                        .as_ref()
-                        .and_then(|(group, _)| policy.group(group))
-                        .map(|group| group.wrap_up);
+                    let wrap_up =
+                        self.group.as_ref().and_then(|group| policy.group(group)).map(|group| group.wrap_up);
                     if let Some(wrap_up) = wrap_up.filter(|wrap_up| !wrap_up.is_zero()) {
                         metrics.wrapup.record(wrap_up);
                     }
@@ -133,9 +141,10 @@ impl Marks {
     }
 
     fn metrics(&self, space: &Space) -> Arc<GroupMetrics> {
-        match &self.group {
-            Some((_, metrics)) => Arc::clone(metrics),
-            None => space.group_metrics(&GroupId::everyone()),
+        match (&self.metrics, &self.group) {
+            (Some(metrics), _) => Arc::clone(metrics),
+            (None, Some(group)) => space.group_metrics(group),
+            (None, None) => space.group_metrics(&GroupId::everyone()),
         }
     }
 

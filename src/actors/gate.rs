@@ -7,10 +7,12 @@ use smol_str::SmolStr;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::{
+    aside::Subject,
     directory::Whom,
+    erasure::Doomed,
     ledger::Line,
     local::{Local, Shared},
-    port::{Answer, Notice, Port, View, parse_cursor},
+    port::{Answer, ConversationRow, Notice, Port, View, parse_cursor},
     queries::{Gathering, Look, Rows, What},
     sessions::Feed,
     space::Space,
@@ -120,6 +122,10 @@ pub enum Order {
     MintToken(Grants, Option<Timestamp>),
     /// Revoke a token.
     RevokeToken(SmolStr),
+    /// Let somebody who stands aside take part again.
+    Reinstate(Subject),
+    /// Erase what is known of somebody; with the word that confirms it, or to be given it.
+    Erase(Doomed, Option<SmolStr>),
 }
 
 /// Something to be looked up.
@@ -130,10 +136,21 @@ pub enum Query {
     Conversations {
         /// In these phases.
         phases: Vec<Phase>,
+        /// Those that stand aside, in whatever phase.
+        aside: bool,
         /// Of this group.
         group: Option<GroupId>,
         /// Of this owner.
         agent: Option<AgentId>,
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of a visitor's conversations, open and closed.
+    OfVisitor {
+        /// Whose.
+        visitor: VisitorId,
         /// Where the page begins.
         cursor: Option<String>,
         /// At most so many.
@@ -157,6 +174,13 @@ pub enum Query {
     },
     /// A page of tokens.
     Tokens {
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of who stands aside.
+    Aside {
         /// Where the page begins.
         cursor: Option<String>,
         /// At most so many.
@@ -421,10 +445,12 @@ impl Space {
             Order::RemoveAgent(agent) => {
                 self.tell(Tell::Workspace(workspace::Command::RemoveAgent { agent, ticket }));
             }
+            Order::Reinstate(subject) => self.reinstate(subject, ticket),
             Order::MintToken(grants, expires) => self.mint(grants, expires, ticket),
             Order::RevokeToken(id) => {
                 self.tell(Tell::Workspace(workspace::Command::RevokeToken { id, ticket }))
             }
+            Order::Erase(doomed, confirm) => self.erase(&ticket, doomed, confirm.as_deref()),
         }
     }
 
@@ -442,9 +468,25 @@ impl Space {
         let Some(reply_to) = ticket.reply_to else { return };
         match query {
             Query::Look(whom, what) => self.look(&whom, Look { what, ticket }),
-            Query::Conversations { phases, group, agent, cursor, limit } => {
-                let view =
-                    self.conversations(&ticket, &phases, group.as_ref(), agent, cursor.as_deref(), limit);
+            Query::Aside { cursor, limit } => {
+                let view = self.list_aside(cursor.as_deref(), limit.clamp(1, PAGE));
+                self.reply(reply_to, view);
+            }
+            Query::Conversations { phases, aside, group, agent, cursor, limit } => {
+                let aside = aside.then(|| self.conversations_aside());
+                let view = self.conversations(
+                    &ticket,
+                    &phases,
+                    aside.as_deref(),
+                    group.as_ref(),
+                    agent,
+                    cursor.as_deref(),
+                    limit,
+                );
+                self.reply(reply_to, view);
+            }
+            Query::OfVisitor { visitor, cursor, limit } => {
+                let view = self.of_visitor(&ticket, visitor, cursor.as_deref(), limit);
                 self.reply(reply_to, view);
             }
             Query::Groups { cursor, limit } => self.groups(ticket, cursor.as_deref(), limit),
@@ -478,10 +520,12 @@ impl Space {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one question")]
     fn conversations(
         &self,
         ticket: &Ticket,
         phases: &[Phase],
+        aside: Option<&[ConversationId]>,
         group: Option<&GroupId>,
         agent: Option<AgentId>,
         cursor: Option<&str>,
@@ -492,9 +536,10 @@ impl Space {
             Some(Some(after)) => Some(after),
             None => None,
         };
+        self.look_at_archive();
         let ledger = self.ledger.borrow();
         let mine = ticket.by.agent().and_then(|asker| ledger.mine(asker));
-        let visible = |row: &&Rc<Line>| {
+        let visible = |row: &ConversationRow| {
             let id = &row.conversation;
             let in_scope = ticket.by.agent().is_none()
                 || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
@@ -504,8 +549,59 @@ impl Space {
                 && agent.is_none_or(|agent| row.owner == Some(agent))
         };
         let limit = limit.clamp(1, PAGE);
-        let lines = ledger.lines(phases, after).filter(visible).take(limit + 1);
-        let mut rows: Vec<_> = lines.map(|line| line.row()).collect();
+        let mut rows: Vec<ConversationRow> = match aside {
+            None => {
+                let mut open = phases.to_vec();
+                open.retain(|phase| *phase != Phase::Closed);
+                let listed = ledger.lines(&open, after).filter(|line| visible(line));
+                let mut rows: Vec<_> = listed.take(limit + 1).map(|line| line.row()).collect();
+                if phases.contains(&Phase::Closed) && rows.len() <= limit && agent.is_none() {
+                    let after = after.filter(|(phase, _)| *phase == Phase::Closed).map(|(_, id)| id);
+                    rows.extend(self.closed_rows(after, &visible, limit + 1 - rows.len()));
+                }
+                rows
+            }
+            Some(aside) => {
+                let later =
+                    |line: &&Rc<Line>| after.is_none_or(|after| (line.phase, line.conversation) > after);
+                let lines = aside.iter().filter_map(|id| ledger.line(*id)).filter(later);
+                let mut rows: Vec<_> = lines.filter(|line| visible(line)).map(|line| line.row()).collect();
+                rows.sort_by_key(|row| (row.phase, row.conversation));
+                rows.truncate(limit + 1);
+                rows
+            }
+        };
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Answer::Found(Box::new(View::Conversations(rows, more)))
+    }
+
+    /// A visitor's conversations, those that are open first.
+    fn of_visitor(&self, ticket: &Ticket, visitor: VisitorId, cursor: Option<&str>, limit: usize) -> Answer {
+        let after = match cursor.map(parse_cursor) {
+            Some(None) => return Answer::Refused(Refusal::Invalid("the cursor is not one that a page gave")),
+            Some(Some(after)) => Some(after),
+            None => None,
+        };
+        self.look_at_archive();
+        let limit = limit.clamp(1, PAGE);
+        let ledger = self.ledger.borrow();
+        let mine = ticket.by.agent().and_then(|asker| ledger.mine(asker));
+        let visible = |row: &ConversationRow| {
+            let id = &row.conversation;
+            ticket.by.agent().is_none()
+                || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
+                || row.group.as_ref().is_some_and(|group| ticket.covers(group))
+        };
+        let open = ledger.of_visitor(visitor).into_iter().filter_map(|id| ledger.line(id));
+        let open = open.filter(|line| line.phase != Phase::Closed);
+        let mut rows: Vec<_> = open.map(|line| line.row()).collect();
+        rows.sort_unstable_by_key(|row| (row.phase, row.conversation));
+        rows.retain(|row| after.is_none_or(|after| (row.phase, row.conversation) > after));
+        let after = after.filter(|(phase, _)| *phase == Phase::Closed).map(|(_, id)| id);
+        let closed = self.closed_of(visitor, after, limit + 1);
+        rows.extend(closed.into_iter().filter_map(|id| self.closed_row(id)));
+        rows.retain(visible);
         let more = rows.len() > limit;
         rows.truncate(limit);
         Answer::Found(Box::new(View::Conversations(rows, more)))

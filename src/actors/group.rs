@@ -5,19 +5,22 @@ use std::{collections::BTreeSet, rc::Rc};
 use actix::{Actor, Context, Handler};
 
 use super::{
+    aside::Subject,
+    faults,
     places::Calls,
     port::Notice,
+    respawn::Dead,
     sessions::Feed,
     shell::{Deliver, Scratch, Step, release, step},
     space::Space,
     supervision::{Failures, Verdict, guard},
 };
 use crate::{
-    ids::{AgentId, ConversationId},
+    ids::{AgentId, ConversationId, GroupId},
     metrics::ActorKind,
     routing::{
-        Machine as _, Refusal, Tell, agent, conversation,
-        conversation::Phase,
+        Machine as _, Refusal, Remains, Tell, agent,
+        conversation::{self, Phase},
         group::{Command, Event, Group},
         recovery::Entry,
     },
@@ -32,91 +35,184 @@ pub struct GroupActor {
     pub(super) space: Rc<Space>,
     pub(super) machine: Group,
     /// What is recorded of it, and nothing else.
-    durable: Group,
-    failures: Failures,
-    quarantined: bool,
+    pub(super) durable: Group,
+    pub(super) failures: Failures,
+    /// Stands aside after falling too often: the machine is not run.
+    pub(super) aside: bool,
+    /// Died of a fall that no guard held, and was started again: to be rebuilt before anything else.
+    died: bool,
     pub(super) calls: Calls,
 }
 
 impl Actor for GroupActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        if std::mem::take(&mut self.died) && guard(|| self.rebuild()).is_none() {
+            tracing::error!(group = %self.durable.id(), "a group fell while it was started again");
+        }
+    }
+}
+
+impl Drop for GroupActor {
+    /// Trivial, as it may run while a panic unwinds: what is needed to start it again is handed on. A group's actor never ends otherwise.
+    fn drop(&mut self) {
+        let durable = std::mem::replace(&mut self.durable, Group::new(GroupId::everyone()));
+        let failures = std::mem::take(&mut self.failures);
+        self.space.local.died(self.space.index, Dead::Group { durable: Box::new(durable), failures });
+    }
 }
 
 impl GroupActor {
     /// Starts the actor of a new or recovered group. `durable` is what the log says of it.
     pub fn begin(space: &Rc<Space>, machine: Group, durable: Group) {
-        let id = machine.id().clone();
-        let actor = Self {
-            space: Rc::clone(space),
-            machine,
-            durable,
-            failures: Failures::default(),
-            quarantined: false,
-            calls: Calls::default(),
-        };
+        if let Some(since) = durable.quarantined() {
+            space.set_aside(Subject::Group(durable.id().clone()), since);
+        }
         space.local.shared.metrics.actors.live.of(ActorKind::Group).add(1);
+        let id = durable.id().clone();
+        let mut actor = Self::new(space, durable);
+        actor.machine = machine;
         space.local.shared.directory.enter_group(space.index, id, actor.start());
     }
 
-    fn handle_command(&mut self, command: Command) {
-        if self.quarantined
-            && let Some(reply_to) = Group::asker(&command)
-        {
-            return self.space.answer(reply_to, Err(Refusal::GroupUnavailable));
+    /// Starts one again that died of a fall that no guard held; the fall counts.
+    pub(super) fn respawn(space: &Rc<Space>, durable: Group, failures: Failures) {
+        let id = durable.id().clone();
+        let mut actor = Self::new(space, durable);
+        actor.failures = failures;
+        actor.died = true;
+        space.local.shared.directory.enter_group(space.index, id, actor.start());
+    }
+
+    fn new(space: &Rc<Space>, durable: Group) -> Self {
+        Self {
+            space: Rc::clone(space),
+            aside: durable.quarantined().is_some(),
+            machine: durable.clone(),
+            durable,
+            failures: Failures::default(),
+            died: false,
+            calls: Calls::default(),
         }
+    }
+
+    fn handle_command(&mut self, command: Command) {
+        if self.aside {
+            self.stand_aside(command);
+        } else {
+            self.run(command);
+        }
+        self.watch_line();
+        self.show();
+    }
+
+    /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.
+    fn run(&mut self, command: Command) {
         let decides = matches!(command, Command::Enqueue(_)).then(std::time::Instant::now);
+        let remains = Group::remains(&command);
         let mut out = SCRATCH.with(Scratch::take);
         match step(&self.space, self.space.local.now(), &mut self.machine, command, &mut out) {
             Step::Taken if out.events.is_empty() => {}
             Step::Taken => {
                 let events = std::mem::take(&mut out.events);
-                events.iter().for_each(|event| self.durable.evolve(event));
-                let id = self.machine.id().clone();
-                self.space.local.record(&self.space.id, &Entry::Group { id, events });
+                let mut recorded = false;
+                let commit = || {
+                    self.record(events);
+                    recorded = true;
+                    faults::after_record(&self.machine, &"");
+                };
+                match (guard(commit), recorded) {
+                    (Some(()), _) => {}
+                    // It did happen: who asked is told so, and only the machine is put right.
+                    (None, true) => self.rebuild(),
+                    (None, false) => {
+                        out.clear();
+                        self.fell(remains);
+                    }
+                }
             }
-            Step::Fell => self.rebuild(),
+            Step::Fell => self.fell(remains),
         }
         release(&self.space, &mut out);
         SCRATCH.with(|scratch| scratch.give(out));
         if let Some(started) = decides {
             self.space.local.shared.metrics.routing.decision.record(started.elapsed());
         }
-        self.watch_line();
-        self.show();
     }
 
-    /// The machine fell: what waits and who is there is asked for again; it matches nothing before all have answered.
+    /// Appends what happened to the log, and to what is known of it.
+    pub(super) fn record(&mut self, events: Vec<Event>) {
+        events.iter().for_each(|event| self.durable.evolve(event));
+        let id = self.durable.id().clone();
+        self.space.local.record(&self.space.id, &Entry::Group { id, events });
+    }
+
+    /// Nothing happened and nothing ever will: the conversation keeps the command's key with that (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild();
+        match remains.and_then(|remains| remains.tell()) {
+            Some(tell) => self.space.tell(tell),
+            None => {
+                let asker = remains.and_then(|remains| remains.reply_to);
+                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
+            }
+        }
+    }
+
+    /// The machine fell: what waits and who is there is asked for again; it matches nothing before all have answered. A fall on the way
+    /// back counts like any other, so this ends.
     pub(super) fn rebuild(&mut self) {
-        let metrics = &self.space.local.shared.metrics.actors;
-        metrics.restarts.of(ActorKind::Group).increment(1);
-        let id = self.machine.id().clone();
-        let waiting: BTreeSet<ConversationId> = {
-            let ledger = self.space.ledger.borrow();
-            let rows = ledger.lines(&[Phase::Waiting, Phase::Offered], None);
-            rows.filter(|row| row.group.as_ref() == Some(&id)).map(|row| row.conversation).collect()
-        };
-        self.machine = self.durable.clone();
-        let members = self.space.agents_of(&id);
-        self.machine.rebuilt(waiting.clone(), members.iter().copied().collect());
-        tracing::error!(group = %id, "a group fell and is rebuilt from its conversations and agents");
-        if self.failures.count(self.space.local.now()) == Verdict::GiveUp && !self.quarantined {
-            self.quarantined = true;
-            metrics.quarantined.of(ActorKind::Group).add(1);
-            tracing::error!(group = %id, "a group fell too often and is closed for routing");
-            self.space.tell(Tell::Group(id.clone(), Command::Quarantine(true)));
-        }
-        for agent in members {
-            self.describe(agent);
-        }
-        for conversation in waiting {
-            let group = id.clone();
-            self.space.tell(Tell::Conversation(conversation, conversation::Command::AskWaiting { group }));
+        let id = self.durable.id().clone();
+        loop {
+            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Group).increment(1);
+            if self.failures.count(self.space.local.now()) == Verdict::GiveUp {
+                return self.put_aside();
+            }
+            let rebuild = || {
+                faults::in_rebuild(&self.durable, &"");
+                self.from(self.durable.clone())
+            };
+            match guard(rebuild) {
+                Some((machine, line, members)) => {
+                    self.machine = machine;
+                    tracing::error!(group = %id, "a group fell and is rebuilt from its conversations and agents");
+                    return self.ask_round(&line, &members);
+                }
+                None => tracing::error!(group = %id, "a group fell while it was rebuilt"),
+            }
         }
     }
 
-    fn describe(&self, agent: AgentId) {
-        let group = self.machine.id().clone();
-        self.space.tell(Tell::Agent(agent, agent::Command::Describe { group }));
+    /// The machine that what is recorded makes, and whom it has to ask what waits and who is there.
+    pub(super) fn from(&self, durable: Group) -> (Group, BTreeSet<ConversationId>, BTreeSet<AgentId>) {
+        let line = self.line();
+        let members: BTreeSet<AgentId> = self.space.agents_of(durable.id()).into_iter().collect();
+        let mut machine = durable;
+        machine.rebuilt(line.clone(), members.clone());
+        (machine, line, members)
+    }
+
+    /// What waits here, by the lists.
+    pub(super) fn line(&self) -> BTreeSet<ConversationId> {
+        let ledger = self.space.ledger.borrow();
+        let rows = ledger.lines(&[Phase::Waiting, Phase::Offered], None);
+        rows.filter(|row| row.group.as_ref() == Some(self.durable.id())).map(|row| row.conversation).collect()
+    }
+
+    pub(super) fn ask_round(&self, line: &BTreeSet<ConversationId>, members: &BTreeSet<AgentId>) {
+        for agent in members {
+            let group = self.durable.id().clone();
+            self.space.tell(Tell::Agent(*agent, agent::Command::Describe { group }));
+        }
+        self.ask_line(line);
+    }
+
+    pub(super) fn ask_line(&self, line: &BTreeSet<ConversationId>) {
+        for conversation in line {
+            let group = self.durable.id().clone();
+            self.space.tell(Tell::Conversation(*conversation, conversation::Command::AskWaiting { group }));
+        }
     }
 
     /// Shows the group in the metrics, and to whoever subscribed.
@@ -134,7 +230,8 @@ impl GroupActor {
 impl Handler<Deliver<Command>> for GroupActor {
     type Result = ();
     fn handle(&mut self, Deliver(command): Deliver<Command>, _: &mut Context<Self>) {
-        // The step has a guard of its own, which answers the poison command; this one is for recording and telling.
+        faults::outside_the_guard(&self.machine, &command);
+        // Running has guards of its own, which answer the poison command; this one is for what comes after it.
         if guard(|| self.handle_command(command)).is_none() {
             self.rebuild();
         }

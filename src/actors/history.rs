@@ -1,8 +1,10 @@
 //! Where a conversation's records are, and what it takes to read a page of them without reading what came before it.
 //!
-//! Whoever reads hands in how a record is read: from the log today. What is kept here is small and is a view of the records.
+//! Whoever reads hands in how a record is read, from the log or from the archive. What is kept here is small and is a view of the records.
 
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use super::{port::Numbered, space::Records};
 use crate::{
@@ -26,7 +28,7 @@ pub(super) enum Reading {
 }
 
 /// How far both numberings have come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Numbers {
     seq: u64,
     visitor_seq: u64,
@@ -47,7 +49,7 @@ impl Numbers {
 }
 
 /// A record in which something was decided.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Decided {
     record: u32,
     /// The record in which the stay began.
@@ -55,7 +57,7 @@ struct Decided {
 }
 
 /// A conversation's records, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct History {
     positions: Records,
     /// Of so many of the positions the record was seen.
@@ -120,6 +122,11 @@ impl History {
     fn face(&mut self, party: Party) {
         self.faces.retain(|known| known.agent != party.agent);
         self.faces.push(party);
+    }
+
+    /// Takes the positions away, for a history to be made anew.
+    pub(super) fn take(&mut self) -> Records {
+        std::mem::take(&mut self.positions)
     }
 
     /// Where the records are.

@@ -20,9 +20,6 @@ use crate::{
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
-/// Closed conversations that stay listed; older ones are found by id.
-const CLOSED_LISTED: usize = 10_000;
-
 /// A conversation's line, shared between its actor and the lists: a message changes its number alone, and no list.
 pub(super) struct Line {
     row: ConversationRow,
@@ -61,7 +58,6 @@ impl Deref for Line {
 #[derive(Default)]
 pub(super) struct Ledger {
     phases: BTreeMap<Phase, BTreeMap<ConversationId, Rc<Line>>>,
-    closed_order: std::collections::VecDeque<ConversationId>,
     served: Map<GroupId, Served>,
     mine: Map<AgentId, Mine>,
     visitors: Map<VisitorId, SmallVec<[ConversationId; 1]>>,
@@ -87,6 +83,15 @@ pub(super) struct Mine {
     pub(super) parts: BTreeSet<ConversationId>,
 }
 
+/// What one agent had of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holding {
+    /// A slot.
+    pub(super) slot: bool,
+    /// A pending offer's number.
+    pub(super) offer: Option<u32>,
+}
+
 impl Ledger {
     /// A conversation changed places; `before`: the line it had.
     pub(super) fn list(&mut self, before: Option<&Line>, line: Rc<Line>) {
@@ -100,14 +105,13 @@ impl Ledger {
             }
         }
         self.count(&line, true);
-        let is_new = self.phases.entry(phase).or_default().insert(id, line).is_none();
-        if phase == Phase::Closed && is_new {
-            self.closed_order.push_back(id);
-            if self.closed_order.len() > CLOSED_LISTED
-                && let Some(oldest) = self.closed_order.pop_front()
-            {
-                self.phases.entry(Phase::Closed).or_default().remove(&oldest);
-            }
+        self.phases.entry(phase).or_default().insert(id, line);
+    }
+
+    /// A closed conversation is listed by the archive from now on.
+    pub(super) fn unlist_closed(&mut self, id: ConversationId) {
+        if let Some(rows) = self.phases.get_mut(&Phase::Closed) {
+            rows.remove(&id);
         }
     }
 
@@ -166,6 +170,28 @@ impl Ledger {
         let mine = self.mine.entry(agent).or_default();
         mine.version += 1;
         change(mine);
+    }
+
+    /// The agents who own a conversation or take part in it.
+    #[must_use]
+    pub(super) fn parties(&self, id: ConversationId) -> Vec<AgentId> {
+        self.mine.iter().filter(|(_, mine)| mine.parts.contains(&id)).map(|(agent, _)| *agent).collect()
+    }
+
+    /// A conversation lets go of everybody: what each of them had of it.
+    pub(super) fn let_go(&mut self, id: ConversationId) -> Vec<(AgentId, Holding)> {
+        let mut let_go = Vec::new();
+        for (agent, mine) in &mut self.mine {
+            let slot = mine.slots.remove(&id);
+            let part = mine.parts.remove(&id);
+            let offer = mine.offers.remove(&id).map(|made| made.pending.offer);
+            if slot || part || offer.is_some() {
+                mine.version += 1;
+                let_go.push((*agent, Holding { slot, offer }));
+            }
+        }
+        let_go.sort_unstable_by_key(|(agent, _)| *agent);
+        let_go
     }
 
     /// A conversation is open for a visitor, through a program.

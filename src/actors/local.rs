@@ -11,12 +11,16 @@ use std::{
 use crossbeam::channel::Receiver;
 use foldhash::fast::RandomState;
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{
+    Notify,
+    mpsc::{UnboundedReceiver, UnboundedSender},
+};
 
 use super::{
     directory::{Directory, Name},
     places::Lines,
     port::{Answer, Notice, Observation, Port},
+    respawn::{Dead, Morgue},
     sessions::Ports,
     space::Space,
     supervision::guard,
@@ -26,7 +30,7 @@ use crate::{
     clock::{Clock, Timestamp},
     codec,
     ids::{ConversationId, WorkspaceId},
-    journal::{Journal, Position},
+    journal::{Archive, Journal, Position},
     metrics::Metrics,
     routing::{conversation::Record, recovery::Entry},
 };
@@ -44,6 +48,8 @@ pub struct Shared {
     pub clock: Clock,
     /// The log.
     pub journal: Journal,
+    /// What was in the log before.
+    pub archive: Archive,
     /// Who runs where.
     pub directory: Arc<Directory>,
     /// What is counted.
@@ -67,6 +73,8 @@ pub struct Local {
     spaces: RefCell<HashMap<u32, Rc<Space>, RandomState>>,
     /// Lines whose places are to be told.
     pub(super) lines: Lines,
+    dead: UnboundedSender<(u32, Dead)>,
+    morgue: RefCell<Morgue>,
 }
 
 /// Something that leaves the workspace.
@@ -105,6 +113,7 @@ impl Local {
     pub fn new(index: usize, shared: Shared) -> Rc<Self> {
         // A manual clock stands exactly at the times that a test moves it to.
         let width = if shared.clock.is_manual() { 1 } else { BUCKET_US };
+        let morgue = Morgue::default();
         Rc::new(Self {
             index,
             shared,
@@ -116,7 +125,19 @@ impl Local {
             scratch: RefCell::default(),
             spaces: RefCell::default(),
             lines: Lines::default(),
+            dead: morgue.lane(),
+            morgue: RefCell::new(morgue),
         })
+    }
+
+    /// An actor died; called while a panic unwinds, or while everything ends.
+    pub(super) fn died(&self, space: u32, dead: Dead) {
+        // Nobody reads any more when the arbiter itself has ended.
+        let _ = self.dead.send((space, dead));
+    }
+
+    pub(super) fn morgue(&self) -> Option<UnboundedReceiver<(u32, Dead)>> {
+        self.morgue.borrow_mut().take()
     }
 
     /// Daemon time.
@@ -293,6 +314,7 @@ impl Local {
             let now = self.now();
             let due = now.since(last) >= Duration::from_millis(900);
             last = if due || self.shared.clock.is_manual() { now } else { last };
+            self.spaces().iter().for_each(|space| space.look_at_archive());
             if due && self.has_deadlines() {
                 for space in self.spaces() {
                     self.record(&space.id, &Entry::Clock { at: now });
@@ -312,6 +334,7 @@ pub fn kind(entry: &Entry) -> u16 {
         Entry::Workspace { .. } => 3,
         Entry::Clock { .. } => 4,
         Entry::Restarted { .. } => 5,
+        Entry::Erased { .. } => 6,
     }
 }
 

@@ -15,9 +15,14 @@
 //! ```
 //! Every step of every machine runs under `supervision::guard`; a machine that falls is rebuilt in place, so addresses and mailboxes survive.
 
+pub mod archivist;
+pub mod aside;
 pub mod boot;
 pub mod directory;
+pub mod erasure;
+pub mod export;
 pub mod gate;
+pub mod keeping;
 pub mod local;
 pub mod port;
 pub mod sessions;
@@ -29,12 +34,17 @@ pub mod queries;
 mod agent;
 mod conversation;
 mod count;
+mod faults;
+mod fold;
 mod group;
 mod history;
 mod ledger;
+mod past;
 mod places;
 mod publish;
+mod respawn;
 mod shell;
+mod stored;
 mod supervision;
 mod timers;
 mod workspace;

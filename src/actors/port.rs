@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use super::aside::Subject;
 use crate::{
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
@@ -11,7 +12,7 @@ use crate::{
     routing::{
         FallbackReason, GroupPolicy, OfferOutcome, Policy, Presence, Refusal, Reply, Variable, WhyNot,
         agent::{Held, Profile},
-        conversation::{Party, PendingOffer, Phase, Record, StayFacts},
+        conversation::{Conversation, Party, PendingOffer, Phase, Record, StayFacts},
         notice::Parties,
         queue::Place,
         workspace::Token,
@@ -100,6 +101,15 @@ pub enum View {
     },
     /// A page of tokens, each with how many connections use it; whether more follow.
     Tokens(Vec<(Token, u32)>, bool),
+    /// A page of who stands aside; whether there are more.
+    Aside(Vec<AsideRow>, bool),
+    /// What an erasure comes to; `confirm`: the word that has to be given to do it, or it is done.
+    Erasure {
+        /// How many conversations.
+        conversations: usize,
+        /// The word.
+        confirm: Option<String>,
+    },
     /// A subscription began at this version.
     Subscribed {
         /// The newest number or version.
@@ -148,6 +158,25 @@ pub struct ConversationRow {
 }
 
 impl ConversationRow {
+    /// The line of a conversation; `None` before it was opened.
+    #[must_use]
+    pub fn of(machine: &Conversation) -> Option<Self> {
+        let (visitor, channel, via) = machine.visitor()?;
+        Some(Self {
+            conversation: machine.id(),
+            visitor,
+            via,
+            channel: channel.clone(),
+            phase: machine.phase()?,
+            group: machine.group().cloned(),
+            owner: machine.owner().map(|owner| owner.agent),
+            priority: machine.priority().get(),
+            opened_at: machine.opened_at()?,
+            waiting_since: machine.waiting_since().map(|(_, since)| since),
+            seq: machine.numbers().0,
+        })
+    }
+
     /// Where the page after one that ends with this row begins.
     #[must_use]
     pub fn cursor(&self) -> String {
@@ -162,6 +191,15 @@ pub fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
     let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed];
     let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
     Some((phase, id.parse().ok()?))
+}
+
+/// One of those who stand aside.
+#[derive(Debug, Clone)]
+pub struct AsideRow {
+    /// Who.
+    pub subject: Subject,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// One conversation, looked at closely.

@@ -149,10 +149,13 @@ fn refuse(space: &Space, ticket: &Ticket, refusal: Refusal) {
 
 impl Handler<Look> for ConversationActor {
     type Result = ();
-    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+    fn handle(&mut self, look: Look, context: &mut Context<Self>) {
         // A look changes nothing, so there is nothing to rebuild.
         if guard(|| self.look(look)).is_none() {
             tracing::error!("a query fell");
+        }
+        if self.machine.phase() == Some(Phase::Closed) {
+            self.retire(context);
         }
     }
 }
@@ -188,7 +191,10 @@ impl ConversationActor {
 
 impl ConversationActor {
     fn show(&self, ticket: &Ticket) {
-        let Some(row) = self.row() else { return refuse(&self.space, ticket, Refusal::NotFound) };
+        let listed = || self.line.as_ref().map(|line| line.row());
+        let Some(row) = self.row().or_else(listed) else {
+            return refuse(&self.space, ticket, Refusal::NotFound);
+        };
         let machine = &self.machine;
         let pending = machine.pending_agents().into_iter();
         let view = ConversationView {
@@ -197,7 +203,7 @@ impl ConversationActor {
             variables: self.variables.to_vec(),
             pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),
             stay: machine.stay(),
-            quarantined: self.quarantined,
+            quarantined: self.aside,
             because: because(machine),
         };
         found(&self.space, ticket, View::Conversation(Box::new(view)));
@@ -205,7 +211,7 @@ impl ConversationActor {
 
     /// The records that hold events after a number of the asking audience, at most a page of them.
     fn records_after(&self, after: u64, reading: Reading) -> Vec<Numbered> {
-        self.history.page(after, reading, RECORDS_PAGE, |position| self.space.read_record(position))
+        self.history.page(after, reading, RECORDS_PAGE, self.space.reader(self.machine.id()))
     }
 
     /// What a visitor sees of staff, for telling old events again.
@@ -217,7 +223,7 @@ impl ConversationActor {
         let conversation = self.machine.id();
         let view = View::Explanation {
             conversation,
-            records: self.history.decisions(|position| self.space.read_record(position)),
+            records: self.history.decisions(self.space.reader(self.machine.id())),
             policy: self.space.policy(),
             waits_because: because(&self.machine),
             agent: None,

@@ -4,10 +4,14 @@ use std::{cell::RefCell, rc::Rc};
 
 use actix::Message;
 
-use super::{space::Space, supervision::guard};
+use super::{
+    faults::{self, Victim},
+    space::Space,
+    supervision::guard,
+};
 use crate::{
     clock::Timestamp,
-    routing::{Machine, Out, Refusal, Refused},
+    routing::{Machine, Out, Refused},
 };
 
 /// A command on its way to the machine of an actor.
@@ -23,20 +27,26 @@ impl<C: 'static> Message for Deliver<C> {
 pub(super) enum Step {
     /// Carried out or refused: what was staged holds.
     Taken,
-    /// The machine fell: nothing was staged, its state is garbage.
+    /// The machine fell: nothing is staged, its state is garbage, and whoever asked is still to be answered `failed`.
     Fell,
 }
 
-/// Runs one command under the guard. The poison command is answered `failed` and never run again (design §3.5).
-pub(super) fn step<M: Machine>(
+/// Runs one command under the guard.
+pub(super) fn step<M: Machine + Victim>(
     space: &Rc<Space>,
     now: Timestamp,
     machine: &mut M,
     command: M::Command,
     out: &mut Out<M::Event>,
-) -> Step {
-    let asker = M::asker(&command);
-    let result = space.with_context(now, |cx| guard(|| machine.handle(cx, command, out)));
+) -> Step
+where
+    M::Command: std::fmt::Debug,
+{
+    let handle = || {
+        faults::in_handler(machine, &command);
+        space.with_context(now, |cx| machine.handle(cx, command, out))
+    };
+    let result = guard(handle);
     match result {
         Some(Ok(())) => Step::Taken,
         Some(Err(Refused { reply_to, refusal })) => {
@@ -49,9 +59,6 @@ pub(super) fn step<M: Machine>(
         }
         None => {
             out.clear();
-            if let Some(reply_to) = asker {
-                space.answer(reply_to, Err(Refusal::Failed));
-            }
             Step::Fell
         }
     }

@@ -1,8 +1,9 @@
 //! One workspace on its arbiter: its rules, lists, sessions, and the way in which its machines are told things.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
     rc::Rc,
     sync::Arc,
     time::Duration,
@@ -10,32 +11,38 @@ use std::{
 
 use actix::Addr;
 use foldhash::fast::RandomState;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 use super::{
     agent::AgentActor,
+    aside::List,
     conversation::ConversationActor,
+    fold::Folded,
     ledger::Ledger,
-    local::{Effect, Local},
-    port::{Answer, GroupRow, Notice, View},
+    local::{Effect, Local, Shared},
+    past::{Past, Reader},
+    port::{Answer, ConversationRow, GroupRow, Notice, View},
     sessions::{Feed, Ports, Sessions},
+    stored::{self, ClosedRow},
     tokens::TokenBook,
 };
 use crate::{
     clock::Timestamp,
-    codec,
     ids::{AgentId, ConversationId, GroupId, WorkspaceId},
-    journal::Position,
+    journal::{Position, Shelf},
     metrics::GroupMetrics,
     routing::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
-        conversation::{self, Conversation, Way},
-        recovery::Entry,
+        conversation::{self, Phase, Way},
         undeliverable::undeliverable,
     },
 };
 
-/// Where a conversation's records are in the log, oldest first.
+/// Lines of the archive that one page looks at: who asks for a rare kind may get a short page.
+const ROWS_LOOKED_AT: usize = 20_000;
+
+/// Where a conversation's records are in the log, oldest first, as far as they may not be in the archive.
 pub type Records = SmallVec<[Position; 6]>;
 
 /// One workspace, where it runs.
@@ -50,6 +57,8 @@ pub struct Space {
     pub sessions: RefCell<Sessions>,
     /// Its lists.
     pub(super) ledger: RefCell<Ledger>,
+    /// Who stands aside.
+    pub(super) aside: RefCell<List>,
     /// Its tokens, for whoever says Hello.
     pub tokens: Arc<TokenBook>,
     policy: RefCell<Arc<Policy>>,
@@ -57,16 +66,30 @@ pub struct Space {
     scopes: RefCell<HashMap<AgentId, Arc<[GroupId]>, RandomState>>,
     group_metrics: RefCell<HashMap<GroupId, Arc<GroupMetrics>, RandomState>>,
     group_versions: RefCell<HashMap<GroupId, u64, RandomState>>,
-    /// Closed conversations: no actor, read from the log when asked for.
+    /// Closed conversations that the archive has not taken over yet: no actor, read back when asked for.
     closed: RefCell<HashMap<ConversationId, Records, RandomState>>,
     /// Actors on their way out, which may still be called back.
     leaving: RefCell<HashMap<ConversationId, Addr<ConversationActor>, RandomState>>,
     restarts: RefCell<Vec<Restart>>,
+    archived: Cell<Archived>,
+    /// Erased, and still in the archive for a moment; with the position of the record that says so.
+    erased: RefCell<HashMap<ConversationId, Position, RandomState>>,
+    /// Random, for words that only this life of the daemon can have made.
+    pub(super) secret: [u8; 32],
     minted: RefCell<HashMap<ReplyTo, View, RandomState>>,
 }
 
+/// What is known of the archive without looking into it; renewed now and then.
+#[derive(Debug, Default, Clone, Copy)]
+struct Archived {
+    /// What was closed up to here is found there.
+    covered: Position,
+    /// The greatest id of a closed conversation there.
+    greatest: Option<ConversationId>,
+}
+
 /// A start of the daemon that moved deadlines.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Restart {
     /// Where in the log.
     pub position: Position,
@@ -94,6 +117,7 @@ impl Space {
             local,
             sessions: RefCell::default(),
             ledger: RefCell::default(),
+            aside: RefCell::default(),
             tokens,
             policy: RefCell::new(policy),
             generations: RefCell::default(),
@@ -103,6 +127,9 @@ impl Space {
             closed: RefCell::default(),
             leaving: RefCell::default(),
             restarts: RefCell::default(),
+            archived: Cell::default(),
+            erased: RefCell::default(),
+            secret: rand::random(),
             minted: RefCell::default(),
         })
     }
@@ -198,11 +225,19 @@ impl Space {
             return true;
         }
         let records = self.closed.borrow_mut().remove(&id);
+        let records = records.or_else(|| self.is_archived(id).then(Records::new));
         if let Some(records) = records {
             return self.revive(id, records);
         }
-        if matches!(command, conversation::Command::Open { way: Way::New, .. }) {
-            ConversationActor::begin(self, Conversation::new(id), Records::new());
+        let opens = match command {
+            conversation::Command::Open { way, .. } => *way == Way::New,
+            conversation::Command::Failed { opening, .. } => *opening,
+            _ => false,
+        };
+        if opens {
+            // Whatever had this id and was erased is another conversation.
+            self.erased.borrow_mut().remove(&id);
+            ConversationActor::begin(self, Folded::new(id));
             return true;
         }
         false
@@ -210,9 +245,9 @@ impl Space {
 
     fn revive(self: &Rc<Self>, id: ConversationId, records: Records) -> bool {
         match self.read_back(id, &records) {
-            Some(machine) => {
-                let visitor = machine.visitor().map(|(visitor, _, via)| (visitor, via));
-                ConversationActor::begin(self, machine, records);
+            Some(folded) => {
+                let visitor = folded.machine.visitor().map(|(visitor, _, via)| (visitor, via));
+                ConversationActor::begin(self, folded);
                 if let Some((visitor, via)) = visitor {
                     // The log can't tell whether the visitor is there, and it may be opened again.
                     let present = self.sessions.borrow().has_visitor(visitor, via);
@@ -242,6 +277,7 @@ impl Space {
         self.local.shared.directory.has_conversation(self.index, id)
             || self.closed.borrow().contains_key(&id)
             || self.leaving.borrow().contains_key(&id)
+            || self.is_archived(id)
     }
 
     /// A query for a closed conversation wakes it.
@@ -259,18 +295,150 @@ impl Space {
         staying
     }
 
-    /// Whether it was called back meanwhile; if not, it is remembered by its records alone.
+    /// Whether it may end, as nobody called it back meanwhile; then it is remembered by its records, if it has any.
     pub fn left(&self, id: ConversationId, records: &Records) -> bool {
         let left = self.leaving.borrow_mut().remove(&id).is_some();
-        if left {
-            self.closed.borrow_mut().insert(id, records.clone());
+        if self.is_erased(id) {
+            return true;
+        }
+        if left && !records.is_empty() {
+            self.remember_closed(id, records.clone());
         }
         left
     }
 
-    /// A conversation that was closed before the start.
+    /// A conversation is closed, and its records are at these places, as far as they may not be in the archive.
     pub fn remember_closed(&self, id: ConversationId, records: Records) {
-        self.closed.borrow_mut().insert(id, records);
+        if records.last().is_some_and(|last| *last > self.archived.get().covered) {
+            self.closed.borrow_mut().insert(id, records);
+        } else {
+            self.ledger.borrow_mut().unlist_closed(id);
+        }
+    }
+
+    /// Looks how far the archive has come, and forgets what is found there from now on.
+    pub fn look_at_archive(&self) {
+        let archive = &self.local.shared.archive;
+        if archive.covered() == self.archived.get().covered {
+            return;
+        }
+        let looked = archive.view().and_then(|view| {
+            let covered = view.covered()?;
+            let greatest = view.last(Shelf::Rows, &stored::of_workspace(&self.id))?;
+            let greatest = greatest.and_then(|key| stored::conversation_at_end(&key));
+            Ok(Archived { covered, greatest })
+        });
+        match looked {
+            Ok(archived) => {
+                self.archived.set(archived);
+                self.erased.borrow_mut().retain(|_, position| *position > archived.covered);
+                let mut closed = self.closed.borrow_mut();
+                let mut ledger = self.ledger.borrow_mut();
+                closed.retain(|id, records| {
+                    let keep = records.last().is_some_and(|last| *last > archived.covered);
+                    if !keep {
+                        ledger.unlist_closed(*id);
+                    }
+                    keep
+                });
+                closed.shrink_to_fit();
+            }
+            Err(error) => tracing::error!(%error, "the archive can't be read"),
+        }
+    }
+
+    /// Lines of closed conversations after one, oldest id first: what the archive has and what it has not yet, until there are
+    /// enough.
+    pub(super) fn closed_rows(
+        &self,
+        after: Option<ConversationId>,
+        visible: &dyn Fn(&ConversationRow) -> bool,
+        enough: usize,
+    ) -> Vec<ConversationRow> {
+        let ledger = self.ledger.borrow();
+        let mut listed = ledger.lines(&[Phase::Closed], after.map(|id| (Phase::Closed, id))).peekable();
+        let mut rows: Vec<ConversationRow> = Vec::new();
+        let mut looked = 0;
+        let prefix = stored::of_workspace(&self.id);
+        let after = after.map(|id| stored::of_conversation(&self.id, id)).unwrap_or_default();
+        let view = self.local.shared.archive.view();
+        let walked = view.and_then(|view| {
+            view.walk_after(Shelf::Rows, &prefix, &after, &mut |key, row| {
+                looked += 1;
+                let Some(id) = stored::conversation_at_end(key) else { return ControlFlow::Continue(()) };
+                while let Some(row) = listed.next_if(|row| row.conversation < id) {
+                    rows.extend(Some(row.row()).filter(visible));
+                }
+                // What is listed here is newer: closed again, or open again.
+                if ledger.line(id).is_none() && !self.is_erased(id) {
+                    match stored::read::<Option<ClosedRow>>(row) {
+                        Ok((_, row)) => rows.extend(row.map(|row| row.row(id)).filter(visible)),
+                        Err(trouble) => tracing::error!(%trouble, "a line of the archive can't be read"),
+                    }
+                }
+                let more = rows.len() < enough && looked < ROWS_LOOKED_AT;
+                if more { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })
+        });
+        if let Err(error) = walked {
+            tracing::error!(%error, "the archive can't be read");
+        }
+        if looked < ROWS_LOOKED_AT {
+            let listed = listed.map(|line| line.row()).filter(visible);
+            rows.extend(listed.take(enough.saturating_sub(rows.len())));
+        }
+        rows
+    }
+
+    /// Whether the archive has a closed conversation of this id. New ids are greater than all it has, so the common case costs nothing.
+    fn is_archived(&self, id: ConversationId) -> bool {
+        self.archived.get().greatest.is_some_and(|greatest| id <= greatest) && self.archived_row(id).is_some()
+    }
+
+    fn archived_row(&self, id: ConversationId) -> Option<Vec<u8>> {
+        if self.is_erased(id) {
+            return None;
+        }
+        let key = stored::of_conversation(&self.id, id);
+        let found = self.local.shared.archive.view().and_then(|view| view.get(Shelf::Rows, &key));
+        found.unwrap_or_else(|error| {
+            tracing::error!(%error, "the archive can't be read");
+            None
+        })
+    }
+
+    /// A closed conversation's line, wherever it is.
+    pub(super) fn closed_row(&self, id: ConversationId) -> Option<ConversationRow> {
+        if let Some(line) = self.ledger.borrow().line(id) {
+            return Some(line.row());
+        }
+        match stored::read::<Option<ClosedRow>>(&self.archived_row(id)?) {
+            Ok((_, row)) => row.map(|row| row.row(id)),
+            Err(trouble) => {
+                tracing::error!(%trouble, "a line of the archive can't be read");
+                None
+            }
+        }
+    }
+
+    // === Erased conversations ===
+
+    /// A closed conversation was erased: nothing here knows of it any more.
+    pub(super) fn forget(&self, id: ConversationId) {
+        self.remember_erased(id, self.local.shared.journal.newest());
+        self.closed.borrow_mut().remove(&id);
+        self.ledger.borrow_mut().unlist_closed(id);
+        self.local.shared.directory.take_conversation(self.index, id);
+    }
+
+    /// A conversation was erased by the record at this position.
+    pub(super) fn remember_erased(&self, id: ConversationId, position: Position) {
+        self.erased.borrow_mut().insert(id, position);
+    }
+
+    pub(super) fn is_erased(&self, id: ConversationId) -> bool {
+        let erased = self.erased.borrow();
+        !erased.is_empty() && erased.contains_key(&id)
     }
 
     /// The daemon was started: rebuilding a conversation has to move its deadlines at this place of the log.
@@ -278,41 +446,36 @@ impl Space {
         self.restarts.borrow_mut().push(restart);
     }
 
-    /// A conversation as its records leave it; `None` if the log can't be read.
+    /// A conversation as its records leave it; `None`, logged, if they can't be read.
     #[must_use]
-    pub fn read_back(&self, id: ConversationId, records: &[Position]) -> Option<Conversation> {
-        let mut machine = Conversation::new(id);
-        let restarts = self.restarts.borrow();
-        let mut pending = restarts.iter().peekable();
-        for position in records {
-            while let Some(restart) = pending.next_if(|restart| restart.position < *position) {
-                machine.rebase(restart.last, restart.at, restart.grace);
+    pub(super) fn read_back(&self, id: ConversationId, records: &[Position]) -> Option<Folded> {
+        match self.past().fold(id, records, &self.restarts.borrow()) {
+            Ok(folded) => folded,
+            Err(trouble) => {
+                tracing::error!(conversation = %id, %trouble, "a conversation can't be read back");
+                None
             }
-            machine.replay(&self.read_record(*position)?);
         }
-        pending.for_each(|restart| machine.rebase(restart.last, restart.at, restart.grace));
-        Some(machine)
     }
 
-    /// One record of a conversation; `None`, logged, if the log can't be read.
-    #[must_use]
-    pub fn read_record(&self, position: Position) -> Option<conversation::Record> {
-        let mut bytes = Vec::new();
-        let read = self.local.shared.journal.read(position, &mut bytes);
-        let read = read.map_err(|error| error.to_string());
-        let decoded = read
-            .and_then(|_| codec::from_log::<(WorkspaceId, Entry)>(&bytes).map_err(|error| error.to_string()));
-        match decoded {
-            Ok((_, Entry::Conversation { record, .. })) => Some(record),
-            Ok(_) => {
-                tracing::error!(position = position.get(), "the log has another record here than expected");
-                None
-            }
-            Err(error) => {
-                tracing::error!(position = position.get(), error, "a record can't be read back");
+    /// What reads records of a conversation; `None`, logged, for one that can't be read.
+    pub(super) fn reader(
+        &self,
+        id: ConversationId,
+    ) -> impl FnMut(Position) -> Option<conversation::Record> + '_ {
+        let mut reader = Reader::new(self.past(), id);
+        move |position| match reader.read(position) {
+            Ok(record) => Some(record),
+            Err(trouble) => {
+                tracing::error!(conversation = %id, position = position.get(), %trouble, "a record can't be read back");
                 None
             }
         }
+    }
+
+    fn past(&self) -> Past<'_> {
+        let Shared { journal, archive, .. } = &self.local.shared;
+        Past { journal, archive, workspace: &self.id }
     }
 
     // === What leaves ===
@@ -362,7 +525,7 @@ impl Space {
         GroupRow {
             group: group.id().clone(),
             rules: Arc::clone(rules),
-            quarantined: group.is_quarantined(),
+            quarantined: group.quarantined().is_some(),
             members: count(group.roster().len()),
             line: Vec::new(),
             waiting: count(group.waiting()),

@@ -40,7 +40,13 @@ impl Failures {
         while self.0.front().is_some_and(|first| now.since(*first) > WINDOW) {
             self.0.pop_front();
         }
-        if self.0.len() > INTENSITY { Verdict::GiveUp } else { Verdict::Rebuild }
+        if self.are_too_many() { Verdict::GiveUp } else { Verdict::Rebuild }
+    }
+
+    /// Whether the last count was one too many.
+    #[must_use]
+    pub(super) fn are_too_many(&self) -> bool {
+        self.0.len() > INTENSITY
     }
 }
 

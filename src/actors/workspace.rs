@@ -5,14 +5,18 @@ use std::rc::Rc;
 use actix::{Actor, Context, Handler};
 
 use super::{
+    aside::Subject,
+    faults,
+    respawn::Dead,
     shell::{Deliver, Scratch, Step, release, step},
     space::Space,
-    supervision::{Failures, guard},
+    supervision::{Failures, Verdict, guard},
 };
 use crate::{
     clock::Timestamp,
     metrics::ActorKind,
     routing::{
+        By, Machine as _, Refusal, Remains,
         conversation::Phase,
         recovery::Entry,
         workspace::{Command, Event, Workspace},
@@ -25,15 +29,34 @@ thread_local! {
 
 /// A workspace's actor.
 pub struct WorkspaceActor {
-    space: Rc<Space>,
-    machine: Workspace,
+    pub(super) space: Rc<Space>,
+    pub(super) machine: Workspace,
     /// What is recorded of it, with the agents; what is open is asked of the lists.
-    durable: Workspace,
-    failures: Failures,
+    pub(super) durable: Workspace,
+    pub(super) failures: Failures,
+    /// Stands aside after falling too often: the machine is not run.
+    pub(super) aside: bool,
+    /// Died of a fall that no guard held, and was started again: to be rebuilt before anything else.
+    died: bool,
 }
 
 impl Actor for WorkspaceActor {
     type Context = Context<Self>;
+
+    fn started(&mut self, _: &mut Context<Self>) {
+        if std::mem::take(&mut self.died) && guard(|| self.rebuild()).is_none() {
+            tracing::error!(workspace = %self.space.id, "a workspace fell while it was started again");
+        }
+    }
+}
+
+impl Drop for WorkspaceActor {
+    /// Trivial, as it may run while a panic unwinds: what is needed to start it again is handed on. A workspace's actor never ends otherwise.
+    fn drop(&mut self) {
+        let durable = Box::new(std::mem::take(&mut self.durable));
+        let failures = std::mem::take(&mut self.failures);
+        self.space.local.died(self.space.index, Dead::Workspace { durable, failures });
+    }
 }
 
 impl WorkspaceActor {
@@ -42,13 +65,44 @@ impl WorkspaceActor {
         for token in machine.tokens() {
             space.tokens.enter(space.index, token.clone());
         }
-        let durable = machine.clone();
-        let actor = Self { space: Rc::clone(space), machine, durable, failures: Failures::default() };
+        if let Some(since) = machine.quarantined() {
+            space.set_aside(Subject::Workspace, since);
+        }
         space.local.shared.metrics.actors.live.of(ActorKind::Workspace).add(1);
+        let actor = Self::new(space, machine);
         space.local.shared.directory.enter_workspace(space.index, actor.start());
     }
 
+    /// Starts one again that died of a fall that no guard held; the fall counts.
+    pub(super) fn respawn(space: &Rc<Space>, durable: Workspace, failures: Failures) {
+        let mut actor = Self::new(space, durable);
+        actor.failures = failures;
+        actor.died = true;
+        space.local.shared.directory.enter_workspace(space.index, actor.start());
+    }
+
+    fn new(space: &Rc<Space>, machine: Workspace) -> Self {
+        Self {
+            space: Rc::clone(space),
+            durable: machine.clone(),
+            aside: machine.quarantined().is_some(),
+            machine,
+            failures: Failures::default(),
+            died: false,
+        }
+    }
+
     fn handle_command(&mut self, command: Command) {
+        if self.aside {
+            self.stand_aside(command);
+        } else {
+            self.run(command);
+        }
+    }
+
+    /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.
+    fn run(&mut self, command: Command) {
+        let remains = Workspace::remains(&command);
         let mut out = SCRATCH.with(Scratch::take);
         let put = match &command {
             Command::PutAgent { agent, profile, .. } => Some((*agent, profile.clone())),
@@ -60,15 +114,42 @@ impl WorkspaceActor {
                 if let Some((agent, profile)) = put.filter(|_| !out.tells.is_empty()) {
                     self.durable.restore_agent(agent, &profile);
                 }
-                self.commit(now, std::mem::take(&mut out.events), out.by);
+                let events = std::mem::take(&mut out.events);
+                let mut recorded = false;
+                let commit = || {
+                    self.commit(now, events, out.by);
+                    recorded = true;
+                    faults::after_record(&self.machine, &"");
+                };
+                match (guard(commit), recorded) {
+                    (Some(()), _) => {}
+                    // It did happen: who asked is told so, and only the machine is put right.
+                    (None, true) => self.rebuild(),
+                    (None, false) => {
+                        out.clear();
+                        self.fell(remains);
+                    }
+                }
             }
-            Step::Fell => self.rebuild(),
+            Step::Fell => self.fell(remains),
         }
         release(&self.space, &mut out);
         SCRATCH.with(|scratch| scratch.give(out));
     }
 
-    fn commit(&mut self, at: Timestamp, events: Vec<Event>, by: crate::routing::By) {
+    /// Nothing happened and nothing ever will: whoever the command was about keeps its key with that (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild();
+        match remains.and_then(|remains| remains.tell()) {
+            Some(tell) => self.space.tell(tell),
+            None => {
+                let asker = remains.and_then(|remains| remains.reply_to);
+                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
+            }
+        }
+    }
+
+    pub(super) fn commit(&mut self, at: Timestamp, events: Vec<Event>, by: By) {
         if events.is_empty() {
             return;
         }
@@ -80,29 +161,55 @@ impl WorkspaceActor {
                     self.space.tokens.strike(id);
                     self.space.sessions.borrow().revoke(id);
                 }
+                Event::Quarantined { .. } | Event::Reinstated => {}
             }
         }
         self.space.local.record(&self.space.id, &Entry::Workspace { at, by, events });
     }
 
-    /// The machine fell: what is recorded, and what the lists say is open.
+    /// The machine fell: what is recorded, and what the lists say is open. A fall on the way back counts like any other, so this ends.
     fn rebuild(&mut self) {
-        let metrics = &self.space.local.shared.metrics.actors;
-        metrics.restarts.of(ActorKind::Workspace).increment(1);
-        self.failures.count(self.space.local.now());
-        tracing::error!(workspace = %self.space.id, "a workspace fell and was rebuilt");
-        self.machine = self.durable.clone();
-        let open = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed];
-        for row in self.space.ledger.borrow().lines(&open, None) {
-            self.machine.restore_open(row.visitor, &row.channel, row.conversation);
+        let workspace = self.space.id.clone();
+        loop {
+            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Workspace).increment(1);
+            if self.failures.count(self.space.local.now()) == Verdict::GiveUp {
+                return self.put_aside();
+            }
+            let rebuild = || {
+                faults::in_rebuild(&self.durable, &"");
+                self.from(self.durable.clone())
+            };
+            match guard(rebuild) {
+                Some(machine) => {
+                    tracing::error!(%workspace, "a workspace fell and was rebuilt");
+                    self.machine = machine;
+                    return;
+                }
+                None => tracing::error!(%workspace, "a workspace fell while it was rebuilt"),
+            }
         }
+    }
+
+    /// The machine that what is recorded makes, and what the lists say is open.
+    pub(super) fn from(&self, durable: Workspace) -> Workspace {
+        let mut machine = durable;
+        let open = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed];
+        let aside = self.space.aside.borrow();
+        for row in self.space.ledger.borrow().lines(&open, None) {
+            // A visitor whose conversation stands aside may open another one.
+            if !aside.contains_key(&Subject::Conversation(row.conversation)) {
+                machine.restore_open(row.visitor, &row.channel, row.conversation);
+            }
+        }
+        machine
     }
 }
 
 impl Handler<Deliver<Command>> for WorkspaceActor {
     type Result = ();
     fn handle(&mut self, Deliver(command): Deliver<Command>, _: &mut Context<Self>) {
-        // The step has a guard of its own, which answers the poison command; this one is for recording and telling.
+        faults::outside_the_guard(&self.machine, &command);
+        // Running has guards of its own, which answer the poison command; this one is for what comes after it.
         if guard(|| self.handle_command(command)).is_none() {
             self.rebuild();
         }

@@ -43,6 +43,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let loaded = config::check(args.config.as_deref())?;
     logging::start(loaded.config.server.log_format, loaded.config.server.log_level);
     tracing::info!(version = metrics::VERSION, revision = metrics::REVISION, "maitred starts");
+    #[cfg(feature = "failpoints")]
+    plant_faults()?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -79,6 +81,14 @@ async fn start(options: daemon::Options, signals: &mut Signals) -> Result<Option
             Ok(None)
         }
     }
+}
+
+/// This build can be made to fall, so it says so each time.
+#[cfg(feature = "failpoints")]
+fn plant_faults() -> Result<(), Failure> {
+    let planted = crate::failpoints::arm_from_environment().map_err(Failure::Usage)?;
+    tracing::warn!(planted, "this build has failpoints: it is for tests and never for production");
+    Ok(())
 }
 
 /// What an operator wants to know first.

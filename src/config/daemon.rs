@@ -91,6 +91,18 @@ section! {
 }
 
 section! {
+    /// `[watchdog]`: the thread that looks whether the arbiters turn. Changes need a restart.
+    pub struct Watchdog {
+        own {
+            /// How long an arbiter stands still before it counts as stuck.
+            stuck_after: Duration => Wait(secs(1)..=secs(10 * MINUTE)),
+            /// How long it stands still before the process aborts; `None` ("never").
+            abort_after: Option<Duration> => OrWord(Wait(secs(2)..=secs(HOUR)), "never"),
+        }
+    }
+}
+
+section! {
     /// `[limits]`: what connections may use. Reaching one is a counted refusal.
     pub struct Limits {
         own {

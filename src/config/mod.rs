@@ -24,7 +24,9 @@ use std::{
 use problem::{Finding, Place, Source, Sources};
 use section::{Scope, Section, Written, section};
 
-pub use daemon::{Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits};
+pub use daemon::{
+    Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits, Watchdog,
+};
 pub use problem::{Problem, Problems};
 pub use workspace::{Agent, Defaults, Group, GroupPolicy, Strategy, WhenEmpty, Workspace, WorkspaceSettings};
 
@@ -46,6 +48,8 @@ section! {
             journal: Journal,
             /// The first moments after a start.
             recovery: Recovery,
+            /// The thread that looks whether the arbiters turn.
+            watchdog: Watchdog,
             /// What connections may use.
             limits: Limits,
             /// What workspaces and groups do unless they say otherwise.

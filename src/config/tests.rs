@@ -105,6 +105,7 @@ fn every_key_is_explained_in_the_built_in_file() {
         ("[admin]", Admin::keys()),
         ("[journal]", Journal::keys()),
         ("[recovery]", Recovery::keys()),
+        ("[watchdog]", Watchdog::keys()),
         ("[limits]", keys_but::<Limits>(&["visitor", "agent"])),
         ("[limits.visitor]", VisitorLimits::keys()),
         ("[limits.agent]", AgentLimits::keys()),

@@ -70,6 +70,8 @@ section! {
             idle_close: Option<Duration> => OrWord(Wait(secs(1)..=secs(30 * DAY)), "off"),
             /// How long a missed conversation stays open for somebody to take it.
             missed_ttl: Duration => Wait(secs(1)..=secs(30 * DAY)),
+            /// How long closed conversations are kept in the archive; `None` ("forever"): for ever.
+            retention: Option<Duration> => OrWord(Wait(secs(HOUR)..=secs(3_650 * DAY)), "forever"),
             /// Agents who may hold a seat; `None` ("off"): any number.
             seats: Option<u32> => OrWord(Whole(1..=100_000), "off"),
             /// Conversations that may ever ask for an agent; `None` ("off"): any number.

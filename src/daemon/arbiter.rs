@@ -4,6 +4,7 @@ use std::{rc::Rc, sync::Arc};
 
 use tokio::sync::{Notify, mpsc::UnboundedReceiver, oneshot};
 
+use super::watchdog::{self, Pulse};
 use crate::{
     actors::{
         boot,
@@ -28,12 +29,13 @@ pub(super) struct Furniture {
     pub(super) rates: Rates,
     pub(super) paces: Arc<Paces>,
     pub(super) house: Arc<dyn House>,
+    pub(super) pulse: Pulse,
     pub(super) ready: oneshot::Sender<()>,
 }
 
 /// Makes the calling thread an arbiter. Must run inside its `LocalSet`.
 pub(super) fn furnish(furniture: Furniture) {
-    let Furniture { index, shared, openings, parcels, arrivals, gate, rates, paces, house, ready } =
+    let Furniture { index, shared, openings, parcels, arrivals, gate, rates, paces, house, pulse, ready } =
         furniture;
     let durable = Arc::new(Notify::new());
     let wake = Arc::clone(&durable);
@@ -45,6 +47,8 @@ pub(super) fn furnish(furniture: Furniture) {
     tokio::task::spawn_local(Rc::clone(&local).turn_forever());
     tokio::task::spawn_local(Rc::clone(&local).tick_forever());
     tokio::task::spawn_local(Rc::clone(&local).call_places_forever());
+    tokio::task::spawn_local(Rc::clone(&local).respawn_forever());
+    tokio::task::spawn_local(watchdog::beat(pulse));
     for opening in openings {
         boot::open(&local, opening);
     }

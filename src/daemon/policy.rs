@@ -5,11 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 use smol_str::SmolStr;
 
 use crate::{
+    actors::keeping::Keeping,
     config,
     ids::AgentId,
     metrics::GroupLabel,
     routing::{self, GroupPolicy, Policy, WhenEmpty, agent::Profile},
 };
+
+/// How long each workspace's closed conversations are kept.
+pub(super) fn keeping(config: &config::Config) -> Keeping {
+    let kept = config.workspaces.iter();
+    Keeping(
+        kept.filter_map(|workspace| Some((workspace.name.clone(), workspace.settings.retention?))).collect(),
+    )
+}
 
 /// The rules of a workspace.
 pub(super) fn policy(workspace: &config::Workspace) -> Policy {

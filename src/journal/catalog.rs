@@ -2,11 +2,12 @@
 
 use std::{
     io,
+    ops::ControlFlow,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use super::{
-    Position,
+    Position, Record,
     batch::Sparse,
     disk::Disk,
     error::Error,
@@ -16,6 +17,8 @@ use super::{
 
 /// How much of a file is read at a time when one record is wanted.
 const PIECE: usize = 16 << 10;
+/// How much when many are.
+const LONG_PIECE: usize = 1 << 20;
 
 /// The segments that hold durable records.
 pub(super) struct Catalog {
@@ -129,6 +132,77 @@ impl Catalog {
                 what,
             });
         }
+    }
+
+    /// Hands over durable records from `from` to `to`, both included, in order, until there are none left or `visit` has
+    /// enough. Says which one was the last.
+    pub(super) fn walk(
+        &self,
+        from: u64,
+        to: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<u64, Error> {
+        let mut next = from;
+        while next <= to {
+            let (extent, begin) = {
+                let extents = self.read_lock();
+                let after = extents.partition_point(|extent| extent.first <= next);
+                let found = after.checked_sub(1).map(|at| extents[at].clone());
+                (found, Position(extents.first().map_or(1, |extent| extent.first)))
+            };
+            let Some(extent) = extent else {
+                return Err(Error::Forgotten { position: Position(next), begin });
+            };
+            let last = extent.last.min(to);
+            if next > last {
+                break;
+            }
+            let (reached, enough) = self.walk_extent(&extent, next, last, visit)?;
+            next = reached + 1;
+            if enough {
+                break;
+            }
+        }
+        Ok(next - 1)
+    }
+
+    fn walk_extent(
+        &self,
+        extent: &Extent,
+        from: u64,
+        to: u64,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(u64, bool), Error> {
+        let name = segment_name(extent.first);
+        let file = self.disk.open(&name).map_err(|e| Error::io("opening", &name, e))?;
+        let mut window = Window::new(&*file, extent.size, LONG_PIECE);
+        let (mut at, mut offset) = extent.index.floor(from).unwrap_or((extent.first, DATA));
+        loop {
+            let frame = window.frame(offset, at, self.seed).map_err(|e| Error::io("reading", &name, e))?;
+            let what = match frame {
+                Frame::Record(record, length) => {
+                    let enough = at >= from && visit(record).is_break();
+                    if enough || at == to {
+                        return Ok((at, enough));
+                    }
+                    offset += length as u64;
+                    at += 1;
+                    continue;
+                }
+                Frame::Nothing => "it has become zeros",
+                Frame::Bad(what) => what,
+            };
+            let durable = Position(extent.last);
+            return Err(Error::Damaged { file: name, offset, position: Position(at), durable, what });
+        }
+    }
+
+    /// The first record kept, the last one that no longer is in the newest segment, and bytes and number of the files.
+    pub(super) fn extent(&self) -> (u64, u64, u64, usize) {
+        let extents = self.read_lock();
+        let first = extents.first().map_or(1, |extent| extent.first);
+        let sealed = extents.last().map_or(0, |extent| extent.first - 1);
+        (first, sealed, extents.iter().map(|extent| extent.size).sum(), extents.len())
     }
 
     fn read_lock(&self) -> RwLockReadGuard<'_, Vec<Extent>> {

@@ -77,6 +77,12 @@ pub trait DiskFile: Send + Sync {
     /// `StorageFull`, or what the operating system says.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
+    /// Cuts the file off at this length, or lengthens it with zeros. Durable only after [`DiskFile::sync`].
+    ///
+    /// # Errors
+    /// `StorageFull`, or what the operating system says.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+
     /// Makes contents and length durable (`fdatasync`).
     ///
     /// # Errors

@@ -100,6 +100,22 @@ pub enum Error {
         /// The first that is kept.
         begin: Position,
     },
+    /// An entry of the archive is not what was written, or the archive and the log do not go together.
+    #[error("{file} is damaged: {what}; restore the data directory from a backup")]
+    Spoilt {
+        /// The file.
+        file: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The archive could not be read or written.
+    #[error("{doing} the archive failed: {what}")]
+    Archive {
+        /// What was being done.
+        doing: &'static str,
+        /// What its library said.
+        what: String,
+    },
     /// The settings contradict each other.
     #[error("journal settings: {0}")]
     Options(String),
@@ -115,7 +131,11 @@ impl Error {
     pub const fn is_damage(&self) -> bool {
         matches!(
             self,
-            Self::Newer { .. } | Self::Damaged { .. } | Self::Missing { .. } | Self::Foreign { .. }
+            Self::Newer { .. }
+                | Self::Damaged { .. }
+                | Self::Missing { .. }
+                | Self::Foreign { .. }
+                | Self::Spoilt { .. }
         )
     }
 

@@ -2,14 +2,14 @@
 
 use std::{
     io,
-    ops::Range,
+    ops::{ControlFlow, Range},
     sync::{Arc, atomic::AtomicBool},
 };
 
 use crossbeam::channel::Receiver;
 
 use super::{
-    Options, Position, Record, Recovery,
+    Lock, Options, Position, Record, Recovery,
     batch::Batch,
     catalog::{Catalog, Extent},
     disk::Disk,
@@ -43,7 +43,7 @@ pub struct Log {
     /// An error came up: nothing is known of what the disk holds beyond `durable`.
     pub(super) failed: bool,
     /// Held for as long as the log is open.
-    pub(super) _lock: Box<dyn Send + Sync>,
+    pub(super) _lock: Lock,
 }
 
 /// Old segments on their way out. They may go only when a mark that no longer counts on them is durable.
@@ -67,7 +67,21 @@ impl Log {
         options: Options,
         replay: &mut dyn FnMut(Record<'_>),
     ) -> Result<(Self, Recovery), Error> {
-        recovery::open(disk, options, replay)
+        let lock = recovery::lock(&*disk)?;
+        recovery::open(disk, lock, options, replay)
+    }
+
+    /// As [`Log::open`], of a directory that is locked already.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_locked(
+        disk: Arc<dyn Disk>,
+        lock: Lock,
+        options: Options,
+        replay: &mut dyn FnMut(Record<'_>),
+    ) -> Result<(Self, Recovery), Error> {
+        recovery::open(disk, lock, options, replay)
     }
 
     /// Adds a record to what the next [`Log::sync`] will write, and says its position.
@@ -112,6 +126,19 @@ impl Log {
         }
     }
 
+    /// As [`super::Journal::walk`].
+    ///
+    /// # Errors
+    /// As [`super::Journal::walk`].
+    pub fn walk(
+        &self,
+        from: Position,
+        to: Position,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Position, Error> {
+        self.catalog.walk(from.get(), to.get(), visit).map(Position)
+    }
+
     /// The last record that is durable.
     #[must_use]
     pub fn durable(&self) -> Position {
@@ -122,6 +149,12 @@ impl Log {
     #[must_use]
     pub fn newest(&self) -> Position {
         Position(self.batch.last())
+    }
+
+    /// Which log this is.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.current.header.log
     }
 
     /// The first record that is kept.
@@ -137,6 +170,45 @@ impl Log {
         let Some(begin) = self.catalog.segment_of(wanted).filter(|&begin| begin > self.begin) else { return };
         self.begin = begin;
         self.forgetting.asked.extend(self.catalog.forget(begin));
+    }
+
+    /// Goes on in another segment, so that all records up to now can be let go of.
+    ///
+    /// # Errors
+    /// As [`Log::sync`].
+    pub fn begin_segment(&mut self) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::Stopped);
+        }
+        if !self.current.has_records() {
+            return Ok(());
+        }
+        let outcome = self.rotate(self.durable + 1);
+        self.failed = outcome.is_err();
+        outcome
+    }
+
+    /// Lets the files go that were let go of, without waiting for records that would do it by the way.
+    ///
+    /// # Errors
+    /// As [`Log::sync`].
+    pub fn let_go(&mut self) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::Stopped);
+        }
+        if self.forgetting.is_empty() {
+            return Ok(());
+        }
+        let outcome = self.mark_and_remove();
+        self.failed = outcome.is_err();
+        outcome
+    }
+
+    fn mark_and_remove(&mut self) -> Result<(), Error> {
+        self.current.mark(self.durable, self.begin, false)?;
+        self.forgetting.asked_is_marked();
+        self.current.sync()?;
+        self.forgetting.remove_marked(&*self.disk)
     }
 
     /// Writes and syncs a batch, whose first record must follow the durable ones.
@@ -226,6 +298,10 @@ impl Log {
 }
 
 impl Forgetting {
+    fn is_empty(&self) -> bool {
+        self.marked.is_empty() && self.asked.is_empty()
+    }
+
     fn asked_is_marked(&mut self) {
         self.marked.append(&mut self.asked);
     }

@@ -4,8 +4,10 @@
 //! Knows: bytes, files, positions. Never: actors, transport, what an event means.
 //! Start reading at: [`Journal`], then [`Log`]; `docs/journal.md` draws the bytes and tells what recovery does.
 
+mod archive;
 mod batch;
 mod catalog;
+mod copy;
 pub mod disk;
 mod error;
 mod format;
@@ -21,6 +23,7 @@ mod tests;
 
 use std::{
     fmt,
+    ops::ControlFlow,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -32,17 +35,19 @@ use std::{
 use crossbeam::channel::{self, Receiver, Sender};
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    archive::{Archive, Edit, Shelf, View},
+    copy::copy,
+    disk::{Disk, DiskFile, RealDisk, SimDisk},
+    error::Error,
+    log::Log,
+};
 use self::{
     batch::Batch,
     format::{BLOCK, DATA, FRAME},
     log::Spares,
     shared::{Shared, Watcher},
     writer::{Helper, Writer, Zeroer},
-};
-pub use self::{
-    disk::{Disk, DiskFile, RealDisk, SimDisk},
-    error::Error,
-    log::Log,
 };
 
 /// The largest payload that the format can hold, in bytes. [`Options::payload_max`] may be less.
@@ -87,6 +92,19 @@ pub struct Record<'a> {
     pub version: u8,
     /// The caller's bytes.
     pub payload: &'a [u8],
+}
+
+/// A data directory that nobody else may use for as long as this lives.
+pub struct Lock(#[expect(dead_code, reason = "held, never read")] Box<dyn Send + Sync>);
+
+impl Lock {
+    /// Takes the directory.
+    ///
+    /// # Errors
+    /// [`Error::Locked`], or what the disk says.
+    pub fn take(disk: &dyn Disk) -> Result<Self, Error> {
+        recovery::lock(disk)
+    }
 }
 
 /// How the log is kept. All may be changed from one start to the next.
@@ -209,6 +227,19 @@ pub struct Stats {
     pub reserve: Reserve,
 }
 
+/// What a log has on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogExtent {
+    /// The first record that is kept.
+    pub first: Position,
+    /// The last record that is not in the segment being written.
+    pub sealed: Position,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// How many files.
+    pub segments: usize,
+}
+
 type Thread = JoinHandle<Result<(), Error>>;
 
 /// The log of a running daemon: appends from any thread, one thread that writes. Clones are handles to the same.
@@ -233,7 +264,22 @@ impl Journal {
         replay: &mut dyn FnMut(Record<'_>),
         on_failure: Box<dyn FnOnce(Error) + Send>,
     ) -> Result<(Self, Recovery), Error> {
-        let (mut log, recovery) = Log::open(Arc::clone(&disk), options, replay)?;
+        let lock = Lock::take(&*disk)?;
+        Self::open_locked(disk, lock, options, replay, on_failure)
+    }
+
+    /// As [`Journal::open`], of a directory that is locked already.
+    ///
+    /// # Errors
+    /// As [`Log::open`].
+    pub fn open_locked(
+        disk: Arc<dyn Disk>,
+        lock: Lock,
+        options: Options,
+        replay: &mut dyn FnMut(Record<'_>),
+        on_failure: Box<dyn FnOnce(Error) + Send>,
+    ) -> Result<(Self, Recovery), Error> {
+        let (mut log, recovery) = Log::open_locked(Arc::clone(&disk), lock, options, replay)?;
         let shared = Arc::new(Shared::new(&log));
         let (doorbell, rings) = channel::bounded(1);
         let (offers, offered) = channel::bounded(0);
@@ -331,6 +377,39 @@ impl Journal {
             Some(found) => Ok(found),
             None => self.shared.catalog.read(position, into),
         }
+    }
+
+    /// Hands over durable records from `from` to `to`, both included, in order, until there are none left or `visit` has
+    /// enough; says which one was the last. Meant for many: it reads ahead.
+    ///
+    /// # Errors
+    /// [`Error::Forgotten`], [`Error::Damaged`] or whatever the disk says.
+    pub fn walk(
+        &self,
+        from: Position,
+        to: Position,
+        visit: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Position, Error> {
+        self.shared.catalog.walk(from.get(), to.get(), visit).map(Position)
+    }
+
+    /// What the log has on the disk.
+    #[must_use]
+    pub fn extent(&self) -> LogExtent {
+        let (first, sealed, bytes, segments) = self.shared.catalog.extent();
+        LogExtent { first: Position(first), sealed: Position(sealed), bytes, segments }
+    }
+
+    /// Which log this is: random, the same for as long as it lives.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.shared.id
+    }
+
+    /// Goes on in another segment with the next commit, so that [`Journal::forget_before`] can let go of all there is now.
+    pub fn turn(&self) {
+        self.shared.turn.store(true, Ordering::Release);
+        self.commit();
     }
 
     /// Lets go of the records before this one, as far as whole segments hold nothing else, with one of the next

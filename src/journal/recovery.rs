@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Options, Position, Record, Recovery,
+    Lock, Options, Position, Record, Recovery,
     batch::{Batch, Sparse},
     catalog::{Catalog, Extent},
     disk::{Disk, DiskFile},
@@ -45,17 +45,22 @@ pub(super) struct End {
     index: Sparse,
 }
 
+pub(super) fn lock(disk: &dyn Disk) -> Result<Lock, Error> {
+    let lock = disk.lock().map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => Error::Locked,
+        _ => Error::io("locking", "the data directory", error),
+    })?;
+    Ok(Lock(lock))
+}
+
 pub(super) fn open(
     disk: Arc<dyn Disk>,
+    lock: Lock,
     options: Options,
     replay: &mut dyn FnMut(Record<'_>),
 ) -> Result<(Log, Recovery), Error> {
     let started = Instant::now();
     options.check_consistency()?;
-    let lock = disk.lock().map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => Error::Locked,
-        _ => Error::io("locking", "the data directory", error),
-    })?;
     let names = disk.list().map_err(|e| Error::io("listing", "the data directory", e))?;
     let identity = read_identity(&*disk, &names)?;
     let mut found = find_segments(&*disk, &names)?;

@@ -15,6 +15,7 @@ use super::{Options, Position, Reserve, Stats, batch::Batch, catalog::Catalog, l
 /// What the threads and the handles have in common.
 pub(super) struct Shared {
     pub(super) options: Options,
+    pub(super) id: [u8; 16],
     pub(super) seed: u32,
     pub(super) catalog: Arc<Catalog>,
     pub(super) tail: Mutex<Tail>,
@@ -22,6 +23,8 @@ pub(super) struct Shared {
     pub(super) newest: AtomicU64,
     /// Records before this one may go.
     pub(super) forget: AtomicU64,
+    /// Whether the next commit is to be followed by another segment.
+    pub(super) turn: AtomicBool,
     pub(super) closing: AtomicBool,
     watchers: Mutex<Vec<Watcher>>,
     stats: Mutex<Stats>,
@@ -48,12 +51,14 @@ impl Shared {
         let pending = Batch::new(log.batch.seed(), durable + 1, log.options.max_batch_bytes);
         Self {
             options: log.options.clone(),
+            id: log.current.header.log,
             seed: log.batch.seed(),
             catalog: Arc::clone(&log.catalog),
             tail: Mutex::new(Tail { flying: None, pending }),
             durable: AtomicU64::new(durable),
             newest: AtomicU64::new(durable),
             forget: AtomicU64::new(0),
+            turn: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             watchers: Mutex::default(),
             stats: Mutex::new(Stats { room_bytes: log.room(), ..Stats::default() }),

@@ -81,11 +81,14 @@ impl Writer {
 
     /// Writes and syncs what is pending; what comes meanwhile is the next batch.
     fn commit(&mut self) -> Result<(), Error> {
+        if self.shared.turn.swap(false, Ordering::AcqRel) {
+            self.log.begin_segment()?;
+        }
         let forget = self.shared.forget.load(Ordering::Acquire);
         if forget > self.log.begin().get() {
             self.log.forget_before(Position(forget));
         }
-        let Some(batch) = self.shared.take_pending(self.reusable.take()) else { return Ok(()) };
+        let Some(batch) = self.shared.take_pending(self.reusable.take()) else { return self.log.let_go() };
         let started = Instant::now();
         self.log.commit(&batch)?;
         let took = started.elapsed();

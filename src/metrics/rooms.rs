@@ -30,6 +30,8 @@ series! {
         pub live: Each<Level, ActorKind> = "actors", ("kind", ());
         /// What stands aside after failing too often, until a supervisor releases it.
         pub quarantined: Each<Level, ActorKind> = "quarantined", ("kind", ());
+        /// Arbiters that stand still now, and everything on them with them.
+        pub stuck: Level = "arbiters_stuck";
     }
 }
 
@@ -50,6 +52,14 @@ series! {
         pub appended_position: Level = "journal_appended_position";
         /// Position of the newest durable record; behind the appended one by what waits for the disk.
         pub durable_position: Level = "journal_durable_position";
+        /// Bytes of the log's files.
+        pub log_bytes: Level = "journal_log_bytes";
+        /// Bytes of the archive's file.
+        pub archive_bytes: Level = "archive_bytes";
+        /// Durable records that the archive has not taken over yet.
+        pub archive_behind: Level = "archive_behind_records";
+        /// Seconds since the archive last took records over.
+        pub archive_age: Level = "archive_age_seconds";
     }
 }
 

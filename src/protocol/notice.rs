@@ -317,6 +317,8 @@ wire! { lenient;
             /// How.
             outcome: OfferOutcome,
         },
+        /// A command made the daemon fail; nothing came of it.
+        CommandFailed,
     }
 
     /// An event of a conversation, as its visitor sees it.

@@ -40,6 +40,8 @@ messages! {
         0x8047 PositionReply,
         0x8050 Minted,
         0x8051 TokenPage,
+        0x8063 QuarantinePage,
+        0x8064 Erasure,
     }
 }
 
@@ -360,12 +362,48 @@ wire! { lenient;
         expires: Option<Timestamp>,
     }
 
+    /// What an erasure comes to, or came to.
+    pub struct Erasure {
+        /// How many conversations.
+        conversations: u32,
+        /// The word that does it, for `Erase`; absent when it is done. 64 bytes.
+        confirm: Option<Text<64>>,
+    }
+
     /// A page of tokens.
     pub struct TokenPage {
         /// In order of their names, which are random.
         rows: List<TokenRow, PAGE>,
         /// For the next page; absent at the end.
         cursor: Option<Text<128>>,
+    }
+
+    /// A page of what stands aside after repeated failures.
+    pub struct QuarantinePage {
+        /// The workspace first, then groups, agents and conversations, each in the order of their ids.
+        rows: List<QuarantineRow, PAGE>,
+        /// For the next page; absent at the end.
+        cursor: Option<Text<128>>,
+    }
+
+    /// One that stands aside.
+    pub struct QuarantineRow {
+        /// Which.
+        subject: Subject,
+        /// Since when.
+        since: Timestamp,
+    }
+
+    /// What can stand aside.
+    pub enum Subject {
+        /// The workspace: it opens nothing new and gives nobody a seat.
+        Workspace,
+        /// A group: closed for routing.
+        Group(group: GroupId),
+        /// An agent: offered nothing new.
+        Agent(agent: AgentId),
+        /// A conversation: nobody has it, and nothing can be done with it.
+        Conversation(conversation: ConversationId),
     }
 
     /// What is known about a token.

@@ -63,12 +63,16 @@ messages! {
         0x0045 ShowAgent -> AgentDetail; Forbidden, NotFound,
         0x0046 Explain -> Explanation; Forbidden, NotFound,
         0x0047 Position -> PositionReply; NotFound,
+        0x0048 ListOfVisitor -> ConversationPage; Forbidden, Invalid,
         0x0050 MintToken -> Minted; Forbidden, Invalid,
         0x0051 ListTokens -> TokenPage; Forbidden,
         0x0052 RevokeToken -> Done; Forbidden, NotFound,
         0x0060 Reload -> Done; Forbidden, Invalid,
         0x0061 Drain -> Done; Forbidden,
-        0x0062 ReleaseQuarantine -> Done; Forbidden, NotFound, WrongState, Unsupported,
+        0x0062 ReleaseQuarantine -> Done; Forbidden, NotFound, Invalid, WrongState,
+        0x0063 ListQuarantined -> QuarantinePage; Forbidden, Invalid,
+        0x0064 Erase -> Erasure; Forbidden, NotFound, Invalid, WrongState,
+        0x0065 BackUp -> Done; Forbidden, Invalid,
     }
 }
 
@@ -410,6 +414,16 @@ wire! { strict;
         speaker: Speaker,
     }
 
+    /// Lists the conversations of one visitor, open and closed, a page at a time.
+    pub struct ListOfVisitor {
+        /// Whose.
+        visitor: VisitorId,
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
     /// Makes a token, which is shown once. Admins make any; a frontend makes those of visitors and agents, for at most 24 h.
     /// It has no key: asked again it makes another.
     pub struct MintToken {
@@ -443,7 +457,8 @@ wire! { strict;
     /// Starts the daemon's way down: answered first, then all connections, this one included, get GoAway (`draining`).
     pub struct Drain {}
 
-    /// Supervisors: lets something that stood aside after repeated failures take part again. Exactly one of them is given.
+    /// Supervisors: lets something that stands aside after repeated failures take part again. One of them is given; none means the
+    /// workspace itself.
     pub struct ReleaseQuarantine {
         /// This conversation.
         conversation: Option<ConversationId>,
@@ -451,5 +466,32 @@ wire! { strict;
         agent: Option<AgentId>,
         /// This group.
         group: Option<GroupId>,
+    }
+
+    /// Supervisors and admins: lists what stands aside after repeated failures.
+    pub struct ListQuarantined {
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Admins: erases all that is known of a closed conversation, or of a visitor who has none open. In two steps: without
+    /// `confirm` nothing happens, and the reply says what it comes to and gives the word; with it, it is done. The conversations
+    /// are gone with the reply; the bytes leave the disk within seconds. Exactly one of the two is given.
+    pub struct Erase {
+        /// This conversation.
+        conversation: Option<ConversationId>,
+        /// All conversations of this visitor, at most 10,000 at a time.
+        visitor: Option<VisitorId>,
+        /// The word of the first step's reply; 64 bytes.
+        confirm: Option<Text<64>>,
+    }
+
+    /// Copies all that is durable into an empty directory of the daemon's machine, from which another daemon can be started. On
+    /// the Unix socket only.
+    pub struct BackUp {
+        /// The directory, made if it is not there; 4096 bytes.
+        directory: Text<4096>,
     }
 }

@@ -113,7 +113,7 @@ wire! { strict;
         Missed,
         /// Closed: those that were closed last.
         Closed,
-        /// Standing aside after repeated failures. Daemons of this version list none yet.
+        /// Standing aside after repeated failures.
         Quarantined,
     }
 }

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{
-    Context, Machine, Out, Refusal, Refused, Reply, WhyNot,
+    Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply, WhyNot,
     conversation::{self, Granted, Purpose},
     group::{self, Standing},
     keys::Keys,
-    words::{By, Presence, ReplyTo, RescindReason, Ticket},
+    words::{By, Presence, RescindReason, Ticket},
     workspace,
 };
 use crate::{
@@ -59,6 +59,12 @@ pub enum Event {
     Assigned,
     /// Let an offer time out.
     Missed,
+    /// A command of theirs made maitred fail and was not carried out; its key is recorded with this.
+    CommandFailed,
+    /// Set aside after repeated failures: offered nothing new, keeps what they have.
+    Quarantined,
+    /// A supervisor let them take part again.
+    Reinstated,
 }
 
 /// What an agent may be asked.
@@ -164,8 +170,16 @@ pub enum Command {
     },
     /// The operator's rules have changed.
     PolicyChanged,
-    /// A supervisor's or supervision's word on whether they are locked away.
-    Quarantine(bool),
+    /// Remember that a command failed: here or with the workspace. Answered `Failed`.
+    Failed {
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Take part again. Carried out by whoever runs the machine, which stands still as long as they are set aside. Answered `Done`.
+    Reinstate {
+        /// Who asked.
+        ticket: Ticket,
+    },
     /// A deadline has passed.
     Tick,
 }
@@ -224,7 +238,7 @@ impl SlotKind {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Liveness {
     Live {
         sessions: u32,
@@ -233,11 +247,16 @@ enum Liveness {
     Grace {
         until: Timestamp,
     },
+    #[default]
     Gone,
 }
 
+fn never() -> Timestamp {
+    Timestamp::NEVER
+}
+
 /// An agent's machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Agent {
     id: AgentId,
     profile: Profile,
@@ -246,19 +265,27 @@ pub struct Agent {
     last_assigned: Timestamp,
     misses: u32,
     keys: Keys<()>,
-    quarantined: bool,
+    quarantined: Option<Timestamp>,
     // Views, rebuilt from the conversations and sessions.
+    #[serde(skip)]
     generation: u32,
+    #[serde(skip)]
     liveness: Liveness,
+    #[serde(skip)]
     slots: BTreeMap<ConversationId, Slot>,
     /// Slots that want something done at a time of their own: granted ones, and those in wrap-up.
+    #[serde(skip)]
     timed: usize,
     /// None of them wants it before this.
+    #[serde(skip, default = "never")]
     slots_want: Timestamp,
+    #[serde(skip)]
     awaiting: BTreeSet<ConversationId>,
     /// When it asks those again that it waits for.
+    #[serde(skip)]
     ask_at: Option<Timestamp>,
     /// Grants given in this generation.
+    #[serde(skip)]
     grants: u32,
 }
 
@@ -281,7 +308,7 @@ impl Agent {
             last_assigned: Timestamp::default(),
             misses: 0,
             keys: Keys::default(),
-            quarantined: false,
+            quarantined: None,
             generation: 0,
             liveness: Liveness::Gone,
             slots: BTreeMap::new(),
@@ -312,12 +339,32 @@ impl Agent {
                 self.misses = 0;
             }
             Event::Missed => self.misses += 1,
+            Event::CommandFailed => {}
+            Event::Quarantined => self.quarantined = Some(at),
+            Event::Reinstated => self.quarantined = None,
         }
     }
 
-    /// Remembers the key under which events were recorded; recovery calls it where `handle` does so live.
-    pub fn remember(&mut self, key: &super::Key) {
-        self.keys.remember(key, ());
+    /// Takes in what one command led to, and the key it was given under; recovery does so where `handle` does it live.
+    pub fn replay(&mut self, at: Timestamp, key: Option<&super::Key>, events: &[Event]) {
+        events.iter().for_each(|event| self.evolve(at, event));
+        match key {
+            Some(key) if events.contains(&Event::CommandFailed) => self.keys.fail(key),
+            Some(key) => self.keys.remember(key, ()),
+            None => {}
+        }
+    }
+
+    /// Whether a command under this key failed before.
+    #[must_use]
+    pub fn has_failed(&self, key: &super::Key) -> bool {
+        self.keys.has_failed(key)
+    }
+
+    /// Since when they are set aside, if they are.
+    #[must_use]
+    pub fn quarantined(&self) -> Option<Timestamp> {
+        self.quarantined
     }
 
     fn record(&mut self, cx: &Context<'_>, event: Event, out: &mut Out<Event>) {
@@ -415,7 +462,7 @@ impl Agent {
             Some(WhyNot::Removed)
         } else if !self.profile.live_chat {
             Some(WhyNot::NoPermission)
-        } else if self.quarantined {
+        } else if self.quarantined.is_some() {
             Some(WhyNot::Quarantined)
         } else {
             None
@@ -568,10 +615,8 @@ impl Machine for Agent {
                 );
             }
             Command::PolicyChanged => self.tell_groups(cx, out),
-            Command::Quarantine(locked) => {
-                self.quarantined = locked;
-                self.tell_groups(cx, out);
-            }
+            Command::Failed { ticket } => self.failed(cx, &ticket, out),
+            Command::Reinstate { ticket } => return Err(super::aside::not_aside(&ticket)),
             Command::Tick => self.tick(cx, out),
         }
         if !self.awaiting.is_empty() && self.ask_at.is_none() {
@@ -580,13 +625,19 @@ impl Machine for Agent {
         Ok(())
     }
 
-    fn asker(command: &Command) -> Option<ReplyTo> {
+    fn remains(command: &Command) -> Option<Remains> {
         match command {
             Command::Put { ticket, .. }
             | Command::Remove { ticket }
             | Command::SetPresence { ticket, .. }
-            | Command::Invite { ticket, .. } => ticket.reply_to,
-            Command::Claim { purpose, .. } => purpose.ticket().and_then(|ticket| ticket.reply_to),
+            | Command::Failed { ticket }
+            | Command::Reinstate { ticket } => Some(Remains::of(ticket, Keeper::Itself)),
+            Command::Invite { conversation, ticket } => {
+                Some(Remains::of(ticket, Keeper::Conversation(*conversation)))
+            }
+            Command::Claim { conversation, purpose, .. } => {
+                purpose.ticket().map(|ticket| Remains::of(ticket, Keeper::Conversation(*conversation)))
+            }
             _ => None,
         }
     }
@@ -640,6 +691,22 @@ impl Agent {
             out.tell_group(group, group::Command::MemberGone { agent: self.id });
         }
         out.answer(ticket, Reply::Done);
+    }
+
+    /// A command made this machine or the workspace fall: remembered, so that it is never run again.
+    fn failed(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {
+        match self.keys.recall(ticket.key.as_ref()) {
+            Ok(None) => {}
+            Ok(Some(())) => return out.answer(ticket, Reply::Done),
+            Err(refusal) => return out.refuse(ticket, refusal),
+        }
+        if let Some(key) = ticket.key {
+            out.by = ticket.by;
+            out.key = Some(key);
+            self.keys.fail(&key);
+            self.record(cx, Event::CommandFailed, out);
+        }
+        out.refuse(ticket, Refusal::Failed);
     }
 
     /// Answers a command that was given before. The workspace took it for a new one and is told how the agent stands.

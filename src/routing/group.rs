@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{
-    Because, Context, Decision, Machine, Out, Refusal, Refused, WhyNot, agent,
+    Because, Context, Decision, Keeper, Machine, Out, Refusal, Refused, Remains, WhyNot, agent,
     conversation::{self, Unserved},
     policy::{GroupPolicy, WhenEmpty},
     queue::{Admits, Place, Queue},
     roster::{Change, Roster},
-    words::{FallbackReason, Priority, QueueCause, ReplyTo, Strategy, Ticket},
+    words::{By, FallbackReason, Priority, QueueCause, Strategy, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -104,6 +104,16 @@ pub enum Event {
         /// The agent.
         agent: AgentId,
     },
+    /// Closed for routing after repeated failures.
+    Quarantined {
+        /// When.
+        at: Timestamp,
+    },
+    /// A supervisor opened it again.
+    Reinstated {
+        /// Who.
+        by: By,
+    },
 }
 
 /// What a group may be asked.
@@ -179,8 +189,11 @@ pub enum Command {
     Start,
     /// The operator's rules have changed.
     PolicyChanged,
-    /// A supervisor's or supervision's word on whether it is closed for routing.
-    Quarantine(bool),
+    /// Take part again. Carried out by whoever runs the machine, which stands still as long as it is set aside. Answered `Done`.
+    Reinstate {
+        /// Who asked.
+        ticket: Ticket,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -209,21 +222,29 @@ impl Item {
 }
 
 /// A group's machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Group {
     id: GroupId,
     pointer: Option<(SmolStr, AgentId)>,
-    quarantined: bool,
+    quarantined: Option<Timestamp>,
     // Views.
+    #[serde(skip)]
     roster: Roster,
+    #[serde(skip)]
     line: Queue,
+    #[serde(skip)]
     listed: Queue,
+    #[serde(skip)]
     items: BTreeMap<ConversationId, Item>,
     /// Matches nothing before everything that waits was told.
+    #[serde(skip)]
     held: bool,
+    #[serde(skip)]
     awaiting: BTreeSet<ConversationId>,
     /// Where it overflows to: still known after a reload that removes it.
+    #[serde(skip)]
     overflow: Option<GroupId>,
+    #[serde(skip)]
     awaiting_members: BTreeSet<AgentId>,
 }
 
@@ -234,7 +255,7 @@ impl Group {
         Self {
             id,
             pointer: None,
-            quarantined: false,
+            quarantined: None,
             roster: Roster::new(Strategy::RoundRobin),
             line: Queue::default(),
             listed: Queue::default(),
@@ -250,6 +271,8 @@ impl Group {
     pub fn evolve(&mut self, event: &Event) {
         match event {
             Event::Pointed { name, agent } => self.pointer = Some((name.clone(), *agent)),
+            Event::Quarantined { at } => self.quarantined = Some(*at),
+            Event::Reinstated { .. } => self.quarantined = None,
         }
     }
 
@@ -294,9 +317,9 @@ impl Group {
         places
     }
 
-    /// Whether it is closed for routing.
+    /// Since when it is closed for routing, if it is.
     #[must_use]
-    pub fn is_quarantined(&self) -> bool {
+    pub fn quarantined(&self) -> Option<Timestamp> {
         self.quarantined
     }
 
@@ -389,14 +412,17 @@ impl Machine for Group {
                 self.turn_out(&Unserved::Removed { overflow: self.overflow.clone() }, out);
             }
             Command::PolicyChanged => self.match_all(cx, out),
-            Command::Quarantine(locked) => self.quarantine(cx, locked, out),
+            Command::Reinstate { ticket } => return Err(super::aside::not_aside(&ticket)),
         }
         Ok(())
     }
 
-    fn asker(command: &Command) -> Option<ReplyTo> {
+    fn remains(command: &Command) -> Option<Remains> {
         match command {
-            Command::RequestEntry { ticket, .. } => ticket.reply_to,
+            Command::RequestEntry { conversation, ticket, .. } => {
+                Some(Remains::of(ticket, Keeper::Conversation(*conversation)))
+            }
+            Command::Reinstate { ticket } => Some(Remains::of(ticket, Keeper::Nobody)),
             _ => None,
         }
     }
@@ -432,9 +458,6 @@ impl Group {
 
     /// Why an arrival can't stay; `None`: it may wait.
     fn turn_away(&self, cx: &Context<'_>, waiting: &Waiting) -> Option<Unserved> {
-        if self.quarantined {
-            return Some(Unserved::Because(FallbackReason::GroupUnavailable));
-        }
         let Some(policy) = cx.policy.group(&self.id) else {
             return Some(Unserved::Removed { overflow: self.overflow.clone() });
         };
@@ -762,9 +785,7 @@ impl Group {
         let Some(policy) = cx.policy.group(&self.id) else { return Err(Refusal::NotFound.to(&ticket)) };
         let alone = ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
         let empty = self.roster.present() == 0;
-        if self.quarantined {
-            Err(Refusal::GroupUnavailable.to(&ticket))
-        } else if !policy.enabled {
+        if !policy.enabled {
             Err(Refusal::GroupDisabled.to(&ticket))
         } else if cause == QueueCause::Transfer && alone {
             Err(Refusal::OnlyAgentOnline.to(&ticket))
@@ -805,14 +826,6 @@ impl Group {
         out.tell_conversation(conversation, conversation::Command::Unserved { stay, why });
     }
 
-    fn quarantine(&mut self, cx: &Context<'_>, locked: bool, out: &mut Out<Event>) {
-        self.quarantined = locked;
-        if !locked {
-            return self.match_all(cx, out);
-        }
-        self.turn_out(&Unserved::Because(FallbackReason::GroupUnavailable), out);
-    }
-
     /// Nothing in the line can be served here any more. What is offered goes on until its answer.
     fn turn_out(&self, why: &Unserved, out: &mut Out<Event>) {
         for (conversation, item) in self.items.iter().filter(|(_, item)| item.with().is_none()) {
@@ -840,7 +853,7 @@ impl Group {
     }
 
     fn is_still(&self) -> bool {
-        self.held || self.quarantined || self.is_incomplete()
+        self.held || self.is_incomplete()
     }
 
     /// Whether a rebuilt group has not heard from everybody yet.

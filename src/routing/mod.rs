@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod agent;
+pub mod aside;
 pub mod conversation;
 pub mod group;
 pub mod keys;
@@ -32,6 +33,7 @@ use crate::{
     ids::{AgentId, ConversationId, GroupId},
 };
 
+pub use aside::{Keeper, Remains};
 pub use policy::{GroupPolicy, Policy, WhenEmpty};
 pub use refusal::Refusal;
 pub use words::{
@@ -62,8 +64,8 @@ pub trait Machine {
         out: &mut Out<Self::Event>,
     ) -> Result<(), Refused>;
 
-    /// Who waits for the answer to a command: told `Failed` if the machine falls over it.
-    fn asker(command: &Self::Command) -> Option<ReplyTo>;
+    /// Who asked for a command, should the machine fall over it; `None`: nobody waits for an answer.
+    fn remains(command: &Self::Command) -> Option<Remains>;
 
     /// When it next wants its `Tick`, though nobody asked.
     fn next_deadline(&self, cx: &Context<'_>) -> Option<Timestamp>;

@@ -69,6 +69,15 @@ pub enum Entry {
         /// How long agents had to reconnect, in microseconds.
         grace_us: u64,
     },
+    /// Nothing is to be known of a closed conversation any more: all that was recorded of it goes.
+    Erased {
+        /// Which.
+        id: ConversationId,
+        /// When.
+        at: Timestamp,
+        /// Who asked for it.
+        by: By,
+    },
 }
 
 impl Entry {
@@ -80,7 +89,8 @@ impl Entry {
             Self::Agent { at, .. }
             | Self::Workspace { at, .. }
             | Self::Clock { at }
-            | Self::Restarted { at, .. } => Some(*at),
+            | Self::Restarted { at, .. }
+            | Self::Erased { at, .. } => Some(*at),
             Self::Group { .. } => None,
         }
     }
@@ -113,8 +123,7 @@ impl World {
             }
             Entry::Agent { id, at, key, events, .. } => {
                 let agent = self.agents.entry(*id).or_insert_with(|| Agent::new(*id));
-                events.iter().for_each(|event| agent.evolve(*at, event));
-                key.iter().for_each(|key| agent.remember(key));
+                agent.replay(*at, key.as_ref(), events);
             }
             Entry::Group { id, events } => {
                 let group = self.groups.entry(id.clone()).or_insert_with(|| Group::new(id.clone()));
@@ -122,6 +131,9 @@ impl World {
             }
             Entry::Workspace { events, .. } => events.iter().for_each(|event| self.workspace.evolve(event)),
             Entry::Clock { .. } => {}
+            Entry::Erased { id, .. } => {
+                self.conversations.remove(id);
+            }
             Entry::Restarted { at, last, grace_us } => {
                 let grace = Duration::from_micros(*grace_us);
                 self.conversations
@@ -147,7 +159,8 @@ impl World {
                 let agent = self.agents.entry(agent).or_insert_with(|| Agent::new(agent));
                 agent.restore_slot(conversation.id(), epoch, held);
             }
-            let open = conversation.phase().is_some_and(|phase| phase != Phase::Closed);
+            let open = conversation.phase().is_some_and(|phase| phase != Phase::Closed)
+                && !conversation.is_quarantined();
             if let Some((visitor, channel, _)) = conversation.visitor().filter(|_| open) {
                 self.workspace.restore_open(visitor, channel, conversation.id());
             }

@@ -91,6 +91,12 @@ pub struct Change {
     pub left: bool,
 }
 
+impl Default for Roster {
+    fn default() -> Self {
+        Self::new(Strategy::RoundRobin)
+    }
+}
+
 impl Roster {
     /// A roster without members.
     #[must_use]

@@ -34,6 +34,10 @@ impl Undelivered {
         self
     }
 
+    fn failed(ticket: &Ticket) -> Self {
+        Self { tells: Vec::new(), refused: ticket.reply_to.map(|reply_to| (reply_to, Refusal::Failed)) }
+    }
+
     fn tell(tells: impl IntoIterator<Item = Tell>) -> Self {
         Self { tells: tells.into_iter().collect(), refused: None }
     }
@@ -59,7 +63,8 @@ fn to_workspace(command: workspace::Command) -> Undelivered {
         | workspace::Command::PutAgent { ticket, .. }
         | workspace::Command::RemoveAgent { ticket, .. }
         | workspace::Command::MintToken { ticket, .. }
-        | workspace::Command::RevokeToken { ticket, .. } => Undelivered::refuse(&ticket),
+        | workspace::Command::RevokeToken { ticket, .. }
+        | workspace::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
         workspace::Command::Closed { .. }
         | workspace::Command::Stands { .. }
         | workspace::Command::KeepManaged { .. } => Undelivered::default(),
@@ -81,15 +86,16 @@ fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
             let command = conversation::Command::AskWaiting { group: id.clone() };
             Undelivered::tell([Tell::Conversation(conversation, command)])
         }
-        group::Command::RequestEntry { ticket, .. } => Undelivered::refuse(&ticket),
+        group::Command::RequestEntry { ticket, .. } | group::Command::Reinstate { ticket } => {
+            Undelivered::refuse(&ticket)
+        }
         group::Command::Leave { .. }
         | group::Command::Member { .. }
         | group::Command::MemberGone { .. }
         | group::Command::ProposalGranted { .. }
         | group::Command::Forgotten { .. }
         | group::Command::Start
-        | group::Command::PolicyChanged
-        | group::Command::Quarantine(_) => Undelivered::default(),
+        | group::Command::PolicyChanged => Undelivered::default(),
     }
 }
 
@@ -98,7 +104,10 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
         agent::Command::Put { ticket, .. }
         | agent::Command::Remove { ticket }
         | agent::Command::SetPresence { ticket, .. }
-        | agent::Command::Invite { ticket, .. } => Undelivered::refuse(&ticket),
+        | agent::Command::Invite { ticket, .. }
+        | agent::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
+        // Nobody remembers it, but it is answered.
+        agent::Command::Failed { ticket } => Undelivered::failed(&ticket),
         agent::Command::Claim { purpose, .. } => {
             purpose.ticket().map_or_else(Undelivered::default, Undelivered::refuse)
         }
@@ -124,7 +133,6 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
         | agent::Command::Release { .. }
         | agent::Command::Holds { .. }
         | agent::Command::PolicyChanged
-        | agent::Command::Quarantine(_)
         | agent::Command::Tick => Undelivered::default(),
     }
 }
@@ -179,7 +187,9 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
         conversation::Command::Ask { ticket, .. }
         | conversation::Command::Admitted { ticket, .. }
         | conversation::Command::Invitable { ticket, .. }
-        | conversation::Command::ReopenGranted { ticket, .. } => Undelivered::refuse(&ticket),
+        | conversation::Command::ReopenGranted { ticket, .. }
+        | conversation::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
+        conversation::Command::Failed { ticket, .. } => Undelivered::failed(&ticket),
         conversation::Command::Announce { .. }
         | conversation::Command::Unserved { .. }
         | conversation::Command::AgentGone { .. }

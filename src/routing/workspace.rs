@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{
-    Context, Machine, Out, Refusal, Refused, Reply,
+    Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply,
     agent::{self, Profile},
     conversation::{self, Opening, Target, Way},
-    words::{ReplyTo, Ticket},
+    words::Ticket,
 };
 use crate::{
     clock::Timestamp,
@@ -62,6 +62,13 @@ pub enum Event {
         /// Its public part.
         id: SmolStr,
     },
+    /// Set aside after repeated failures: opens nothing new and puts no agents, while the rest goes on.
+    Quarantined {
+        /// When.
+        at: Timestamp,
+    },
+    /// A supervisor let it go on.
+    Reinstated,
 }
 
 /// What a workspace may be asked.
@@ -149,15 +156,24 @@ pub enum Command {
         /// Who asked.
         ticket: Ticket,
     },
+    /// Go on. Carried out by whoever runs the machine, which stands still as long as it is set aside. Answered `Done`.
+    Reinstate {
+        /// Who asked.
+        ticket: Ticket,
+    },
 }
 
 /// A workspace's machine.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Workspace {
     tokens: BTreeMap<SmolStr, Token>,
+    quarantined: Option<Timestamp>,
     // Views.
+    #[serde(skip)]
     open: BTreeMap<(VisitorId, Channel), Entry>,
+    #[serde(skip)]
     entries: u64,
+    #[serde(skip)]
     agents: BTreeMap<AgentId, Member>,
 }
 
@@ -185,7 +201,15 @@ impl Workspace {
             Event::TokenRevoked { id } => {
                 self.tokens.remove(id);
             }
+            Event::Quarantined { at } => self.quarantined = Some(*at),
+            Event::Reinstated => self.quarantined = None,
         }
+    }
+
+    /// Since when it is set aside, if it is.
+    #[must_use]
+    pub fn quarantined(&self) -> Option<Timestamp> {
+        self.quarantined
     }
 
     /// The tokens that were not revoked, by their public part.
@@ -280,20 +304,25 @@ impl Machine for Workspace {
                 out.answer(&ticket, Reply::Done);
                 Ok(())
             }
+            Command::Reinstate { ticket } => Err(super::aside::not_aside(&ticket)),
         }
     }
 
-    fn asker(command: &Command) -> Option<ReplyTo> {
-        match command {
-            Command::Open { ticket, .. }
-            | Command::Relay { ticket, .. }
-            | Command::Reopen { ticket, .. }
-            | Command::PutAgent { ticket, .. }
-            | Command::RemoveAgent { ticket, .. }
-            | Command::MintToken { ticket, .. }
-            | Command::RevokeToken { ticket, .. } => ticket.reply_to,
-            Command::Closed { .. } | Command::Stands { .. } | Command::KeepManaged { .. } => None,
-        }
+    fn remains(command: &Command) -> Option<Remains> {
+        let (ticket, keeper) = match command {
+            Command::Open { opening, ticket } => (ticket, Keeper::Opening(opening.asked)),
+            Command::Relay { conversation, ticket, .. } | Command::Reopen { conversation, ticket, .. } => {
+                (ticket, Keeper::Conversation(*conversation))
+            }
+            Command::PutAgent { agent, ticket, .. } | Command::RemoveAgent { agent, ticket } => {
+                (ticket, Keeper::Agent(*agent))
+            }
+            Command::MintToken { ticket, .. }
+            | Command::RevokeToken { ticket, .. }
+            | Command::Reinstate { ticket } => (ticket, Keeper::Nobody),
+            Command::Closed { .. } | Command::Stands { .. } | Command::KeepManaged { .. } => return None,
+        };
+        Some(Remains::of(ticket, keeper))
     }
 
     fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {

@@ -1,6 +1,6 @@
 //! The border post: what a connection may ask, for whom, how often; handed over to the workspace in one batch per wake-up.
 
-use std::{cell::RefCell, collections::HashSet, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use smol_str::SmolStr;
@@ -51,6 +51,8 @@ pub trait House: Send + Sync {
     /// # Errors
     /// What is wrong with it, in words.
     fn reload(&self) -> Result<(), String>;
+    /// Copies all that is durable into a directory, and calls back, on another thread, when that is done or has failed.
+    fn back_up(&self, directory: PathBuf, done: Box<dyn FnOnce(Result<(), String>) + Send>);
     /// Begins to drain.
     fn drain(&self);
     /// Whether it drains: nothing new is taken in.
@@ -289,6 +291,18 @@ impl Post {
             }
             Request::Reload(_) | Request::Drain(_) if known.grants == Grants::Admin => {
                 self.housekeeping(&session.outbox, number, &asked.request);
+            }
+            Request::BackUp(back_up)
+                if known.grants == Grants::Admin && matches!(session.peer.carrier, Carrier::Unix) =>
+            {
+                let outbox = Arc::clone(&session.outbox);
+                let answer = move |copied: Result<(), String>| match copied {
+                    Ok(()) => outbox.push_reply(number, &reply::Done {}.into()),
+                    Err(why) => {
+                        outbox.push_reply(number, &translate::no(RefusalCode::Invalid, Some(&why), None));
+                    }
+                };
+                self.house.back_up(PathBuf::from(back_up.directory.as_str()), Box::new(answer));
             }
             request => match self.work(known, number, request) {
                 Ok(what) => hand_over(what),

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::{
     actors::{
+        aside::Subject,
         directory::Whom,
+        erasure::Doomed,
         gate::{Order, Query},
         queries::What,
         sessions::Feed,
@@ -144,6 +146,20 @@ impl Asker<'_> {
                 let order = Order::RevokeToken(revoke.token_id.as_str().into());
                 Ok(Work::Order(By::Admin, None, order))
             }
+            Request::ReleaseQuarantine(release) => self.release(release),
+            Request::Erase(erase) => {
+                self.admin()?;
+                let doomed = match (erase.conversation, erase.visitor) {
+                    (Some(id), None) => Doomed::Conversation(id),
+                    (None, Some(visitor)) => Doomed::Visitor(visitor),
+                    _ => {
+                        let why = "name either a conversation or a visitor";
+                        return Err((RefusalCode::Invalid, Some(why)));
+                    }
+                };
+                let confirm = erase.confirm.map(|word| word.as_str().into());
+                Ok(Work::Order(By::Admin, None, Order::Erase(doomed, confirm)))
+            }
             other => self.query(other),
         }
     }
@@ -256,6 +272,21 @@ impl Asker<'_> {
         Ok(Work::Order(self.own(), None, Order::MintToken(grants, expires)))
     }
 
+    /// Every supervisor's right and nobody else's; it is recorded who did it.
+    fn release(&self, release: request::ReleaseQuarantine) -> Result<Work, No> {
+        if self.grants != Grants::Supervisor {
+            return Err(FORBIDDEN);
+        }
+        let subject = match (release.conversation, release.agent, release.group) {
+            (None, None, None) => Subject::Workspace,
+            (Some(conversation), None, None) => Subject::Conversation(conversation),
+            (None, Some(agent), None) => Subject::Agent(agent),
+            (None, None, Some(group)) => Subject::Group(group),
+            _ => return Err((RefusalCode::Invalid, Some("name one conversation, agent or group"))),
+        };
+        Ok(Work::Order(By::Supervisor, None, Order::Reinstate(subject)))
+    }
+
     fn admin(&self) -> Result<(), No> {
         if self.grants == Grants::Admin { Ok(()) } else { Err(FORBIDDEN) }
     }
@@ -314,12 +345,18 @@ impl Asker<'_> {
             Request::ListConversations(list) if reader => {
                 let query = Query::Conversations {
                     phases: phases(list.view),
+                    aside: list.view == wire::View::Quarantined,
                     group: list.group,
                     agent: list.agent,
                     cursor: list.cursor.map(|cursor| cursor.as_str().to_owned()),
                     limit: usize::from(list.limit),
                 };
                 (own, query)
+            }
+            Request::ListOfVisitor(list) if reader => {
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                let limit = usize::from(list.limit);
+                (own, Query::OfVisitor { visitor: list.visitor, cursor, limit })
             }
             Request::ListGroups(list) if counter => {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
@@ -335,9 +372,9 @@ impl Asker<'_> {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
                 (own, Query::Tokens { cursor, limit: usize::from(list.limit) })
             }
-            Request::ReleaseQuarantine(_) if own == By::Supervisor => {
-                let why = "what stands aside takes part again after a restart";
-                return Err((RefusalCode::Unsupported, Some(why)));
+            Request::ListQuarantined(list) if own.is_supervisor() => {
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                (own, Query::Aside { cursor, limit: usize::from(list.limit) })
             }
             Request::Subscribe(subscribe) => self.subscribe(subscribe.feed)?,
             Request::Unsubscribe(unsubscribe) => (own, Query::Unsubscribe(self.feed(unsubscribe.feed))),
@@ -401,7 +438,7 @@ fn phases(view: wire::View) -> Vec<Phase> {
         wire::View::Active => vec![Phase::Active],
         wire::View::Missed => vec![Phase::Missed],
         wire::View::Closed => vec![Phase::Closed],
-        // Locked-away conversations are listed once supervision journals them.
+        // Wherever they stood: they are picked by standing aside.
         wire::View::Quarantined => vec![],
     }
 }

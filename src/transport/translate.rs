@@ -9,8 +9,12 @@ use self::{
     words::{fallback_reason, phase, queue_cause, strategy, variables},
 };
 use crate::{
-    actors::port::{
-        AgentRow, Answer, ConversationRow, ConversationView, Faces, GroupRow, Numbered, View, words as reason,
+    actors::{
+        aside::Subject,
+        port::{
+            AgentRow, Answer, AsideRow, ConversationRow, ConversationView, Faces, GroupRow, Numbered, View,
+            words as reason,
+        },
     },
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId, VisitorId},
@@ -134,6 +138,14 @@ fn found(view: View) -> protocol::Reply {
         View::Tokens(tokens, more) => {
             let (rows, cursor) = page(&tokens, more, token_row, |(token, _)| token.id.to_string());
             wire_reply::TokenPage { rows, cursor }.into()
+        }
+        View::Aside(rows, more) => {
+            let (rows, cursor) = page(&rows, more, aside_row, |row| row.subject.cursor());
+            wire_reply::QuarantinePage { rows, cursor }.into()
+        }
+        View::Erasure { conversations, confirm } => {
+            let conversations = u32::try_from(conversations).unwrap_or(u32::MAX);
+            wire_reply::Erasure { conversations, confirm: confirm.map(Text::clip) }.into()
         }
         View::Subscribed { version, next } => wire_reply::Subscribed { version, next }.into(),
     }
@@ -345,6 +357,16 @@ fn token_row((token, sessions): &(Token, u32)) -> wire_reply::TokenRow {
         expires: token.expires,
         sessions: *sessions,
     }
+}
+
+fn aside_row(row: &AsideRow) -> wire_reply::QuarantineRow {
+    let subject = match &row.subject {
+        Subject::Workspace => wire_reply::Subject::Workspace,
+        Subject::Group(group) => wire_reply::Subject::Group(group.clone()),
+        Subject::Agent(agent) => wire_reply::Subject::Agent(*agent),
+        Subject::Conversation(conversation) => wire_reply::Subject::Conversation(*conversation),
+    };
+    wire_reply::QuarantineRow { subject, since: row.since }
 }
 
 /// A token's role, and whose it is.

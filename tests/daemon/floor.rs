@@ -7,6 +7,7 @@ use std::{
 
 pub(crate) use maitred::protocol::Encoding;
 use maitred::{
+    actors::archivist::Pace,
     client::{Ca, Client, Ended, Identity, Notices, Options, RequestError, Told},
     clock::{Clock, Timestamp},
     config::{self, Config},
@@ -150,13 +151,7 @@ impl Floor {
     pub(crate) async fn crash_image(&self, text: &str, down: Duration) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let data = directory.path().join("data");
-        std::fs::create_dir(&data).expect("made");
-        for entry in std::fs::read_dir(self.home().join("data")).expect("it is there") {
-            let entry = entry.expect("an entry");
-            if entry.file_type().expect("a type").is_file() {
-                std::fs::copy(entry.path(), data.join(entry.file_name())).expect("copied");
-            }
-        }
+        self.running().control().back_up(data).expect("copied");
         let clock = Clock::manual(self.clock.now() + down);
         Self::open_in(directory, text, self.arbiters, clock).await
     }
@@ -271,6 +266,8 @@ async fn start(config: &Config, clock: &Clock, file: PathBuf) -> (Daemon, Client
     let mut options = daemon::Options::new(config.clone());
     options.clock = Some(clock.clone());
     options.config_file = Some(file);
+    options.pace = Pace { at_latest: Duration::from_millis(20), turns: true };
+    options.segment_bytes = Some(256 << 10);
     let daemon = daemon::start(options).unwrap_or_else(|error| panic!("{error}"));
     let socket = daemon.data_dir().join("maitred.sock");
     let (admin, _) =

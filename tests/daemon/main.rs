@@ -1,5 +1,8 @@
 //! maitred as a black box: a real daemon per test, driven over real QUIC. Time is a manual clock that the tests move by hand; nothing sleeps.
 
+mod archive;
+#[cfg(feature = "failpoints")]
+mod falls;
 mod feeds;
 mod floor;
 mod history;

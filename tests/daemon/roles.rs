@@ -159,6 +159,13 @@ const TABLE: &[Row] = &[
         build: |ask| Subscribe { feed: Feed::Agent(ask.owner) }.into() },
     Row { command: "list conversations", state: State::None, cells: "f f y y y y  y  f . . . . . .  y",
         build: |_| ListConversations { view: View::All, group: None, agent: None, cursor: None, limit: 100 }.into() },
+    Row { command: "list a visitor's conversations", state: State::None, cells: "f f y y y y  y  f . . . . . .  y",
+        build: |_| ListOfVisitor { visitor: visitor(1), cursor: None, limit: 100 }.into() },
+    Row { command: "erase, first step", state: State::Closed, cells: "f f f f f f  f  f . . . . . .  y",
+        build: |ask| Erase { conversation: Some(ask.id), visitor: None, confirm: None }.into() },
+    // Through the Unix socket alone, whatever the role.
+    Row { command: "back up", state: State::None, cells: "f f f f f f  f  f . . . . . .  f",
+        build: |_| BackUp { directory: Text::clip("/nowhere") }.into() },
     Row { command: "list groups", state: State::None, cells: "f f y y y y  y  y . . . . . .  y",
         build: |_| ListGroups { cursor: None, limit: 100 }.into() },
     Row { command: "show a group", state: State::None, cells: "f f y y y n  y  y . . . . . .  y",
@@ -194,6 +201,11 @@ const TABLE: &[Row] = &[
         build: |_| ListTokens { cursor: None, limit: 100 }.into() },
     Row { command: "revoke a token", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |ask| RevokeToken { token_id: ask.token.clone() }.into() },
+    // Whoever is at the socket can mint a supervisor's token; the right itself is the supervisors'. Nothing stands aside here.
+    Row { command: "release what takes part", state: State::Active, cells: "f f f f f f  w  f . . . . . .  f",
+        build: |ask| ReleaseQuarantine { conversation: Some(ask.id), agent: None, group: None }.into() },
+    Row { command: "list what stands aside", state: State::None, cells: "f f f f f f  y  f . . . . . .  y",
+        build: |_| ListQuarantined { cursor: None, limit: 100 }.into() },
     Row { command: "reload", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |_| Reload {}.into() },
     // The last row, as it ends the daemon.

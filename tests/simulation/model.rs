@@ -134,8 +134,10 @@ impl Model {
                 Ok(())
             }
             Entry::Group { id, events } => {
-                for group::Event::Pointed { name, agent } in events {
-                    self.pointers.insert(id.clone(), (name.clone(), *agent));
+                for event in events {
+                    if let group::Event::Pointed { name, agent } = event {
+                        self.pointers.insert(id.clone(), (name.clone(), *agent));
+                    }
                 }
                 Ok(())
             }
@@ -143,7 +145,7 @@ impl Model {
                 self.restarted(*last, *at, Duration::from_micros(*grace_us));
                 Ok(())
             }
-            Entry::Workspace { .. } | Entry::Clock { .. } => Ok(()),
+            Entry::Workspace { .. } | Entry::Clock { .. } | Entry::Erased { .. } => Ok(()),
         }
     }
 

@@ -101,6 +101,10 @@ impl DiskFile for File {
         self.write_all_at(bytes, offset)
     }
 
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.set_len(length)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }

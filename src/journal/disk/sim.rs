@@ -47,6 +47,8 @@ struct Inode {
     kept: Vec<u8>,
     /// Per sector, all that was written to it since.
     dirty: BTreeMap<usize, Vec<[u8; SECTOR]>>,
+    /// The least length that the file has had since, if it was cut.
+    cut: Option<usize>,
 }
 
 enum Change {
@@ -143,7 +145,7 @@ impl SimDisk {
     pub fn put(&self, name: &str, contents: Vec<u8>) {
         let mut medium = self.medium();
         let inode = medium.inodes.len();
-        medium.inodes.push(Inode { seen: contents.clone(), kept: contents, dirty: BTreeMap::new() });
+        medium.inodes.push(Inode { seen: contents.clone(), kept: contents, ..Inode::default() });
         medium.names.insert(name.to_owned(), inode);
         medium.kept_names.insert(name.to_owned(), inode);
     }
@@ -248,6 +250,18 @@ impl DiskFile for SimFile {
             return Err(io::ErrorKind::StorageFull.into());
         }
         medium.inodes[self.inode].write(bytes, from);
+        Ok(())
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        let mut medium = self.alive()?;
+        medium.spend()?;
+        let length = position(length)?;
+        let grown = length.saturating_sub(medium.inodes[self.inode].seen.len());
+        if medium.faults.capacity.is_some_and(|capacity| medium.used() + grown as u64 > capacity) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        medium.inodes[self.inode].resize(length);
         Ok(())
     }
 
@@ -364,7 +378,17 @@ impl Inode {
         }
     }
 
+    fn resize(&mut self, length: usize) {
+        if length < self.seen.len() {
+            self.dirty.retain(|&sector, _| sector * SECTOR < length);
+            self.seen.truncate(length);
+            self.cut = Some(self.cut.unwrap_or(length).min(length));
+        }
+        self.seen.resize(length, 0);
+    }
+
     fn sync(&mut self) {
+        self.kept.truncate(self.cut.take().unwrap_or(usize::MAX));
         self.kept.resize(self.seen.len(), 0);
         for (sector, _) in std::mem::take(&mut self.dirty) {
             let from = sector * SECTOR;
@@ -374,12 +398,15 @@ impl Inode {
     }
 
     fn crash(&mut self, survives: f64, random: &mut StdRng) {
+        if let Some(cut) = self.cut.take().filter(|_| random.random_bool(survives)) {
+            self.kept.truncate(cut);
+        }
         for (sector, versions) in std::mem::take(&mut self.dirty) {
             if !random.random_bool(survives) {
                 continue;
             }
             let from = sector * SECTOR;
-            let to = (from + SECTOR).min(self.seen.len());
+            let to = (from + SECTOR).min(self.seen.len().max(from));
             if self.kept.len() < to {
                 self.kept.resize(to, 0);
             }

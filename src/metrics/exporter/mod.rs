@@ -58,7 +58,9 @@ async fn show_metrics(State(shown): State<Shown>) -> impl IntoResponse {
 async fn live(State(shown): State<Shown>) -> Response {
     let stage = shown.readiness.stage();
     match stage {
-        Stage::Failed { .. } => says(StatusCode::SERVICE_UNAVAILABLE, stage.to_string()),
+        Stage::Failed { .. } | Stage::Stuck { .. } => {
+            says(StatusCode::SERVICE_UNAVAILABLE, stage.to_string())
+        }
         Stage::Starting { .. } | Stage::Ready | Stage::Draining { .. } => {
             says(StatusCode::OK, "ok".to_owned())
         }
@@ -93,7 +95,7 @@ async fn nothing_here(uri: Uri) -> Response {
 fn status(stage: &Stage) -> StatusCode {
     match stage {
         Stage::Ready => StatusCode::OK,
-        Stage::Starting { .. } | Stage::Draining { .. } | Stage::Failed { .. } => {
+        Stage::Starting { .. } | Stage::Draining { .. } | Stage::Stuck { .. } | Stage::Failed { .. } => {
             StatusCode::SERVICE_UNAVAILABLE
         }
     }

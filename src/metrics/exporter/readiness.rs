@@ -19,6 +19,11 @@ pub enum Stage {
         /// What set it off, such as "SIGTERM".
         cause: String,
     },
+    /// It hangs, and may go on by itself; a supervisor may restart it.
+    Stuck {
+        /// What hangs.
+        reason: String,
+    },
     /// It can't go on; a supervisor should restart it.
     Failed {
         /// What broke.
@@ -32,6 +37,7 @@ impl fmt::Display for Stage {
             Self::Starting { doing } => write!(f, "starting: {doing}"),
             Self::Ready => f.write_str("ready"),
             Self::Draining { cause } => write!(f, "draining: {cause}"),
+            Self::Stuck { reason } => write!(f, "stuck: {reason}"),
             Self::Failed { reason } => write!(f, "failed: {reason}"),
         }
     }
@@ -53,7 +59,9 @@ impl Readiness {
         self.0.send_if_modified(|stage| {
             let moves = match (&*stage, &next) {
                 (Stage::Failed { .. }, _) => false,
-                (Stage::Draining { .. }, Stage::Starting { .. } | Stage::Ready) => false,
+                (Stage::Draining { .. }, Stage::Starting { .. } | Stage::Ready | Stage::Stuck { .. }) => {
+                    false
+                }
                 (stage, next) => stage != next,
             };
             if moves {

@@ -2,11 +2,26 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::ids::AgentId;
 
 /// A sorted set that is cheap to clone and to compare with its clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<AgentId>", into = "Vec<AgentId>")]
 pub(in crate::routing) struct Crowd(Arc<Vec<AgentId>>);
+
+impl From<Vec<AgentId>> for Crowd {
+    fn from(agents: Vec<AgentId>) -> Self {
+        Self(Arc::new(agents))
+    }
+}
+
+impl From<Crowd> for Vec<AgentId> {
+    fn from(crowd: Crowd) -> Self {
+        Arc::unwrap_or_clone(crowd.0)
+    }
+}
 
 impl Crowd {
     pub(super) fn contains(&self, agent: AgentId) -> bool {

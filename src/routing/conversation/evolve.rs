@@ -158,6 +158,9 @@ impl Conversation {
                 self.state = State::Closed { reason: *reason };
             }
             Event::Reopened => self.epoch += 1,
+            Event::CommandFailed => self.command_failed(),
+            Event::Quarantined => self.set_aside(at),
+            Event::Reinstated { expires } => self.taken_back(*expires),
         }
     }
 
@@ -213,7 +216,7 @@ impl Conversation {
     }
 
     /// Remembers what was pending, invitations aside, as taken back from all but the one who has it now.
-    fn take_back(&mut self, reason: RescindReason, but: Option<AgentId>) {
+    pub(super) fn take_back(&mut self, reason: RescindReason, but: Option<AgentId>) {
         let pending = match &self.state {
             State::Waiting(stay) => match stay.pending {
                 Pending::Offer { agent, offer, .. } => Some((Whom::One(agent), offer)),
@@ -232,7 +235,7 @@ impl Conversation {
         }
     }
 
-    fn take_back_invitations(&mut self, reason: RescindReason) {
+    pub(super) fn take_back_invitations(&mut self, reason: RescindReason) {
         for invitation in std::mem::take(&mut self.invitations) {
             let whom = Whom::One(invitation.party.agent);
             self.remember_past(whom, invitation.offer, OfferOutcome::Rescinded(reason));

@@ -8,12 +8,14 @@ mod end;
 mod evolve;
 mod offer;
 mod open;
+mod quarantine;
 mod say;
 mod transfer;
 mod words;
 
 use std::{num::NonZeroU64, time::Duration};
 
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
@@ -24,11 +26,11 @@ pub use words::{
 };
 
 use super::{
-    Context, Machine, Out, Refusal, Refused, Reply,
+    Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply,
     agent::{self, Held},
     group::{self, Waiting},
     keys::Keys,
-    words::{By, FallbackReason, Key, OfferOutcome, Priority, QueueCause, ReplyTo, Ticket},
+    words::{By, FallbackReason, Key, OfferOutcome, Priority, QueueCause, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -45,7 +47,7 @@ const CHAIN_MAX: u8 = 4;
 const PAST_MAX: usize = 8;
 
 /// A conversation's machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Conversation {
     id: ConversationId,
     /// What was said at the opening; `None` before it.
@@ -69,11 +71,13 @@ pub struct Conversation {
     /// When somebody last wrote, or it was assigned.
     active_at: Timestamp,
     /// Since when the visitor is gone. Volatile: told by the frontend.
+    #[serde(skip)]
     absent_since: Option<Timestamp>,
     keys: Keys<Numbers>,
+    aside: quarantine::Aside,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Opened {
     visitor: VisitorId,
     channel: Channel,
@@ -86,14 +90,14 @@ struct Opened {
 }
 
 /// The newest event's number after a command, and its number for the visitor if they may see it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Numbers {
     seq: u64,
     visitor_seq: Option<NonZeroU64>,
 }
 
 /// An agent and the name that visitors know them by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// The agent.
     pub agent: AgentId,
@@ -101,7 +105,7 @@ pub struct Party {
     pub name: SmolStr,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Invitation {
     party: Party,
     offer: u32,
@@ -110,14 +114,14 @@ struct Invitation {
 }
 
 /// An offer that ended without being accepted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Past {
     whom: Whom,
     offer: u32,
     outcome: OfferOutcome,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Whom {
     One(AgentId),
     /// Everybody it was announced to who had not answered, but the one who took it.
@@ -127,7 +131,7 @@ enum Whom {
 }
 
 /// In exactly one place (S1).
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum State {
     /// Not opened yet.
     New,
@@ -143,7 +147,7 @@ enum State {
 }
 
 /// One visit to a group's queue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Stay {
     number: u32,
     cause: QueueCause,
@@ -158,10 +162,11 @@ struct Stay {
     tried: SmallVec<[AgentId; 2]>,
     pending: Pending,
     /// When it asks its group again why it was not served. Volatile.
+    #[serde(skip)]
     ask_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Pending {
     Nothing,
     /// To one agent, who holds a slot granted at `held`.
@@ -183,7 +188,7 @@ enum Pending {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Active {
     owner: Party,
     /// The epoch that the owner's slot was confirmed with.
@@ -192,7 +197,7 @@ struct Active {
     handover: Option<Handover>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Handover {
     to: Party,
     offer: u32,
@@ -224,6 +229,7 @@ impl Conversation {
             active_at: Timestamp::default(),
             absent_since: None,
             keys: Keys::default(),
+            aside: quarantine::Aside::default(),
         }
     }
 
@@ -239,8 +245,10 @@ impl Conversation {
         for event in &record.events {
             self.evolve(record.at, &record.by, event);
         }
-        if let Some(key) = &record.key {
-            self.keys.remember(key, self.numbered(record.events.last()));
+        match &record.key {
+            Some(key) if matches!(record.events.first(), Some(Event::CommandFailed)) => self.keys.fail(key),
+            Some(key) => self.keys.remember(key, self.numbered(record.events.last())),
+            None => {}
         }
     }
 
@@ -650,23 +658,31 @@ impl Machine for Conversation {
             Command::OwnerAbsent { agent, epoch } => self.owner_absent(cx, agent, epoch, out),
             Command::VisitorPresent(present) => self.visitor_present(cx, present),
             Command::Tick => self.tick(cx, out),
+            Command::Failed { ticket, .. } => self.failed(cx, &ticket, out),
+            Command::Reinstate { ticket } => self.reinstate(cx, &ticket, out)?,
         }
         Ok(())
     }
 
-    fn asker(command: &Command) -> Option<ReplyTo> {
-        match command {
+    fn remains(command: &Command) -> Option<Remains> {
+        let ticket = match command {
             Command::Open { ticket, .. }
             | Command::Ask { ticket, .. }
             | Command::Admitted { ticket, .. }
             | Command::Invitable { ticket, .. }
-            | Command::ReopenGranted { ticket, .. } => ticket.reply_to,
-            Command::Granted(granted) => granted.purpose.ticket().and_then(|ticket| ticket.reply_to),
-            _ => None,
-        }
+            | Command::ReopenGranted { ticket, .. }
+            | Command::Failed { ticket, .. }
+            | Command::Reinstate { ticket } => ticket,
+            Command::Granted(granted) => granted.purpose.ticket()?,
+            _ => return None,
+        };
+        Some(Remains::of(ticket, Keeper::Itself))
     }
 
     fn next_deadline(&self, cx: &Context<'_>) -> Option<Timestamp> {
+        if self.is_quarantined() {
+            return None;
+        }
         let place = match &self.state {
             State::Waiting(stay) => {
                 let pending = match &stay.pending {

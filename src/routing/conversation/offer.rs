@@ -124,7 +124,12 @@ impl Conversation {
         let agents: Vec<AgentId> = agents.into_iter().filter(|agent| !known(agent)).collect();
         let pulls = cx.policy.group(&here.group).is_some_and(|policy| policy.strategy == Strategy::Pull);
         let deadline = (!pulls).then(|| cx.now + self.accept_timeout(cx));
-        let mut decision = decision.filter(|_| matches!(here.pending, Pending::Nothing));
+        let fresh = matches!(here.pending, Pending::Nothing);
+        let mut decision = decision.filter(|_| fresh);
+        if fresh && decision.is_none() {
+            // More agents for an announcement that has ended meanwhile: the group hears that it is back in line.
+            return;
+        }
         for agents in agents.chunks(ANNOUNCED_MAX) {
             let agents = agents.to_vec();
             let event = match decision.take() {

@@ -40,7 +40,8 @@ impl Conversation {
         out.by = ticket.by;
         let existing = opening.asked != self.id;
         match (&self.state, &self.opened) {
-            (State::New, _) if way == Way::New => self.open_new(cx, *opening, out),
+            (State::New, _) if self.is_spent() && !existing => return Err(Refusal::Failed.to(&ticket)),
+            (State::New, _) if way == Way::New && !self.is_spent() => self.open_new(cx, *opening, out),
             // Its own opening failed before this one came.
             (State::New, _) => {
                 self.send_back(opening, ticket, way, out);

@@ -251,6 +251,16 @@ pub enum Event {
         /// Why they, and not the others.
         decision: Box<Decision>,
     },
+    /// A command made maitred fail and was not carried out; its key is recorded with this. Before anything else: the opening itself.
+    CommandFailed,
+    /// Set aside after repeated failures: it holds no slot, waits nowhere and takes nothing more. Where nobody was talking a
+    /// `FellBack` follows.
+    Quarantined,
+    /// A supervisor let it take part again.
+    Reinstated {
+        /// When it is closed unless somebody takes it, if it is missed.
+        expires: Timestamp,
+    },
 }
 
 impl Event {
@@ -277,7 +287,10 @@ impl Event {
             | Self::HandoverEnded { .. }
             | Self::Invited { .. }
             | Self::InvitationEnded { .. }
-            | Self::Noted { .. } => false,
+            | Self::Noted { .. }
+            | Self::CommandFailed
+            | Self::Quarantined
+            | Self::Reinstated { .. } => false,
         }
     }
 }
@@ -528,4 +541,17 @@ pub enum Command {
     VisitorPresent(bool),
     /// A deadline has passed.
     Tick,
+    /// Remember that a command failed, here or on its way. Makes the conversation if the command was its opening. Answered `Failed`.
+    Failed {
+        /// Who asked.
+        ticket: Ticket,
+        /// Whether it was the opening.
+        opening: bool,
+    },
+    /// Take part again. The machine stands still as long as it is set aside; whoever runs it has rebuilt it before this. Answered
+    /// `Done`.
+    Reinstate {
+        /// Who asked.
+        ticket: Ticket,
+    },
 }

@@ -1,6 +1,7 @@
 //! The door: every machine of one workspace, a first-in-first-out road between them, and a time that moves by hand.
 
 mod people;
+mod sidelines;
 mod sights;
 
 use std::{
@@ -18,6 +19,7 @@ use crate::{
         Body, By, Context, Decision, FallbackReason, GroupPolicy, Key, Machine, Out, Policy, Presence,
         Priority, Refusal, Refused, Reply, ReplyTo, Tell, Ticket,
         agent::{self, Agent, Profile},
+        aside,
         conversation::{
             self, Ask, Conversation, Destination, Event, OfferKind, Opening, PendingOffer, Phase, Record,
             Target, Way,
@@ -25,7 +27,7 @@ use crate::{
         group::{self, Group},
         notice::{AgentNotice, Before},
         recovery::{Entry, World},
-        undeliverable::undeliverable,
+        undeliverable::{Undelivered, undeliverable},
         workspace,
     },
 };
@@ -366,6 +368,18 @@ impl Floor {
                 let events = std::mem::take(&mut out.events);
                 self.finish(handled, out, |by, _| Entry::Workspace { at, by, events });
             }
+            Tell::Group(id, command) if self.is_aside(&id) => {
+                let undelivered = aside::to_group(&id, command);
+                self.pass_on(undelivered);
+            }
+            Tell::Agent(id, command) if self.is_agent_aside(id) => {
+                let undelivered = self.aside_agent(id, command);
+                self.pass_on(undelivered);
+            }
+            Tell::Conversation(id, command) if self.is_conversation_aside(id, &command) => {
+                let undelivered = aside::to_conversation(id, command);
+                self.pass_on(undelivered);
+            }
             Tell::Group(id, command) if self.world.groups.contains_key(&id) => {
                 let machine = self.world.groups.get_mut(&id).expect("a group");
                 let (handled, mut out) = handle(machine, &cx, command);
@@ -390,11 +404,15 @@ impl Floor {
             }
             lost => {
                 let undelivered = undeliverable(lost);
-                self.road.extend(undelivered.tells);
-                let refused = undelivered.refused.map(|(reply_to, refusal)| (reply_to.request, Err(refusal)));
-                self.answers.extend(refused);
+                self.pass_on(undelivered);
             }
         }
+    }
+
+    pub(super) fn pass_on(&mut self, undelivered: Undelivered) {
+        self.road.extend(undelivered.tells);
+        let refused = undelivered.refused.map(|(reply_to, refusal)| (reply_to.request, Err(refusal)));
+        self.answers.extend(refused);
     }
 
     /// A `Put` makes its agent.
@@ -404,7 +422,11 @@ impl Floor {
 
     /// An `Open` that the workspace lets through makes it.
     fn knows_conversation(&self, id: ConversationId, command: &conversation::Command) -> bool {
-        let makes = matches!(command, conversation::Command::Open { way: Way::New, .. });
+        let makes = match command {
+            conversation::Command::Open { way, .. } => *way == Way::New,
+            conversation::Command::Failed { opening, .. } => *opening,
+            _ => false,
+        };
         makes || self.world.conversations.contains_key(&id)
     }
 

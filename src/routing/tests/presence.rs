@@ -2,8 +2,7 @@
 
 use super::floor::*;
 use crate::routing::{
-    By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, Tell, WhenEmpty, WhyNot,
-    agent::Command,
+    By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, WhenEmpty, WhyNot,
     conversation::{Ask, Event, Phase},
 };
 
@@ -30,9 +29,7 @@ fn eligible_is_an_allow_list() {
             floor.puts("ana", |profile| profile.live_chat = false).expect("changed");
         }),
         (Some(WhyNot::Removed), |floor| done(floor.removes("ana"))),
-        (Some(WhyNot::Quarantined), |floor| {
-            floor.tells(Tell::Agent(agent("ana"), Command::Quarantine(true)));
-        }),
+        (Some(WhyNot::Quarantined), |floor| floor.sets_agent_aside("ana")),
     ];
     for (why_not, is) in ways {
         let mut floor = floor();

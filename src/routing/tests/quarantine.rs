@@ -4,8 +4,9 @@ use std::{cell::RefCell, rc::Rc};
 
 use super::floor::*;
 use crate::routing::{
-    Because, Decision, FallbackReason, Refusal, Strategy, Tell, WhyNot, agent,
-    conversation::{self, Granted, Phase, Purpose, Target},
+    Because, By, Decision, FallbackReason, OfferOutcome, QueueCause, Refusal, Reply, RescindReason, Strategy,
+    Tell, WhyNot, agent,
+    conversation::{self, Ask, Event, Granted, Phase, Purpose, Target},
     group,
 };
 
@@ -16,17 +17,13 @@ fn floor() -> Floor {
         .group("support", ["ben"])
 }
 
-fn lock_group(floor: &mut Floor, locked: bool) {
-    floor.tells(Tell::Group(group("sales"), group::Command::Quarantine(locked)));
-}
-
 #[test]
 fn the_line_of_a_locked_group_overflows() {
     let mut floor = floor();
     floor.serves("ana", "sales");
     let visit = floor.visitor_arrives("sales");
     floor.waits(visit, "sales");
-    lock_group(&mut floor, true);
+    floor.sets_group_aside("sales");
     floor.sees_offer("ben", visit);
 }
 
@@ -34,7 +31,7 @@ fn the_line_of_a_locked_group_overflows() {
 fn without_an_overflow_it_falls_back() {
     let mut floor = floor();
     floor.reload_group("sales", |rules| rules.overflow = None);
-    lock_group(&mut floor, true);
+    floor.sets_group_aside("sales");
     let visit = floor.visitor_arrives("sales");
     floor.fell_back(visit, FallbackReason::GroupUnavailable);
 }
@@ -43,7 +40,7 @@ fn without_an_overflow_it_falls_back() {
 fn a_locked_group_takes_nothing_by_hand() {
     let mut floor = floor();
     let visit = floor.serves("ben", "support");
-    lock_group(&mut floor, true);
+    floor.sets_group_aside("sales");
     assert_eq!(floor.hands("ben", visit, to_group("sales")), Err(Refusal::GroupUnavailable));
     assert_eq!(floor.owner(visit), Some("ben"));
 }
@@ -52,15 +49,15 @@ fn a_locked_group_takes_nothing_by_hand() {
 fn an_offer_of_a_locked_group_can_be_accepted() {
     let mut floor = floor();
     let visit = floor.visitor_arrives("sales");
-    lock_group(&mut floor, true);
+    floor.sets_group_aside("sales");
     floor.accepts("ana", visit).expect("accepted");
 }
 
 #[test]
 fn a_released_group_serves_again() {
     let mut floor = floor();
-    lock_group(&mut floor, true);
-    lock_group(&mut floor, false);
+    floor.sets_group_aside("sales");
+    floor.reinstates_group("sales");
     let visit = floor.visitor_arrives("sales");
     floor.sees_offer("ana", visit);
 }
@@ -69,12 +66,12 @@ fn a_released_group_serves_again() {
 fn a_locked_agent_keeps_what_they_have_and_gets_nothing_new() {
     let mut floor = floor().cap(5);
     let owned = floor.serves("ana", "sales");
-    floor.tells(Tell::Agent(agent("ana"), agent::Command::Quarantine(true)));
+    floor.sets_agent_aside("ana");
     assert_eq!(floor.owner(owned), Some("ana"));
     let visit = floor.visitor_arrives("sales");
     floor.sees_offer("ben", visit);
     assert_eq!(floor.assigns(visit, to_agent("ana")), Err(Refusal::NotEligible(WhyNot::Quarantined)));
-    floor.tells(Tell::Agent(agent("ana"), agent::Command::Quarantine(false)));
+    floor.reinstates_agent("ana");
     let visit = floor.visitor_arrives("sales");
     floor.sees_offer("ana", visit);
 }
@@ -234,4 +231,113 @@ fn a_refused_proposal_makes_room_for_the_next() {
     };
     floor.tells(Tell::Group(crate::ids::GroupId::everyone(), refused));
     floor.sees_offer("ana", visits[1]);
+}
+
+#[test]
+fn what_is_only_offered_to_a_locked_agent_goes_on_without_a_miss() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]);
+    let visit = floor.visitor_arrives("sales");
+    floor.sees_offer("ana", visit);
+    floor.sets_agent_aside("ana");
+    floor.sees_offer("ben", visit);
+    let ended =
+        Event::OfferEnded { agent: agent("ana"), outcome: OfferOutcome::Rescinded(RescindReason::Removed) };
+    assert!(floor.events(visit).contains(&&ended));
+    assert_eq!(floor.agent("ana").record_of_service().0, 0, "no miss");
+    assert_eq!(floor.assigns(visit, to_agent("ana")), Err(Refusal::NotEligible(WhyNot::Quarantined)));
+}
+
+#[test]
+fn locks_survive_a_crash() {
+    let mut floor = floor();
+    let visit = floor.serves("ben", "support");
+    floor.sets_group_aside("sales");
+    floor.sets_agent_aside("ana");
+    floor.sets_conversation_aside(visit);
+    floor.crash(secs(5));
+    assert!(floor.group_view("sales").quarantined().is_some());
+    assert!(floor.agent("ana").quarantined().is_some());
+    assert_eq!(floor.asks(By::Supervisor, visit, Ask::Close), Err(Refusal::Quarantined));
+}
+
+#[test]
+fn a_locked_conversation_frees_its_slot_and_the_visitor_may_open_another() {
+    let mut floor = floor();
+    let visit = floor.serves("ana", "sales");
+    floor.sets_conversation_aside(visit);
+    assert_eq!(floor.agent("ana").taken(), 0);
+    assert_eq!(floor.owner(visit), None);
+    assert!(!floor.events(visit).iter().any(|event| matches!(event, Event::FellBack { .. })), "they talked");
+    let mut second = floor.opening(Target::Group(group("sales")));
+    second.visitor = visit.visitor;
+    let opened = floor.opens(&second).expect("opened");
+    assert!(matches!(opened, Reply::Opened { conversation, .. } if conversation == second.asked));
+}
+
+#[test]
+fn a_locked_conversation_that_waited_falls_back_once() {
+    let mut floor = floor();
+    let visit = floor.visitor_arrives("sales");
+    floor.sets_conversation_aside(visit);
+    floor.fell_back(visit, FallbackReason::Quarantined);
+    assert_eq!(floor.agent("ana").taken(), 0);
+    assert_eq!(floor.group_view("sales").waiting() + floor.group_view("sales").offered(), 0);
+    // It keeps: nothing falls due while it stands aside.
+    floor.wait(secs(100 * 3_600));
+    assert_eq!(floor.phase(visit), Phase::Missed);
+    floor.reinstates(visit).expect("it takes part again");
+    floor.takes("ana", visit).expect("taken");
+}
+
+#[test]
+fn a_released_conversation_goes_back_to_who_served_it() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]);
+    floor.serves("ana", "sales");
+    let visit = floor.serves("ben", "sales");
+    floor.sets_conversation_aside(visit);
+    assert_eq!(floor.reinstates(visit), Ok(Reply::Done));
+    floor.sees_offer("ben", visit);
+    let cause = |event: &&Event| matches!(event, Event::Queued { cause: QueueCause::Requeued, .. });
+    assert!(floor.events(visit).iter().any(|event| cause(event)));
+    assert!(matches!(floor.reinstates(visit), Err(Refusal::WrongState(_))));
+}
+
+/// The same key gets the same answer, also after a crash, and nothing is done under it.
+#[test]
+fn a_command_that_failed_is_never_run_again() {
+    let mut floor = floor();
+    let visit = floor.serves("ana", "sales");
+    let ana = By::Agent(agent("ana"));
+    assert_eq!(floor.fails(visit, ana, 7), Err(Refusal::Failed));
+    let say = || Ask::Say(text("poison"));
+    assert_eq!(floor.asks_with_key(ana, visit, say(), 7, 1), Err(Refusal::Failed));
+    floor.crash(secs(5));
+    assert_eq!(floor.asks_with_key(ana, visit, say(), 7, 1), Err(Refusal::Failed));
+    assert_eq!(floor.asks_with_key(ana, visit, say(), 7, 2), Err(Refusal::KeyReused));
+    assert!(
+        !floor
+            .events(visit)
+            .iter()
+            .any(|event| matches!(event, Event::Said { body } if &*body.0 == "poison"))
+    );
+    floor.asks_with_key(ana, visit, say(), 8, 1).expect("said");
+}
+
+#[test]
+fn an_opening_that_failed_uses_its_id_up() {
+    let mut floor = floor();
+    let opening = floor.opening(Target::Group(group("sales")));
+    let lost = floor.posts_opening(&opening);
+    floor.fails_opening(&opening);
+    floor.settle();
+    assert_eq!(floor.answer_to(lost), Err(Refusal::Failed));
+    floor.crash(secs(5));
+    assert_eq!(floor.opens(&opening), Err(Refusal::Failed));
+    // With another id the visitor gets through, though the workspace took the first one for open.
+    let mut again = floor.opening(Target::Group(group("sales")));
+    again.visitor = opening.visitor;
+    let opened = floor.opens(&again).expect("opened");
+    assert!(
+        matches!(opened, Reply::Opened { conversation, existing: false, .. } if conversation == again.asked)
+    );
 }

@@ -67,6 +67,9 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::Noted { body } => Change::Noted { body: text(body) },
         Event::Closed { reason } => Change::Closed { reason: close_reason(*reason) },
         Event::Reopened => Change::Reopened,
+        Event::CommandFailed => Change::CommandFailed,
+        Event::Quarantined => Change::Quarantined,
+        Event::Reinstated { .. } => Change::Released,
     }
 }
 
@@ -121,6 +124,9 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         | Event::HandoverEnded { .. }
         | Event::Invited { .. }
         | Event::InvitationEnded { .. }
-        | Event::Noted { .. } => return None,
+        | Event::Noted { .. }
+        | Event::CommandFailed
+        | Event::Quarantined
+        | Event::Reinstated { .. } => return None,
     })
 }

@@ -78,9 +78,11 @@ impl Narrator {
             Entry::Agent { id, at, events, .. } => {
                 events.iter().filter_map(|event| self.agent(*id, *at, event)).collect()
             }
-            Entry::Group { .. } | Entry::Workspace { .. } | Entry::Clock { .. } | Entry::Restarted { .. } => {
-                Vec::new()
-            }
+            Entry::Group { .. }
+            | Entry::Workspace { .. }
+            | Entry::Clock { .. }
+            | Entry::Restarted { .. }
+            | Entry::Erased { .. } => Vec::new(),
         }
     }
 
@@ -105,7 +107,9 @@ impl Narrator {
                 format!("{} is {}{by_itself}", self.name(id), word(presence))
             }
             AgentEvent::Removed => format!("{} is removed and finishes what they have", self.name(id)),
-            AgentEvent::Assigned | AgentEvent::Missed => return None,
+            AgentEvent::Quarantined => format!("{} stands aside after repeated failures", self.name(id)),
+            AgentEvent::Reinstated => format!("{} takes part again", self.name(id)),
+            AgentEvent::Assigned | AgentEvent::Missed | AgentEvent::CommandFailed => return None,
         };
         Some(self.line(at, "agents", "", &text, Mood::Neutral))
     }
@@ -210,6 +214,9 @@ impl Narrator {
             Event::Joined { name, .. } => (format!("{name} joined"), Mood::Good),
             Event::Left { agent } => (format!("{} left", self.name(*agent)), Mood::Neutral),
             Event::Reopened => ("opened again".to_owned(), Mood::Neutral),
+            Event::CommandFailed => ("a command failed".to_owned(), Mood::Bad),
+            Event::Quarantined => ("stands aside after repeated failures".to_owned(), Mood::Bad),
+            Event::Reinstated { .. } => ("takes part again".to_owned(), Mood::Neutral),
             // What people write to each other is nobody else's business, not even in a demo.
             _ => return None,
         };

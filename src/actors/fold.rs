@@ -1,0 +1,63 @@
+//! A conversation as its records leave it: the one fold that a start, a rebuild, a wake-up and the archive share.
+
+use serde::{Deserialize, Serialize};
+
+use super::{count::Marks, history::History, space::Restart};
+use crate::{
+    ids::ConversationId,
+    journal::Position,
+    routing::{
+        Variable,
+        conversation::{Conversation, Event, Record},
+    },
+};
+
+/// A conversation's machine, with what its actor needs beside it, after some of its records.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Folded {
+    pub(super) machine: Conversation,
+    pub(super) marks: Marks,
+    pub(super) variables: Vec<Variable>,
+    pub(super) history: History,
+    /// The last record taken in. Restarts after it have not been.
+    #[serde(skip)]
+    pub(super) at: Position,
+}
+
+impl Folded {
+    /// A conversation without records.
+    pub(super) fn new(id: ConversationId) -> Self {
+        let machine = Conversation::new(id);
+        Self {
+            machine,
+            marks: Marks::default(),
+            variables: Vec::new(),
+            history: History::default(),
+            at: Position::ZERO,
+        }
+    }
+
+    /// Takes its next record in, after the restarts that came before it.
+    pub(super) fn take(&mut self, position: Position, record: &Record, restarts: &[Restart]) {
+        self.restarted(restarts, Some(position));
+        self.machine.replay(record);
+        self.history.add(position, record);
+        for event in &record.events {
+            self.marks.see(record.at, event);
+            if let Event::Opened { variables, .. } = event {
+                self.variables.clone_from(variables);
+            }
+        }
+        self.at = position;
+    }
+
+    /// Moves its deadlines by the restarts since its last record, up to some position.
+    pub(super) fn restarted(&mut self, restarts: &[Restart], before: Option<Position>) {
+        let since = restarts.partition_point(|restart| restart.position <= self.at);
+        let until = before
+            .map_or(restarts.len(), |before| restarts.partition_point(|restart| restart.position < before));
+        for restart in restarts.get(since..until).unwrap_or_default() {
+            self.machine.rebase(restart.last, restart.at, restart.grace);
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! What the archive's entries mean: keys and values of each shelf. All that is written here has to stay readable.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::ControlFlow;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::{port::ConversationRow, space::Restart};
+use crate::{
+    clock::Timestamp,
+    codec,
+    ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
+    journal::Position,
+    routing::conversation::{Conversation, Phase},
+};
+
+/// The form of states, rows and chunks that is written.
+const VERSION: u8 = 1;
+
+/// Why an entry can't be understood.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unreadable {
+    /// Written by a later version.
+    #[error("an entry of the archive has version {0}, written by a newer maitred: start that one instead")]
+    Newer(u8),
+    /// Not an entry of maitred's.
+    #[error("an entry of the archive is not one of maitred's: {0}")]
+    Strange(String),
+    /// Too large to be written.
+    #[error("a state takes too much room: {0}")]
+    TooLarge(String),
+}
+
+/// Whose state it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Whose {
+    Workspace,
+    Group(GroupId),
+    Agent(AgentId),
+    Conversation(ConversationId),
+    /// A conversation whose records can't be folded.
+    Unreadable(ConversationId),
+    /// [`Times`].
+    Times,
+}
+
+/// What happened to a workspace as a whole.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Times {
+    /// The newest time.
+    pub(super) last: Timestamp,
+    /// Starts that moved deadlines, in order.
+    pub(super) restarts: Vec<Restart>,
+}
+
+/// A closed conversation's line. One that was never opened, as its opening failed, has none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ClosedRow {
+    pub(super) visitor: VisitorId,
+    pub(super) via: ClientId,
+    pub(super) channel: Channel,
+    pub(super) group: Option<GroupId>,
+    pub(super) priority: u8,
+    pub(super) opened_at: Timestamp,
+    pub(super) closed_at: Timestamp,
+    pub(super) seq: u64,
+}
+
+impl ClosedRow {
+    /// The line of a conversation that was closed at this time.
+    pub(super) fn of(machine: &Conversation, closed_at: Timestamp) -> Option<Self> {
+        let (visitor, channel, via) = machine.visitor()?;
+        Some(Self {
+            visitor,
+            via,
+            channel: channel.clone(),
+            group: machine.group().cloned(),
+            priority: machine.priority().get(),
+            opened_at: machine.opened_at()?,
+            closed_at,
+            seq: machine.numbers().0,
+        })
+    }
+
+    /// As lists show it.
+    pub(super) fn row(self, conversation: ConversationId) -> ConversationRow {
+        ConversationRow {
+            conversation,
+            visitor: self.visitor,
+            via: self.via,
+            channel: self.channel,
+            phase: Phase::Closed,
+            group: self.group,
+            owner: None,
+            priority: self.priority,
+            opened_at: self.opened_at,
+            waiting_since: None,
+            seq: self.seq,
+        }
+    }
+}
+
+// === Keys ===
+
+/// What the keys of a workspace begin with.
+pub(super) fn of_workspace(workspace: &WorkspaceId) -> Vec<u8> {
+    let name = workspace.as_str().as_bytes();
+    let mut key = Vec::with_capacity(name.len() + 42);
+    key.extend_from_slice(name);
+    // No name has a zero in it.
+    key.push(0);
+    key
+}
+
+/// The workspace of a key, and the rest of it.
+pub(super) fn split(key: &[u8]) -> Option<(WorkspaceId, &[u8])> {
+    let end = key.iter().position(|&byte| byte == 0)?;
+    let name = std::str::from_utf8(&key[..end]).ok()?;
+    Some((name.parse().ok()?, &key[end + 1..]))
+}
+
+/// The key of a conversation: of its line, and what those of its chunks begin with.
+pub(super) fn of_conversation(workspace: &WorkspaceId, id: ConversationId) -> Vec<u8> {
+    let mut key = of_workspace(workspace);
+    key.extend_from_slice(id.bytes());
+    key
+}
+
+/// The key of a chunk that begins with this record.
+pub(super) fn of_chunk(workspace: &WorkspaceId, id: ConversationId, first: Position) -> Vec<u8> {
+    let mut key = of_conversation(workspace, id);
+    key.extend_from_slice(&first.get().to_be_bytes());
+    key
+}
+
+/// What the keys of a visitor's conversations begin with; each ends with the conversation.
+pub(super) fn of_visitor(workspace: &WorkspaceId, visitor: VisitorId) -> Vec<u8> {
+    let mut key = of_workspace(workspace);
+    key.extend_from_slice(visitor.bytes());
+    key
+}
+
+/// The key of one of a visitor's conversations.
+pub(super) fn of_visit(workspace: &WorkspaceId, visitor: VisitorId, id: ConversationId) -> Vec<u8> {
+    let mut key = of_visitor(workspace, visitor);
+    key.extend_from_slice(id.bytes());
+    key
+}
+
+/// The key of a state.
+pub(super) fn of_state(workspace: &WorkspaceId, whose: &Whose) -> Vec<u8> {
+    let mut key = of_workspace(workspace);
+    match whose {
+        Whose::Workspace => key.push(b'w'),
+        Whose::Group(id) => {
+            key.push(b'g');
+            key.extend_from_slice(id.as_str().as_bytes());
+        }
+        Whose::Agent(id) => {
+            key.push(b'a');
+            key.extend_from_slice(id.bytes());
+        }
+        Whose::Conversation(id) => {
+            key.push(b'c');
+            key.extend_from_slice(id.bytes());
+        }
+        Whose::Unreadable(id) => {
+            key.push(b'x');
+            key.extend_from_slice(id.bytes());
+        }
+        // Before all others: whoever reads them in turn needs the times first.
+        Whose::Times => key.push(b'!'),
+    }
+    key
+}
+
+/// Whose state the rest of a key names.
+pub(super) fn whose(rest: &[u8]) -> Option<Whose> {
+    let (kind, name) = rest.split_first()?;
+    match kind {
+        b'w' if name.is_empty() => Some(Whose::Workspace),
+        b'!' if name.is_empty() => Some(Whose::Times),
+        b'g' => std::str::from_utf8(name).ok()?.parse().ok().map(Whose::Group),
+        b'a' => Some(Whose::Agent(AgentId::from_bytes(name.try_into().ok()?))),
+        b'c' => Some(Whose::Conversation(ConversationId::from_bytes(name.try_into().ok()?))),
+        b'x' => Some(Whose::Unreadable(ConversationId::from_bytes(name.try_into().ok()?))),
+        _ => None,
+    }
+}
+
+/// The conversation that a key ends with.
+pub(super) fn conversation_at_end(key: &[u8]) -> Option<ConversationId> {
+    key.last_chunk::<16>().map(|bytes| ConversationId::from_bytes(*bytes))
+}
+
+// === Values ===
+
+/// A state or a line, with the position that it stands for.
+pub(super) fn write<T: Serialize>(at: Position, value: &T) -> Result<Vec<u8>, Unreadable> {
+    let mut bytes = Vec::with_capacity(256);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(&at.get().to_be_bytes());
+    codec::to_log(value, &mut bytes).map_err(|error| Unreadable::TooLarge(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// What [`write`] wrote.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Position, T), Unreadable> {
+    let (&version, rest) = bytes.split_first().ok_or_else(empty)?;
+    if version > VERSION {
+        return Err(Unreadable::Newer(version));
+    }
+    let (at, value) = rest.split_first_chunk::<8>().ok_or_else(empty)?;
+    let value = codec::from_log(value).map_err(|error| Unreadable::Strange(error.to_string()))?;
+    Ok((Position::new(u64::from_be_bytes(*at)), value))
+}
+
+fn empty() -> Unreadable {
+    Unreadable::Strange("it is too short".to_owned())
+}
+
+/// Begins a chunk.
+pub(super) fn begin_chunk() -> Vec<u8> {
+    vec![VERSION]
+}
+
+/// Adds a record to a chunk, as the log has it.
+pub(super) fn push_record(chunk: &mut Vec<u8>, position: Position, version: u8, payload: &[u8]) {
+    chunk.extend_from_slice(&position.get().to_le_bytes());
+    chunk.push(version);
+    // The log's payloads are far below 4 GiB.
+    chunk.extend_from_slice(&u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    chunk.extend_from_slice(payload);
+}
+
+/// Visits the records of a chunk: position, version and payload as the log had them.
+pub(super) fn each_in_chunk(
+    chunk: &[u8],
+    visit: &mut dyn FnMut(Position, u8, &[u8]) -> ControlFlow<()>,
+) -> Result<ControlFlow<()>, Unreadable> {
+    let (&version, mut rest) = chunk.split_first().ok_or_else(empty)?;
+    if version > VERSION {
+        return Err(Unreadable::Newer(version));
+    }
+    while let Some((position, after)) = rest.split_first_chunk::<8>() {
+        let (&version, after) = after.split_first().ok_or_else(empty)?;
+        let (length, after) = after.split_first_chunk::<4>().ok_or_else(empty)?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (payload, after) = after.split_at_checked(length).ok_or_else(empty)?;
+        if visit(Position::new(u64::from_le_bytes(*position)), version, payload).is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        rest = after;
+    }
+    if rest.is_empty() { Ok(ControlFlow::Continue(())) } else { Err(empty()) }
+}
