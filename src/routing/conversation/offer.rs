@@ -113,6 +113,10 @@ impl Conversation {
         if here.number != stay || matches!(here.pending, Pending::Offer { .. }) {
             return;
         }
+        // More agents for an announcement that has ended meanwhile: the group begins another.
+        if matches!(here.pending, Pending::Nothing) && decision.is_none() {
+            return self.line_up(false, out);
+        }
         let known = |agent: &AgentId| {
             here.tried.contains(agent)
                 || matches!(&here.pending, Pending::Announcement { agents, .. } if agents.contains(*agent))

@@ -2,8 +2,10 @@
 
 use super::floor::*;
 use crate::routing::{
-    Because, By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, Strategy, WhenEmpty, WhyNot,
-    conversation::{Ask, Event, OfferKind, Phase},
+    Because, By, FallbackReason, OfferOutcome, Presence, Refusal, RescindReason, Strategy, Tell, WhenEmpty,
+    WhyNot,
+    conversation::{self, Ask, Event, OfferKind, Phase},
+    group,
     notice::AgentNotice,
 };
 
@@ -268,4 +270,22 @@ fn a_group_of_any_size_is_announced_to_wholly() {
     floor.accepts("agent699", visit).expect("the last one has it as well as the first");
     assert_eq!(floor.told(visit).len(), 699);
     assert_eq!(floor.owner(visit), Some("agent699"));
+}
+
+/// An agent comes online in the moment in which the announcement ends.
+#[test]
+fn who_is_added_to_an_announcement_that_has_ended_is_in_the_next() {
+    let mut floor = Floor::new().group_with("sales", ["ana"], |rules| {
+        rules.strategy = Strategy::Broadcast;
+        rules.max_offers = Some(3);
+    });
+    let visit = floor.visitor_arrives("sales");
+    let stay = floor.conversation(visit).stay().expect("it waits").number;
+    floor.loses(|tell| matches!(tell, Tell::Group(_, group::Command::Enqueue(_))));
+    floor.wait(secs(45));
+    floor.loses_nothing_more();
+    floor.waits(visit, "sales");
+    let late = conversation::Command::Announce { stay, agents: vec![agent("ana")], decision: None };
+    floor.tells(Tell::Conversation(visit.id, late));
+    floor.sees("ana", visit, OfferKind::Announcement);
 }
