@@ -1,6 +1,6 @@
 //! The actor of one agent: a thin shell round its machine. A second machine takes in the recorded events only, to rebuild from.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 use actix::{Actor, Context, Handler};
 
@@ -21,7 +21,7 @@ use crate::{
     metrics::{ActorKind, AgentMark, AgentState, AgentView},
     routing::{
         By, Key, Machine as _, Presence, Refusal, Remains, Tell, WhyNot,
-        agent::{Agent, Command, Event},
+        agent::{Agent, Command, Event, Held},
         conversation, group,
         recovery::Entry,
     },
@@ -121,12 +121,15 @@ impl AgentActor {
     }
 
     /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.
-    fn run(&mut self, now: Timestamp, command: Command) {
+    fn run(&mut self, now: Timestamp, mut command: Command) {
         let remains = Agent::remains(&command);
         if let Some(Remains { key: Some(key), reply_to, .. }) = &remains
             && self.machine.has_failed(key)
         {
             return reply_to.iter().for_each(|to| self.space.answer(*to, Err(Refusal::Failed)));
+        }
+        if let Command::SessionLost { later } = &mut command {
+            *later = self.departs(now);
         }
         let mut out = SCRATCH.with(Scratch::take);
         match step(&self.space, now, &mut self.machine, command, &mut out) {
@@ -228,6 +231,21 @@ impl AgentActor {
             self.space.tell(Tell::Group(group.clone(), group::Command::Forgotten { agent: id }));
         }
         self.space.tell(Tell::Agent(id, Command::PolicyChanged));
+    }
+
+    /// How much longer they are waited for, their last session being lost: what they leave to others goes there at a bounded rate.
+    fn departs(&self, now: Timestamp) -> Duration {
+        if self.space.sessions.borrow().sessions_of(self.machine.id()) > 0 {
+            return Duration::ZERO;
+        }
+        let (ledger, policy) = (self.space.ledger.borrow(), self.space.policy());
+        let comes_back = |id| {
+            let group = ledger.line(id).and_then(|line| policy.group(line.group.as_ref()?));
+            group.is_some_and(|group| group.requeue_on_disconnect)
+        };
+        let left = self.machine.holds().filter(|(id, held)| *held == Held::Reserved || comes_back(*id));
+        let left = u32::try_from(left.count()).unwrap_or(u32::MAX);
+        self.space.departures.borrow_mut().later(now, left)
     }
 
     fn is_due(&mut self, now: Timestamp) -> bool {

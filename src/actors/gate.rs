@@ -304,7 +304,10 @@ impl Space {
             Asked::Attach { request, agent } => self.attach(to(request), agent),
             Asked::Detach { request, agent } => {
                 if self.sessions.borrow_mut().detach(connection, agent) {
-                    self.tell(Tell::Agent(agent, agent::Command::SessionLost));
+                    self.tell(Tell::Agent(
+                        agent,
+                        agent::Command::SessionLost { later: std::time::Duration::ZERO },
+                    ));
                 }
                 self.answer(to(request), Ok(Reply::Done));
             }
@@ -357,7 +360,7 @@ impl Space {
     fn disconnected(self: &Rc<Self>, id: u64) {
         let lost = self.sessions.borrow_mut().disconnect(id);
         for agent in lost.agents {
-            self.tell(Tell::Agent(agent, agent::Command::SessionLost));
+            self.tell(Tell::Agent(agent, agent::Command::SessionLost { later: std::time::Duration::ZERO }));
         }
         for visitor in lost.visitors {
             self.visitor_lost(visitor);

@@ -35,6 +35,7 @@ use crate::{
     routing::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
         conversation::{self, Phase, Way},
+        departures::Departures,
         undeliverable::undeliverable,
     },
 };
@@ -77,6 +78,8 @@ pub struct Space {
     /// Random, for words that only this life of the daemon can have made.
     pub(super) secret: [u8; 32],
     minted: RefCell<HashMap<ReplyTo, View, RandomState>>,
+    /// How many conversations of agents who vanished are on their way to others.
+    pub(super) departures: RefCell<Departures>,
 }
 
 /// What is known of the archive without looking into it; renewed now and then.
@@ -131,6 +134,7 @@ impl Space {
             erased: RefCell::default(),
             secret: rand::random(),
             minted: RefCell::default(),
+            departures: RefCell::default(),
         })
     }
 

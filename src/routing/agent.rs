@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 use super::{
     Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply, WhyNot,
     conversation::{self, Granted, Purpose},
+    departures::Departures,
     group::{self, Standing},
     keys::Keys,
     words::{By, Presence, RescindReason, Ticket},
@@ -92,7 +93,10 @@ pub enum Command {
     /// A session of theirs began.
     SessionOpened,
     /// A session of theirs ended.
-    SessionLost,
+    SessionLost {
+        /// How much longer than the grace they are waited for, because many vanish at once.
+        later: Duration,
+    },
     /// Hold a slot for an offer. From a group; answered `Granted` to the conversation or `ProposalRefused` to the group.
     Reserve {
         /// For this conversation.
@@ -246,6 +250,8 @@ enum Liveness {
     /// The last session is gone since less than the grace, or this is shortly after a start.
     Grace {
         until: Timestamp,
+        /// When what is pending for them goes on to others: later than the grace if many vanish at once.
+        gone_at: Timestamp,
     },
     #[default]
     Gone,
@@ -554,9 +560,14 @@ impl Agent {
 
     /// After a start: who meant to be online may be back any moment (design §3.7), and who has conversations too: whether their
     /// groups want these back is asked when the grace is over. Told by recovery, after the slots.
-    pub fn expect_back(&mut self, until: Timestamp) {
+    pub fn expect_back(&mut self, until: Timestamp, departures: &mut Departures) {
         let expected = self.intent == Presence::Online || !self.slots.is_empty();
-        self.liveness = if expected { Liveness::Grace { until } } else { Liveness::Gone };
+        self.liveness = if expected {
+            let later = departures.later(until, self.reserved().into());
+            Liveness::Grace { until, gone_at: until + later }
+        } else {
+            Liveness::Gone
+        };
     }
 
     /// A conversation holds a slot; told by recovery, before anything runs.
@@ -589,7 +600,7 @@ impl Machine for Agent {
             Command::Remove { ticket } => self.remove(cx, &ticket, out),
             Command::SetPresence { presence, ticket } => self.set_presence(cx, presence, &ticket, out)?,
             Command::SessionOpened => self.session_opened(cx, out),
-            Command::SessionLost => self.session_lost(cx, out),
+            Command::SessionLost { later } => self.session_lost(cx, later, out),
             Command::Reserve { conversation, epoch, decision } => {
                 self.reserve(cx, conversation, epoch, decision, out);
             }
@@ -644,7 +655,7 @@ impl Machine for Agent {
 
     fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
         let grace = match self.liveness {
-            Liveness::Grace { until } => Some(until),
+            Liveness::Grace { gone_at, .. } => Some(gone_at),
             Liveness::Live { .. } | Liveness::Gone => None,
         };
         let slots = (self.timed > 0).then_some(self.slots_want);
@@ -761,10 +772,13 @@ impl Agent {
         self.tell_groups(cx, out);
     }
 
-    fn session_lost(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+    fn session_lost(&mut self, cx: &Context<'_>, later: Duration, out: &mut Out<Event>) {
         self.liveness = match self.liveness {
             Liveness::Live { sessions } if sessions > 1 => Liveness::Live { sessions: sessions - 1 },
-            Liveness::Live { .. } => Liveness::Grace { until: cx.now + cx.policy.disconnect_grace },
+            Liveness::Live { .. } => {
+                let until = cx.now + cx.policy.disconnect_grace;
+                Liveness::Grace { until, gone_at: until + later }
+            }
             other => other,
         };
         self.tell_groups(cx, out);
@@ -890,7 +904,7 @@ impl Agent {
         // At the end of a grace the offer's deadline may be acted on first: who never came back missed nothing.
         let is_gone = match self.liveness {
             Liveness::Gone => true,
-            Liveness::Grace { until } => until <= cx.now,
+            Liveness::Grace { until, .. } => until <= cx.now,
             Liveness::Live { .. } => false,
         };
         if end == End::Missed && !is_gone {
@@ -985,8 +999,8 @@ impl Agent {
 
     fn tick(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
         out.by = By::System;
-        if let Liveness::Grace { until } = self.liveness
-            && until <= cx.now
+        if let Liveness::Grace { gone_at, .. } = self.liveness
+            && gone_at <= cx.now
         {
             self.gone(cx, out);
         }

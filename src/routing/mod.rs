@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod aside;
 pub mod conversation;
+pub mod departures;
 pub mod group;
 pub mod keys;
 pub mod notice;

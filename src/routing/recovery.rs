@@ -8,6 +8,7 @@ use super::{
     By, Context, Key, Machine as _, Out, Policy,
     agent::{self, Agent},
     conversation::{self, Conversation, Phase},
+    departures::Departures,
     group::{self, Group},
     workspace::{self, Workspace},
 };
@@ -165,7 +166,8 @@ impl World {
                 self.workspace.restore_open(visitor, channel, conversation.id());
             }
         }
-        self.agents.values_mut().for_each(|agent| agent.expect_back(now + grace));
+        let mut departures = Departures::default();
+        self.agents.values_mut().for_each(|agent| agent.expect_back(now + grace, &mut departures));
         let mut out = Out::default();
         for agent in self.agents.values().filter(|agent| agent.exists()) {
             let standing = agent.standing(&cx);

@@ -127,7 +127,7 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
             Undelivered::tell([Tell::Group(group, group::Command::MemberGone { agent: id })])
         }
         agent::Command::SessionOpened
-        | agent::Command::SessionLost
+        | agent::Command::SessionLost { .. }
         | agent::Command::Confirm { .. }
         | agent::Command::Refused { .. }
         | agent::Command::Release { .. }

@@ -95,6 +95,8 @@ struct Inner {
     admission: Admission,
     common: Arc<Common>,
     timing: Timing,
+    /// The time between two who are to come back.
+    return_every: Duration,
     next: AtomicU64,
     open: Mutex<Open>,
     /// Somebody left.
@@ -126,10 +128,12 @@ impl Connections {
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         let counters = Arc::new(Counters::default());
+        let per_second = settings.limits.arrivals.per_second.max(1.0);
         Self(Arc::new(Inner {
             admission: Admission::new(settings.limits, Instant::now()),
             common: Arc::new(Common::new(settings.bounds, counters)),
             timing: settings.timing,
+            return_every: Duration::from_secs_f64(1.0 / per_second),
             next: AtomicU64::new(1),
             open: Mutex::default(),
             left: Notify::new(),
@@ -169,7 +173,8 @@ impl Connections {
     }
 
     /// Lets nobody in any more, lets requests in flight be answered, tells everybody to go and waits for them, at most
-    /// `patience`. Returns how many had to be cut off.
+    /// `patience`. Returns how many had to be cut off. `retry_after` is what the first is told; the others follow one by one,
+    /// so that they come back no faster than connections are taken.
     pub async fn drain(
         &self,
         reason: GoAwayReason,
@@ -182,8 +187,8 @@ impl Connections {
             open.going = Some((reason, retry_after));
             open.outboxes()
         };
-        for outbox in &leaving {
-            outbox.leave(reason, retry_after);
+        for (number, outbox) in (0..).zip(&leaving) {
+            outbox.leave(reason, retry_after.map(|wait| wait + self.0.return_every * number));
         }
         drop(leaving);
         if tokio::time::timeout(patience, self.all_left()).await.is_ok() {

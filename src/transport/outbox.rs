@@ -308,7 +308,7 @@ impl Outbox {
         state.pending = Vec::new();
         state.frames = 0;
         self.common.counters.slow_consumers.one();
-        self.say_goodbye(state, Some(words(GoAwayReason::SlowConsumer, None)));
+        self.say_goodbye(state, Some(words(GoAwayReason::SlowConsumer, Some(CATCH_BREATH))));
     }
 
     fn say_goodbye(&self, state: &mut State, words: Option<GoAway>) {
@@ -444,6 +444,9 @@ impl Outbox {
         self.finish(&mut state, Phase::Closed);
     }
 }
+
+/// What a reader that was too slow waits before it comes back: at once, it would fall behind again.
+const CATCH_BREATH: Duration = Duration::from_secs(1);
 
 /// A refusal with a sentence for people.
 pub(super) fn refused(code: RefusalCode, message: &str) -> Reply {

@@ -631,9 +631,11 @@ fn a_full_daemon_says_so_to_proven_addresses_only() {
 #[test]
 fn draining_answers_what_is_in_flight_and_says_when_to_come_back() {
     on_an_arbiter(async {
-        let mut daemon = Daemon::start(Settings::default());
+        let mut settings = Settings::default();
+        settings.limits.arrivals.per_second = 2.0;
+        let mut daemon = Daemon::start(settings);
         let (busy, mut notices) = daemon.client(Encoding::Bincode).await;
-        let (idle, _) = daemon.client(Encoding::Json).await;
+        let (idle, mut idle_notices) = daemon.client(Encoding::Json).await;
         daemon.border.hold.set(true);
         let answer = busy.ping();
         for _ in 0..3 {
@@ -648,11 +650,18 @@ fn draining_answers_what_is_in_flight_and_says_when_to_come_back() {
         assert_eq!(daemon.connections.count(), 1, "the idle one goes first");
         daemon.border.release();
         answer.await.expect("it was in flight, so it is answered");
-        let words = GoAway { reason: GoAwayReason::Restarting, retry_after_ms: 1_500 };
-        assert_eq!(notices.next().await, Some(Told::Notice(words.into())));
+        let words = |told: Option<Told>| match told {
+            Some(Told::Notice(crate::protocol::Notice::GoAway(words))) => words,
+            other => panic!("{other:?}"),
+        };
+        let both = [words(notices.next().await), words(idle_notices.next().await)];
+        assert!(both.iter().all(|words| words.reason == GoAwayReason::Restarting));
+        let mut waits = both.map(|words| words.retry_after_ms);
+        waits.sort_unstable();
+        assert_eq!(waits, [1_500, 2_000], "they come back no faster than connections are taken");
         assert_eq!(notices.next().await, None);
         assert_eq!(drained.await.expect("no panic"), 0);
-        assert_eq!(busy.ended(), Some(Ended::GoneAway(words)));
+        assert_eq!(busy.ended(), Some(Ended::GoneAway(both[0])));
         assert!(matches!(idle.ping().await, Err(crate::client::RequestError::Lost(_))));
         assert!(Client::connect(&impatient(&daemon)).await.is_err(), "nobody gets in any more");
         daemon.endpoint.close(Duration::from_secs(1)).await;

@@ -192,7 +192,7 @@ impl Sim {
         for tell in mailbox {
             match tell {
                 Tell::Agent(_, agent::Command::SessionOpened) => sessions -= 1,
-                Tell::Agent(_, agent::Command::SessionLost) => sessions += 1,
+                Tell::Agent(_, agent::Command::SessionLost { .. }) => sessions += 1,
                 _ => {}
             }
         }

@@ -397,7 +397,7 @@ impl Sim {
         };
         *sessions -= 1;
         self.people.changed.insert(agent, self.now);
-        self.post(Tell::Agent(agent, agent::Command::SessionLost));
+        self.post(Tell::Agent(agent, agent::Command::SessionLost { later: std::time::Duration::ZERO }));
     }
 
     /// The visitor's only connection ends, or the frontend says that they are gone.

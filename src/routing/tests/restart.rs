@@ -270,3 +270,33 @@ fn two_crashes_in_a_row_lose_nothing() {
     assert_eq!((active, offered), (4, 8));
     assert_eq!((floor.slots("ana"), floor.slots("ben")), (6, 6));
 }
+
+/// Reliability F16: a start after which many do not come back is a mass loss, too.
+#[test]
+fn what_was_offered_to_many_who_do_not_come_back_goes_on_at_a_rate() {
+    const LOST: usize = 130;
+    let mut floor = Floor::new().group("sales", []).cap(1);
+    floor.reload_group("sales", |rules| rules.accept_timeout = secs(600));
+    let names: Vec<String> = (0..LOST).map(|number| format!("agent{number:03}")).collect();
+    for name in &names {
+        floor.puts(name, |profile| profile.groups = vec![group("sales")]).expect("put");
+        floor.comes_online(name);
+    }
+    let visits: Vec<Visit> = (0..LOST).map(|_| floor.visitor_arrives("sales")).collect();
+    floor.crash(DOWN);
+    floor
+        .puts("rescue", |profile| {
+            profile.groups = vec![group("sales")];
+            profile.cap = Some(1_000);
+        })
+        .expect("put");
+    floor.comes_online("rescue");
+    let gone_on =
+        |floor: &Floor| visits.iter().filter(|visit| floor.pending("rescue", **visit).is_some()).count();
+    floor.wait(RECONNECT_GRACE);
+    assert_eq!(gone_on(&floor), 101);
+    floor.wait(std::time::Duration::from_millis(50));
+    assert_eq!(gone_on(&floor), 111);
+    floor.wait(secs(1));
+    assert_eq!(gone_on(&floor), LOST);
+}

@@ -50,7 +50,7 @@ impl Floor {
     }
 
     pub(in crate::routing::tests) fn disconnects(&mut self, name: &str) {
-        self.tells(Tell::Agent(agent(name), agent::Command::SessionLost));
+        self.tells(Tell::Agent(agent(name), agent::Command::SessionLost { later: Duration::ZERO }));
     }
 
     pub(in crate::routing::tests) fn visitor_is_present(&mut self, visit: Visit, present: bool) {
