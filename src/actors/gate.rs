@@ -24,7 +24,7 @@ use crate::{
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
     routing::{
         By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket,
-        agent::{self, Profile},
+        agent::{self, Change, Profile},
         conversation::{self, Ask, Opening, Phase, Way},
         workspace::{self, Grants, Token},
     },
@@ -116,6 +116,8 @@ pub enum Order {
     SetPresence(AgentId, Presence),
     /// Create or change an agent.
     PutAgent(AgentId, Profile),
+    /// Change a part of an agent.
+    ChangeAgent(AgentId, Change),
     /// Remove an agent.
     RemoveAgent(AgentId),
     /// Make a token.
@@ -464,6 +466,9 @@ impl Space {
             }
             Order::PutAgent(agent, profile) => {
                 self.tell(Tell::Workspace(workspace::Command::PutAgent { agent, profile, ticket }));
+            }
+            Order::ChangeAgent(agent, change) => {
+                self.tell(Tell::Workspace(workspace::Command::ChangeAgent { agent, change, ticket }));
             }
             Order::RemoveAgent(agent) => {
                 self.tell(Tell::Workspace(workspace::Command::RemoveAgent { agent, ticket }));

@@ -40,6 +40,13 @@ pub struct WorkspaceActor {
     died: bool,
 }
 
+/// The agents that a command may have changed.
+enum Touched {
+    Nobody,
+    One(crate::ids::AgentId),
+    All,
+}
+
 impl Actor for WorkspaceActor {
     type Context = Context<Self>;
 
@@ -104,15 +111,21 @@ impl WorkspaceActor {
     fn run(&mut self, command: Command) {
         let remains = Workspace::remains(&command);
         let mut out = SCRATCH.with(Scratch::take);
-        let put = match &command {
-            Command::PutAgent { agent, profile, .. } => Some((*agent, profile.clone())),
-            _ => None,
+        let touched = match &command {
+            Command::PutAgent { agent, .. }
+            | Command::ChangeAgent { agent, .. }
+            | Command::RemoveAgent { agent, .. }
+            | Command::Stands { agent, .. } => Touched::One(*agent),
+            Command::KeepManaged { .. } => Touched::All,
+            _ => Touched::Nobody,
         };
         let now = self.space.local.now();
         match step(&self.space, now, &mut self.machine, command, &mut out) {
             Step::Taken => {
-                if let Some((agent, profile)) = put.filter(|_| !out.tells.is_empty()) {
-                    self.durable.restore_agent(agent, &profile);
+                match touched {
+                    Touched::Nobody => {}
+                    Touched::One(agent) => self.durable.follow_agent(agent, &self.machine),
+                    Touched::All => self.durable.follow_agents(&self.machine),
                 }
                 let events = std::mem::take(&mut out.events);
                 let mut recorded = false;

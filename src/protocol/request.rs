@@ -52,6 +52,7 @@ messages! {
         0x0020 SetPresence -> Done; NotFound, Forbidden, KeyExpired, KeyReused,
         0x0021 PutAgent -> Done; Forbidden, Invalid, ManagedByConfig,
         0x0022 RemoveAgent -> Done; Forbidden, NotFound, ManagedByConfig,
+        0x0023 ChangeAgent -> Done; Forbidden, NotFound, Invalid, ManagedByConfig, KeyExpired, KeyReused,
         0x0030 Subscribe -> Subscribed; NotFound, Forbidden,
         0x0031 Unsubscribe -> Done,
         0x0032 History -> StaffHistory | VisitorHistory; NotFound, Forbidden,
@@ -320,6 +321,21 @@ wire! { strict;
         key: u64,
         /// Whom.
         agent: AgentId,
+    }
+
+    /// Changes a part of what is known about an agent; what is absent stays. Agents change their own name, also through a
+    /// frontend that they are attached to; supervisors the cap, up to the workspace's, and the groups; admins all of it.
+    pub struct ChangeAgent {
+        /// The client's command counter.
+        key: u64,
+        /// Whom.
+        agent: AgentId,
+        /// The name that visitors see; 64 bytes.
+        name: Option<Text<64>>,
+        /// The groups that they belong to, besides `everyone`.
+        groups: Option<List<GroupId, 64>>,
+        /// The most conversations at once.
+        cap: Option<u16>,
     }
 
     /// Asks to be told about something, until Unsubscribe or the end of the connection. What came after the known

@@ -42,6 +42,17 @@ pub struct Profile {
     pub managed_by_config: bool,
 }
 
+/// A part of an agent that is to be another; what is `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Their name.
+    pub name: Option<SmolStr>,
+    /// Their groups.
+    pub groups: Option<Vec<GroupId>>,
+    /// Their own cap.
+    pub cap: Option<u16>,
+}
+
 /// What is recorded of an agent: what the conversations can't tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -75,6 +86,13 @@ pub enum Command {
     Put {
         /// What they are to be.
         profile: Profile,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Change a part. From the workspace, which has looked at it. Answered `Done`.
+    Change {
+        /// What is to be another.
+        change: Change,
         /// Who asked.
         ticket: Ticket,
     },
@@ -597,6 +615,7 @@ impl Machine for Agent {
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
             Command::Put { profile, ticket } => self.put(cx, profile, &ticket, out),
+            Command::Change { change, ticket } => self.change(cx, change, &ticket, out),
             Command::Remove { ticket } => self.remove(cx, &ticket, out),
             Command::SetPresence { presence, ticket } => self.set_presence(cx, presence, &ticket, out)?,
             Command::SessionOpened => self.session_opened(cx, out),
@@ -639,6 +658,7 @@ impl Machine for Agent {
     fn remains(command: &Command) -> Option<Remains> {
         match command {
             Command::Put { ticket, .. }
+            | Command::Change { ticket, .. }
             | Command::Remove { ticket }
             | Command::SetPresence { ticket, .. }
             | Command::Failed { ticket }
@@ -682,6 +702,21 @@ impl Agent {
         }
         self.tell_groups(cx, out);
         out.answer(ticket, Reply::Done);
+    }
+
+    fn change(&mut self, cx: &Context<'_>, change: Change, ticket: &Ticket, out: &mut Out<Event>) {
+        if !self.exists {
+            return out.refuse(ticket, Refusal::NotFound);
+        }
+        let mut profile = self.profile.clone();
+        if let Some(name) = change.name {
+            profile.name = name;
+        }
+        if let Some(groups) = change.groups {
+            profile.groups = groups;
+        }
+        profile.cap = change.cap.or(profile.cap);
+        self.put(cx, profile, ticket, out);
     }
 
     fn remove(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {

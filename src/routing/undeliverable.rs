@@ -61,6 +61,7 @@ fn to_workspace(command: workspace::Command) -> Undelivered {
         | workspace::Command::Relay { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
         | workspace::Command::PutAgent { ticket, .. }
+        | workspace::Command::ChangeAgent { ticket, .. }
         | workspace::Command::RemoveAgent { ticket, .. }
         | workspace::Command::MintToken { ticket, .. }
         | workspace::Command::RevokeToken { ticket, .. }
@@ -102,6 +103,7 @@ fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
 fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
     match command {
         agent::Command::Put { ticket, .. }
+        | agent::Command::Change { ticket, .. }
         | agent::Command::Remove { ticket }
         | agent::Command::SetPresence { ticket, .. }
         | agent::Command::Invite { ticket, .. }

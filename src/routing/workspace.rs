@@ -7,9 +7,9 @@ use smol_str::SmolStr;
 
 use super::{
     Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply,
-    agent::{self, Profile},
+    agent::{self, Change, Profile},
     conversation::{self, Opening, Target, Way},
-    words::Ticket,
+    words::{By, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -121,6 +121,15 @@ pub enum Command {
         /// What they are to be.
         profile: Profile,
         /// Who asked: `System` is the configuration file.
+        ticket: Ticket,
+    },
+    /// Change a part of an agent. Answered `Done` by the agent.
+    ChangeAgent {
+        /// Whom.
+        agent: AgentId,
+        /// What is to be another.
+        change: Change,
+        /// Who asked.
         ticket: Ticket,
     },
     /// Remove an agent. Answered `Done` by the agent.
@@ -244,6 +253,19 @@ impl Workspace {
         self.agents.insert(agent, member);
     }
 
+    /// What is known of an agent, from the machine that went on: for the one that is kept to rebuild it from.
+    pub fn follow_agent(&mut self, agent: AgentId, other: &Self) {
+        match other.agents.get(&agent) {
+            Some(member) => _ = self.agents.insert(agent, member.clone()),
+            None => _ = self.agents.remove(&agent),
+        }
+    }
+
+    /// The same for all of them.
+    pub fn follow_agents(&mut self, other: &Self) {
+        self.agents.clone_from(&other.agents);
+    }
+
     fn record(&mut self, event: Event, out: &mut Out<Event>) {
         self.evolve(&event);
         out.events.push(event);
@@ -275,6 +297,9 @@ impl Machine for Workspace {
                 self.reopen((visitor, channel), conversation, epoch, ticket, out)
             }
             Command::PutAgent { agent, profile, ticket } => self.put_agent(cx, agent, profile, ticket, out),
+            Command::ChangeAgent { agent, change, ticket } => {
+                self.change_agent(cx, agent, change, ticket, out)
+            }
             Command::RemoveAgent { agent, ticket } => self.remove_agent(agent, ticket, out),
             Command::Stands { agent, profile } => {
                 match profile {
@@ -314,7 +339,9 @@ impl Machine for Workspace {
             Command::Relay { conversation, ticket, .. } | Command::Reopen { conversation, ticket, .. } => {
                 (ticket, Keeper::Conversation(*conversation))
             }
-            Command::PutAgent { agent, ticket, .. } | Command::RemoveAgent { agent, ticket } => {
+            Command::PutAgent { agent, ticket, .. }
+            | Command::ChangeAgent { agent, ticket, .. }
+            | Command::RemoveAgent { agent, ticket } => {
                 (ticket, Keeper::Agent(*agent))
             }
             Command::MintToken { ticket, .. }
@@ -403,10 +430,7 @@ impl Workspace {
         if managed && !by_config {
             return Err(Refusal::ManagedByConfig.to(&ticket));
         }
-        let named = self.agents.iter().any(|(other, member)| *other != agent && member.name == profile.name);
-        if profile.name.is_empty() || named {
-            return Err(Refusal::Invalid("an agent's name is not empty and not another agent's").to(&ticket));
-        }
+        self.check_name(agent, &profile.name).map_err(|refusal| refusal.to(&ticket))?;
         if profile.cap.is_some_and(|cap| cap == 0 || cap > CAP_MAX) {
             return Err(Refusal::Invalid("a cap is 1 to 1000").to(&ticket));
         }
@@ -416,6 +440,48 @@ impl Workspace {
         }
         self.restore_agent(agent, &profile);
         out.tell_agent(agent, agent::Command::Put { profile, ticket });
+        Ok(())
+    }
+
+    fn check_name(&self, agent: AgentId, name: &SmolStr) -> Result<(), Refusal> {
+        let named = self.agents.iter().any(|(other, member)| *other != agent && member.name == *name);
+        if name.is_empty() || named {
+            return Err(Refusal::Invalid("an agent's name is not empty and not another agent's"));
+        }
+        Ok(())
+    }
+
+    /// A part of an agent. Who may change which is decided by the role alone, but for the limits that a supervisor keeps to.
+    fn change_agent(
+        &mut self,
+        cx: &Context<'_>,
+        agent: AgentId,
+        change: Change,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let Some(member) = self.agents.get(&agent) else { return Err(Refusal::NotFound.to(&ticket)) };
+        if member.managed_by_config {
+            return Err(Refusal::ManagedByConfig.to(&ticket));
+        }
+        if let Some(name) = &change.name {
+            self.check_name(agent, name).map_err(|refusal| refusal.to(&ticket))?;
+        }
+        let (most, why) = match ticket.by {
+            By::Admin => (CAP_MAX, "a cap is 1 to 1000"),
+            _ => (cx.policy.cap, "a supervisor sets caps from 1 up to the workspace's"),
+        };
+        if change.cap.is_some_and(|cap| cap == 0 || cap > most) {
+            return Err(Refusal::Invalid(why).to(&ticket));
+        }
+        let groups = change.groups.iter().flatten();
+        if groups.into_iter().any(|group| !cx.policy.groups.contains_key(group)) {
+            return Err(Refusal::Invalid("an agent's groups are groups of the configuration").to(&ticket));
+        }
+        if let (Some(name), Some(member)) = (&change.name, self.agents.get_mut(&agent)) {
+            member.name.clone_from(name);
+        }
+        out.tell_agent(agent, agent::Command::Change { change, ticket });
         Ok(())
     }
 

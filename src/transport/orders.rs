@@ -22,7 +22,7 @@ use crate::{
     },
     routing::{
         Body, By, Presence, Priority, Variable,
-        agent::Profile,
+        agent::{Change, Profile},
         conversation::{Ask, Destination, Opening, Phase, Target},
         workspace::Grants,
     },
@@ -136,6 +136,7 @@ impl Asker<'_> {
             }
             Request::SetPresence(set) => self.set_presence(&set),
             Request::PutAgent(put) => self.put_agent(&put),
+            Request::ChangeAgent(change) => self.change_agent(&change),
             Request::RemoveAgent(remove) => {
                 self.admin()?;
                 Ok(Work::Order(By::Admin, Some(remove.key), Order::RemoveAgent(remove.agent)))
@@ -249,6 +250,27 @@ impl Asker<'_> {
             managed_by_config: false,
         };
         Ok(Work::Order(By::Admin, Some(put.key), Order::PutAgent(put.agent, profile)))
+    }
+
+    /// Each part of an agent has its own column in the table of rights.
+    fn change_agent(&self, asked: &request::ChangeAgent) -> Result<Work, No> {
+        let own = match self.grants {
+            Grants::Agent(own) => own == asked.agent,
+            Grants::Frontend => (self.attached)(asked.agent),
+            Grants::Visitor(_) | Grants::Supervisor | Grants::Admin => false,
+        };
+        let by = match self.grants {
+            Grants::Admin => By::Admin,
+            Grants::Supervisor if asked.name.is_none() => By::Supervisor,
+            _ if own && asked.groups.is_none() && asked.cap.is_none() => By::Agent(asked.agent),
+            _ => return Err(FORBIDDEN),
+        };
+        let change = Change {
+            name: asked.name.as_ref().map(|name| name.as_str().into()),
+            groups: asked.groups.as_ref().map(|groups| groups.iter().cloned().collect()),
+            cap: asked.cap,
+        };
+        Ok(Work::Order(by, Some(asked.key), Order::ChangeAgent(asked.agent, change)))
     }
 
     fn mint(&self, mint: &request::MintToken) -> Result<Work, No> {

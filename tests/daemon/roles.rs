@@ -4,7 +4,7 @@ use maitred::{
     client::RequestError,
     ids::{AgentId, ConversationId, GroupId},
     protocol::{
-        RefusalCode, Reply, Request, Text,
+        List, RefusalCode, Reply, Request, Text,
         reply::{ConversationPage, Minted, Refused},
         request::*,
         words::{Destination, Feed, Presence, Role, Speaker, Status, Target, View},
@@ -187,6 +187,19 @@ const TABLE: &[Row] = &[
             groups: Default::default(), cap: None, live_chat: true }.into() },
     Row { command: "remove an agent", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |ask| RemoveAgent { key: ask.key, agent: ask.spare }.into() },
+    // Each part of an agent is another right: their name is their own; cap and groups are a supervisor's, too.
+    Row { command: "change one's own name", state: State::None, cells: "f f y f f f  f  y . . . . . .  y",
+        build: |ask| change(ask, Some("owner"), false, None).into() },
+    Row { command: "change another agent's name", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
+        build: |ask| ChangeAgent { agent: ask.spare, ..change(ask, Some("spare"), false, None) }.into() },
+    Row { command: "change an agent's groups", state: State::None, cells: "f f f f f f  y  f . . . . . .  y",
+        build: |ask| ChangeAgent { agent: ask.spare, ..change(ask, None, true, None) }.into() },
+    Row { command: "change an agent's cap", state: State::None, cells: "f f f f f f  y  f . . . . . .  y",
+        build: |ask| ChangeAgent { agent: ask.spare, ..change(ask, None, false, Some(9)) }.into() },
+    Row { command: "change an agent's cap past the workspace's", state: State::None, cells: "f f f f f f  i  f . . . . . .  y",
+        build: |ask| ChangeAgent { agent: ask.spare, ..change(ask, None, false, Some(11)) }.into() },
+    Row { command: "change one's own name and cap", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
+        build: |ask| change(ask, Some("owner"), false, Some(1_000)).into() },
     Row { command: "mint a visitor's token", state: State::None, cells: "f f f f f f  f  y . . . . . .  y",
         build: |_| token(Role::Visitor, Some(1), None) },
     Row { command: "mint an agent's token", state: State::None, cells: "f f f f f f  f  y . . . . . .  y",
@@ -212,6 +225,12 @@ const TABLE: &[Row] = &[
     Row { command: "drain", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |_| Drain {}.into() },
 ];
+
+/// A change of the owner of the conversation, or of nobody.
+fn change(ask: &Ask, name: Option<&str>, groups: bool, cap: Option<u16>) -> ChangeAgent {
+    let groups = groups.then(|| List::clip([ask.group.clone()]));
+    ChangeAgent { key: ask.key, agent: ask.owner, name: name.map(Text::clip), groups, cap }
+}
 
 fn token(role: Role, whose: Option<u16>, agent: Option<AgentId>) -> Request {
     MintToken { role, visitor: whose.map(visitor), agent, ttl_seconds: Some(60) }.into()
@@ -437,7 +456,9 @@ async fn asked(hall: &mut Hall, row: &Row) -> Ask {
 async fn of_nothing(hall: &Hall, row: &Row) -> Ask {
     let spare = AgentId::derive(&super::floor::workspace(), "spare");
     let mut token = Text::clip("none");
-    if matches!(row.command, "remove an agent" | "presence of an agent who is not attached") {
+    if matches!(row.command, "remove an agent" | "presence of an agent who is not attached")
+        || (row.command.contains("agent's") && row.command.starts_with("change"))
+    {
         hall.floor.put("spare", &["sales"], 1).await;
     } else if row.command == "revoke a token" {
         let mint = MintToken { role: Role::Supervisor, visitor: None, agent: None, ttl_seconds: None };
@@ -537,6 +558,9 @@ fn about_agents(row: &Row) -> bool {
         "presence of the owner",
         "attach",
         "remove an agent",
+        "change an agent's groups",
+        "change an agent's cap",
+        "change another agent's name",
         "revoke a token",
     ]
     .contains(&row.command)
