@@ -168,6 +168,7 @@ fn opening(visitor: VisitorId) -> Opening {
         visitor,
         channel: "web".parse().expect("a name"),
         target: Target::Default,
+        own_choice: false,
         preferred: None,
         priority: Priority::DEFAULT,
         variables: Vec::new(),

@@ -230,6 +230,14 @@ impl GroupId {
     pub fn is_everyone(&self) -> bool {
         self.0 == "everyone"
     }
+
+    /// What a visitor calls a group that they may choose: its own name is nobody's but the operator's.
+    #[must_use]
+    pub fn disguised(workspace: &WorkspaceId, group: &Self) -> Self {
+        let space = Uuid::new_v5(&NAMESPACE, workspace.as_str().as_bytes());
+        let whole = Uuid::new_v5(&space, format!("choice {group}").as_bytes());
+        Self(SmolStr::new(format!("choice-{}", &whole.simple().to_string()[..16])))
+    }
 }
 
 #[cfg(test)]
@@ -254,6 +262,15 @@ mod tests {
             assert_eq!(encoded, bytes);
             assert_eq!(crate::codec::from_wire::<AgentId>(&encoded).expect("an id").bytes(), &bytes);
         }
+    }
+
+    #[test]
+    fn a_disguised_name_is_a_name_and_says_nothing() {
+        let workspace: WorkspaceId = "demo".parse().expect("a name");
+        let disguised = |name: &str| GroupId::disguised(&workspace, &name.parse().expect("a name"));
+        assert!(disguised("sales").as_str().parse::<GroupId>().is_ok());
+        assert!(!disguised("sales").as_str().contains("sales"));
+        assert_ne!(disguised("sales"), disguised("vip"));
     }
 
     #[test]

@@ -294,10 +294,7 @@ pub fn open(local: &Rc<Local>, opening: Opening) {
         remembered.world.apply(&entry);
     }
     start_actors(&space, remembered, &policy, now, grace);
-    for (agent, profile) in agents {
-        let ticket = crate::routing::Ticket::system();
-        space.tell(Tell::Workspace(workspace::Command::PutAgent { agent, profile, ticket }));
-    }
+    put_agents(&space, agents);
 }
 
 fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now: Timestamp, grace: Duration) {
@@ -350,10 +347,15 @@ pub fn reload(space: &Rc<Space>, policy: &Arc<Policy>, agents: Vec<(crate::ids::
             GroupActor::begin(space, Group::new(id.clone()), Group::new(id.clone()));
         }
     }
+    put_agents(space, agents);
+}
+
+/// The file's agents. Who is no longer in it goes first, so that their names and seats are free.
+fn put_agents(space: &Rc<Space>, agents: Vec<(crate::ids::AgentId, Profile)>) {
     let managed: Vec<_> = agents.iter().map(|(agent, _)| *agent).collect();
+    space.tell(Tell::Workspace(workspace::Command::KeepManaged { agents: managed }));
     for (agent, profile) in agents {
         let ticket = crate::routing::Ticket::system();
         space.tell(Tell::Workspace(workspace::Command::PutAgent { agent, profile, ticket }));
     }
-    space.tell(Tell::Workspace(workspace::Command::KeepManaged { agents: managed }));
 }

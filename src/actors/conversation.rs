@@ -228,6 +228,7 @@ impl ConversationActor {
         }
         let before = Before::of(&self.machine);
         let numbers = self.machine.numbers();
+        let engaged = self.machine.is_engaged();
         let asker = remains.and_then(|remains| Some(remains.reply_to?.connection));
         let mut out = SCRATCH.with(Scratch::take);
         match step(&self.space, now, &mut self.machine, command, &mut out) {
@@ -244,6 +245,9 @@ impl ConversationActor {
                 }
             }
             Step::Fell => self.fell(remains),
+        }
+        if self.machine.is_engaged() && !engaged {
+            self.space.ledger.borrow_mut().engaged += 1;
         }
         release(&self.space, &mut out);
         SCRATCH.with(|scratch| scratch.give(out));

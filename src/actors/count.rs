@@ -70,7 +70,7 @@ impl Marks {
                 self.served_at.get_or_insert(at);
                 self.waits = false;
             }
-            Event::FellBack { .. } | Event::Closed { .. } => self.waits = false,
+            Event::FellBack { .. } | Event::TurnedAway { .. } | Event::Closed { .. } => self.waits = false,
             Event::Quarantined => self.served_at = None,
             Event::Reopened => {
                 self.served_at = None;
@@ -109,7 +109,9 @@ impl Marks {
             }
             Event::HandoverStarted { .. } => metrics.transfers.increment(1),
             Event::Quarantined if self.in_service() => metrics.active.add(-1),
-            Event::FellBack { reason, .. } => metrics.fell_back(reason_word(*reason), wait, self.offers),
+            Event::FellBack { reason, .. } | Event::TurnedAway { reason, .. } => {
+                metrics.fell_back(reason_word(*reason), wait, self.offers);
+            }
             Event::Said { .. } if !self.answered_once && by.agent().is_some() => {
                 self.answered_once = true;
                 metrics.first_response.record(wait);

@@ -113,6 +113,10 @@ impl Directory {
                 Some(address) => address.do_send(look),
                 None => return Err(look),
             },
+            Whom::Workspace => match self.workspaces.get(&space) {
+                Some(address) => address.do_send(look),
+                None => return Err(look),
+            },
         }
         Ok(())
     }
@@ -230,4 +234,6 @@ pub enum Whom {
     Agent(AgentId),
     /// A group.
     Group(GroupId),
+    /// The workspace itself.
+    Workspace,
 }

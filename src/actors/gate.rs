@@ -144,6 +144,7 @@ impl Order {
             | Self::Ask(..)
             | Self::SetPresence(..)
             | Self::PutAgent(..)
+            | Self::ChangeAgent(..)
             | Self::MintToken(..)
             | Self::Reinstate(_) => false,
         }
@@ -189,6 +190,13 @@ pub enum Query {
     Agents {
         /// Members of this group.
         group: Option<GroupId>,
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// A page of the groups that visitors may choose.
+    Choices {
         /// Where the page begins.
         cursor: Option<String>,
         /// At most so many.
@@ -521,6 +529,10 @@ impl Space {
             Query::Agents { group, cursor, limit } => {
                 self.agents(ticket, group.as_ref(), cursor.as_deref(), limit);
             }
+            Query::Choices { cursor, limit } => {
+                let view = self.choices(cursor.as_deref(), limit);
+                self.reply(reply_to, view);
+            }
             Query::Tokens { cursor, limit } => {
                 let mut tokens = self.tokens.of(self.index);
                 tokens.sort_by(|one, two| one.id.cmp(&two.id));
@@ -646,6 +658,33 @@ impl Space {
         ids.truncate(limit.clamp(1, PAGE));
         let whom: Vec<Whom> = ids.into_iter().cloned().map(Whom::Group).collect();
         self.gather(&ticket, whom, Rows::Groups(Vec::new()), more);
+    }
+
+    /// By label, so that the names behind them show not even in their order. The cursor is the last choice of a page.
+    fn choices(&self, cursor: Option<&str>, limit: usize) -> Answer {
+        let policy = self.policy();
+        let label = |group: &GroupId| match policy.group(group) {
+            Some(rules) if !rules.label.is_empty() => rules.label.clone(),
+            // As `check-config` warns.
+            _ => group.as_str().into(),
+        };
+        let choices = policy.choices.iter().map(|(choice, group)| (label(group), choice.clone()));
+        let mut choices: Vec<_> = choices.collect();
+        choices.sort();
+        let from = match cursor {
+            None => Some(0),
+            Some(cursor) => {
+                let last = choices.iter().position(|(_, choice)| choice.as_str() == cursor);
+                last.map(|last| last + 1)
+            }
+        };
+        let Some(from) = from else {
+            return Answer::Refused(Refusal::Invalid("the cursor is not one that a page gave"));
+        };
+        let limit = limit.clamp(1, PAGE);
+        let more = choices.len() > from + limit;
+        let page = choices.into_iter().skip(from).take(limit).map(|(label, choice)| (choice, label));
+        Answer::Found(Box::new(View::Choices(page.collect(), more)))
     }
 
     fn agents(self: &Rc<Self>, ticket: Ticket, group: Option<&GroupId>, cursor: Option<&str>, limit: usize) {

@@ -99,11 +99,14 @@ impl History {
                 | Event::AnnouncedTo { .. }
                 | Event::AnnouncedBy { .. }
                 | Event::FellBack { .. }
+                | Event::TurnedAway { .. }
                 | Event::Assigned { decision: Some(_), .. } => {
                     let queued = self.decided.last().map_or(number, |last| last.queued);
                     self.decide(number, queued);
                 }
-                Event::Joined { agent, name } => self.face(Party { agent: *agent, name: name.clone() }),
+                Event::Joined { agent, name } | Event::Helps { agent, name } => {
+                    self.face(Party { agent: *agent, name: name.clone() })
+                }
                 _ => {}
             }
             if let Event::Assigned { agent, name, .. } = event {

@@ -62,6 +62,8 @@ pub(super) struct Ledger {
     mine: Map<AgentId, Mine>,
     visitors: Map<VisitorId, SmallVec<[ConversationId; 1]>>,
     frontends: Map<ClientId, BTreeSet<ConversationId>>,
+    /// Conversations that ever asked for an agent.
+    pub(super) engaged: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]

@@ -15,7 +15,7 @@ use crate::{
         conversation::{Conversation, Party, PendingOffer, Phase, Record, StayFacts},
         notice::Parties,
         queue::Place,
-        workspace::Token,
+        workspace::{Counts, Token},
     },
 };
 
@@ -90,6 +90,15 @@ pub enum View {
         /// Since when it waits.
         since: Option<Timestamp>,
     },
+    /// What of the workspace's counts is in use.
+    Workspace {
+        /// In use.
+        counts: Counts,
+        /// The operator's rules, for what there is.
+        policy: Arc<Policy>,
+    },
+    /// A page of what visitors may choose from, by label; whether more follow.
+    Choices(Vec<(GroupId, SmolStr)>, bool),
     /// A token was made: its text, shown once.
     Minted {
         /// The text.

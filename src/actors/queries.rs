@@ -18,6 +18,7 @@ use super::{
     sessions::Feed,
     space::Space,
     supervision::guard,
+    workspace::WorkspaceActor,
 };
 use crate::{
     ids::{AgentId, ConversationId, GroupId},
@@ -313,7 +314,9 @@ impl ConversationActor {
 fn weight(numbered: &Numbered) -> usize {
     let body = |event: &Event| match event {
         Event::Said { body } | Event::Noted { body } => body.0.len(),
-        Event::FellBack { message: Some(message), .. } => message.len(),
+        Event::FellBack { message: Some(message), .. } | Event::TurnedAway { message: Some(message), .. } => {
+            message.len()
+        }
         _ => 0,
     };
     numbered.record.events.iter().map(|event| 256 + body(event)).sum()
@@ -443,6 +446,20 @@ impl AgentActor {
                 let view = AgentView { row: self.row(), holds };
                 found(&self.space, &ticket, View::Agent(Box::new(view)));
             }
+        }
+    }
+}
+
+// === Workspaces ===
+
+impl Handler<Look> for WorkspaceActor {
+    type Result = ();
+    fn handle(&mut self, look: Look, _: &mut Context<Self>) {
+        // A look changes nothing, so there is nothing to rebuild.
+        let policy = self.space.policy();
+        match guard(|| self.machine.counts()) {
+            Some(counts) => found(&self.space, &look.ticket, View::Workspace { counts, policy }),
+            None => tracing::error!("a query fell"),
         }
     }
 }

@@ -234,7 +234,7 @@ impl Space {
             return self.revive(id, records);
         }
         let opens = match command {
-            conversation::Command::Open { way, .. } => *way == Way::New,
+            conversation::Command::Open { way, .. } => matches!(way, Way::New { .. }),
             conversation::Command::Failed { opening, .. } => *opening,
             _ => false,
         };

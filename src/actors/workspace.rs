@@ -75,6 +75,7 @@ impl WorkspaceActor {
         if let Some(since) = machine.quarantined() {
             space.set_aside(Subject::Workspace, since);
         }
+        space.ledger.borrow_mut().engaged = machine.counts().engaged;
         space.local.shared.metrics.actors.live.of(ActorKind::Workspace).add(1);
         let actor = Self::new(space, machine);
         space.local.shared.directory.enter_workspace(space.index, actor.start());
@@ -116,7 +117,8 @@ impl WorkspaceActor {
             | Command::ChangeAgent { agent, .. }
             | Command::RemoveAgent { agent, .. }
             | Command::Stands { agent, .. } => Touched::One(*agent),
-            Command::KeepManaged { .. } => Touched::All,
+            // A free seat may go to somebody who waits for one.
+            Command::KeepManaged { .. } | Command::SeatFree { .. } => Touched::All,
             _ => Touched::Nobody,
         };
         let now = self.space.local.now();
@@ -208,6 +210,7 @@ impl WorkspaceActor {
         let mut machine = durable;
         let open = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed];
         let aside = self.space.aside.borrow();
+        machine.restore_engaged(self.space.ledger.borrow().engaged);
         for row in self.space.ledger.borrow().lines(&open, None) {
             // A visitor whose conversation stands aside may open another one.
             if !aside.contains_key(&Subject::Conversation(row.conversation)) {

@@ -6,9 +6,9 @@ use crate::{
     protocol::{
         Reply, Request, Text,
         reply::{
-            AgentDetail, AgentPage, ConversationDetail, ConversationPage, Done, Erasure, Explanation,
-            GroupDetail, GroupPage, Minted, Opened, Pong, PositionReply, QuarantinePage, Recorded,
-            StaffHistory, Subscribed, TokenPage, VisitorHistory, Welcome,
+            AgentDetail, AgentPage, ChoicePage, ConversationDetail, ConversationPage, Done, Erasure,
+            Explanation, GroupDetail, GroupPage, Minted, Opened, Pong, PositionReply, QuarantinePage,
+            Recorded, StaffHistory, Subscribed, TokenPage, VisitorHistory, Welcome, WorkspaceDetail,
         },
         request::{
             Accept, Announce, Assign, Attach, Close, Decline, Detach, Invite, Leave, Note, Open, Ping,
@@ -46,7 +46,7 @@ macro_rules! answers {
 answers! {
     Welcome, Pong, Done, Opened, Recorded, Subscribed, StaffHistory, VisitorHistory, ConversationPage,
     ConversationDetail, GroupPage, GroupDetail, AgentPage, AgentDetail, Explanation, PositionReply, Minted, TokenPage,
-    QuarantinePage, Erasure,
+    QuarantinePage, Erasure, WorkspaceDetail, ChoicePage,
 }
 
 /// Verbs without a key.

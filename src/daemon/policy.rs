@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use crate::{
     actors::keeping::Keeping,
     config,
-    ids::AgentId,
+    ids::{AgentId, GroupId},
     metrics::GroupLabel,
     routing::{self, GroupPolicy, Policy, WhenEmpty, agent::Profile},
 };
@@ -46,6 +46,15 @@ pub(super) fn policy(workspace: &config::Workspace) -> Policy {
         visitor_grace: settings.visitor_grace,
         idle_close: settings.idle_close,
         missed_ttl: settings.missed_ttl,
+        seats: settings.seats,
+        lifetime_engagements: settings.lifetime_engagements,
+        invite_uses_slot: settings.invite_uses_slot,
+        choices: workspace
+            .groups
+            .iter()
+            .filter(|group| group.public && group.enabled)
+            .map(|group| (GroupId::disguised(&workspace.name, &group.name), group.name.clone()))
+            .collect(),
     }
 }
 
@@ -59,6 +68,7 @@ fn group_policy(workspace: &config::Workspace, group: &config::Group, fallback: 
     GroupPolicy {
         label: SmolStr::new(group.label.as_deref().unwrap_or_default()),
         enabled: group.enabled,
+        public: group.public,
         overflow: group.overflow.clone(),
         fallback_message: told(own.as_ref().unwrap_or(fallback)),
         ..rules(workspace, &group.policy)

@@ -38,6 +38,8 @@ messages! {
         0x8045 AgentDetail,
         0x8046 Explanation,
         0x8047 PositionReply,
+        0x8049 ChoicePage,
+        0x804a WorkspaceDetail,
         0x8050 Minted,
         0x8051 TokenPage,
         0x8063 QuarantinePage,
@@ -302,11 +304,41 @@ wire! { lenient;
         agent_reason: Option<Text<256>>,
     }
 
+    /// What of a workspace's counts is in use. Answers ShowWorkspace.
+    pub struct WorkspaceDetail: Copy {
+        /// Agents, with and without a seat.
+        agents: u32,
+        /// Seats in all; absent for any number.
+        seats: Option<u32>,
+        /// Seats in use: agents who may have conversations, and those who no longer may and still have some.
+        seats_used: u32,
+        /// Conversations that may ever ask for an agent; absent for any number.
+        engagements: Option<u32>,
+        /// Those that have, counted once each over the workspace's whole life.
+        engagements_used: u64,
+    }
+
+    /// A page of what a visitor may choose from. Answers ListChoices.
+    pub struct ChoicePage {
+        /// The groups.
+        rows: List<Choice, PAGE>,
+        /// For the next page; absent on the last.
+        cursor: Option<Text<128>>,
+    }
+
+    /// One group that a visitor may choose.
+    pub struct Choice {
+        /// What to name as the target of Open: not the group's own name, which visitors never see.
+        group: GroupId,
+        /// What people call it; 64 bytes.
+        label: Text<64>,
+    }
+
     /// One decision: who was chosen and why not the others.
     pub struct DecisionView {
         /// When.
         at: Timestamp,
-        /// The stay that it belongs to.
+        /// The stay that it belongs to; 0 if it was turned away before it came into a queue.
         stay: u32,
         /// Whose queue.
         group: GroupId,

@@ -29,7 +29,7 @@ messages! {
             NotFound, Invalid, ChannelNotSupported, GroupDisabled, RateLimited, Draining, KeyExpired, KeyReused,
         0x0011 Say -> Recorded;
             NotFound, ConversationClosed, WrongState, AlreadyTaken, AtCapacity, NotEligible, HandedOff, RateLimited,
-            KeyExpired, KeyReused,
+            QuotaExhausted, KeyExpired, KeyReused,
         0x0012 Note -> Recorded; NotFound, KeyExpired, KeyReused,
         0x0013 Typing -> Done; NotFound, ConversationClosed, WrongState, HandedOff,
         0x0014 Accept -> Recorded;
@@ -37,20 +37,20 @@ messages! {
             KeyExpired, KeyReused,
         0x0015 Decline -> Recorded; NotFound, OfferEnded, OfferTimedOut, AlreadyTaken, KeyExpired, KeyReused,
         0x0016 Take -> Recorded;
-            NotFound, Invalid, WrongState, AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, KeyExpired,
+            NotFound, Invalid, WrongState, AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, QuotaExhausted, KeyExpired,
             KeyReused,
         0x0017 Assign -> Recorded;
             NotFound, AtCapacity, NotEligible, AlreadyTaken, GroupDisabled, GroupUnavailable, NobodyOnline, QueueFull,
-            ConversationClosed, WrongState, KeyExpired, KeyReused,
+            ConversationClosed, WrongState, QuotaExhausted, KeyExpired, KeyReused,
         0x0018 Transfer -> Recorded;
             NotFound, WrongState, AtCapacity, NotEligible, AlreadyTaken, GroupDisabled, GroupUnavailable, NobodyOnline,
             QueueFull, OnlyAgentOnline, ConversationClosed, KeyExpired, KeyReused,
         0x0019 Invite -> Recorded; NotFound, WrongState, NotEligible, KeyExpired, KeyReused,
         0x001a Leave -> Recorded; NotFound, KeyExpired, KeyReused,
         0x001b Close -> Recorded; NotFound, ConversationClosed, KeyExpired, KeyReused,
-        0x001c Reopen -> Recorded; NotFound, WrongState, KeyExpired, KeyReused,
+        0x001c Reopen -> Recorded; NotFound, WrongState, QuotaExhausted, KeyExpired, KeyReused,
         0x0020 SetPresence -> Done; NotFound, Forbidden, KeyExpired, KeyReused,
-        0x0021 PutAgent -> Done; Forbidden, Invalid, ManagedByConfig,
+        0x0021 PutAgent -> Done; Forbidden, Invalid, NoSeat, ManagedByConfig,
         0x0022 RemoveAgent -> Done; Forbidden, NotFound, ManagedByConfig,
         0x0023 ChangeAgent -> Done; Forbidden, NotFound, Invalid, ManagedByConfig, KeyExpired, KeyReused,
         0x0030 Subscribe -> Subscribed; NotFound, Forbidden,
@@ -65,6 +65,8 @@ messages! {
         0x0046 Explain -> Explanation; Forbidden, NotFound,
         0x0047 Position -> PositionReply; NotFound,
         0x0048 ListOfVisitor -> ConversationPage; Forbidden, Invalid,
+        0x0049 ListChoices -> ChoicePage; Forbidden, Invalid,
+        0x004a ShowWorkspace -> WorkspaceDetail; Forbidden,
         0x0050 MintToken -> Minted; Forbidden, Invalid,
         0x0051 ListTokens -> TokenPage; Forbidden,
         0x0052 RevokeToken -> Done; Forbidden, NotFound,
@@ -134,7 +136,7 @@ wire! { strict;
         speaker: Speaker,
         /// Where it takes place.
         channel: Channel,
-        /// Whom it asks for.
+        /// Whom it asks for. On a visitor's own connection: a group from ListChoices, or one that is public.
         target: Target,
         /// An agent to be asked first, if eligible.
         preferred: Option<AgentId>,
@@ -434,6 +436,18 @@ wire! { strict;
     pub struct ListOfVisitor {
         /// Whose.
         visitor: VisitorId,
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Shows what of the workspace's seats and lifetime engagements is in use.
+    pub struct ShowWorkspace {}
+
+    /// Lists the groups that a visitor may choose from: those that are public and enabled, in the order of their labels. For
+    /// visitors, and frontends that show them a list.
+    pub struct ListChoices {
         /// From the last page; absent for the first.
         cursor: Option<Text<128>>,
         /// The most rows wanted, 1 to 100; a page may hold fewer.

@@ -213,6 +213,8 @@ pub enum Held {
     Reserved,
     /// The agent owns it.
     Owned,
+    /// The agent helps in it, and the workspace counts that.
+    Helping,
 }
 
 /// How a conversation ended for an agent that held a slot for it.
@@ -245,6 +247,7 @@ enum SlotKind {
     },
     Reserved,
     Owned,
+    Helping,
     WrapUp {
         until: Timestamp,
     },
@@ -255,7 +258,17 @@ impl SlotKind {
     fn wants(self) -> Option<Timestamp> {
         match self {
             Self::Granted { ask_at: at, .. } | Self::WrapUp { until: at } => Some(at),
-            Self::Reserved | Self::Owned => None,
+            Self::Reserved | Self::Owned | Self::Helping => None,
+        }
+    }
+}
+
+impl From<Held> for SlotKind {
+    fn from(held: Held) -> Self {
+        match held {
+            Held::Reserved => Self::Reserved,
+            Held::Owned => Self::Owned,
+            Held::Helping => Self::Helping,
         }
     }
 }
@@ -311,6 +324,9 @@ pub struct Agent {
     /// Grants given in this generation.
     #[serde(skip)]
     grants: u32,
+    /// Lost their seat, and the workspace waits for it.
+    #[serde(skip)]
+    owes_seat: bool,
 }
 
 impl Agent {
@@ -341,6 +357,7 @@ impl Agent {
             awaiting: BTreeSet::new(),
             ask_at: None,
             grants: 0,
+            owes_seat: false,
         }
     }
 
@@ -464,6 +481,7 @@ impl Agent {
         self.slots.iter().filter_map(|(id, slot)| match slot.kind {
             SlotKind::Reserved | SlotKind::Granted { .. } => Some((*id, Held::Reserved)),
             SlotKind::Owned => Some((*id, Held::Owned)),
+            SlotKind::Helping => Some((*id, Held::Helping)),
             SlotKind::WrapUp { .. } => None,
         })
     }
@@ -529,7 +547,7 @@ impl Agent {
     /// Whether a conversation has said that it holds a slot.
     fn is_confirmed(&self, conversation: ConversationId) -> bool {
         let slot = self.slots.get(&conversation).map(|slot| slot.kind);
-        matches!(slot, Some(SlotKind::Reserved | SlotKind::Owned))
+        matches!(slot, Some(SlotKind::Reserved | SlotKind::Owned | SlotKind::Helping))
     }
 
     fn full(&self, cx: &Context<'_>) -> Option<WhyNot> {
@@ -590,11 +608,29 @@ impl Agent {
 
     /// A conversation holds a slot; told by recovery, before anything runs.
     pub fn restore_slot(&mut self, conversation: ConversationId, epoch: u32, held: Held) {
-        let kind = match held {
-            Held::Reserved => SlotKind::Reserved,
-            Held::Owned => SlotKind::Owned,
-        };
+        let kind = SlotKind::from(held);
         self.set_slot(conversation, Some(Slot { epoch, kind }));
+        self.owes_seat |= !self.is_seated();
+    }
+
+    /// Whether they have no seat and still hold what needs one; asked by recovery.
+    #[must_use]
+    pub fn owes_seat(&self) -> bool {
+        self.owes_seat
+    }
+
+    fn is_seated(&self) -> bool {
+        self.exists && self.profile.live_chat
+    }
+
+    /// The seat is free when the last of what they have ends (BO-10).
+    fn give_seat_back(&mut self, out: &mut Out<Event>) {
+        if self.owes_seat && self.slots.is_empty() && self.awaiting.is_empty() {
+            self.owes_seat = false;
+            if !self.is_seated() {
+                out.tell_workspace(workspace::Command::SeatFree { agent: self.id });
+            }
+        }
     }
 
     /// After a failure: a new generation that grants nothing until all these conversations have said what they hold (design §3.2).
@@ -605,6 +641,7 @@ impl Agent {
         (self.timed, self.slots_want) = (0, Timestamp::NEVER);
         self.awaiting = conversations;
         self.ask_at = None;
+        self.owes_seat = !self.is_seated();
     }
 }
 
@@ -652,6 +689,7 @@ impl Machine for Agent {
         if !self.awaiting.is_empty() && self.ask_at.is_none() {
             self.ask_at = Some(cx.now + LEASE);
         }
+        self.give_seat_back(out);
         Ok(())
     }
 
@@ -694,9 +732,11 @@ impl Agent {
         let left: Vec<GroupId> =
             self.profile.groups.iter().filter(|group| !profile.groups.contains(group)).cloned().collect();
         self.begin(ticket, out);
+        let was_seated = self.is_seated();
         if !self.exists || self.profile != profile {
             self.record(cx, Event::Put(profile), out);
         }
+        self.owes_seat |= was_seated && !self.is_seated();
         for group in &left {
             out.tell_group(group, group::Command::MemberGone { agent: self.id });
         }
@@ -727,6 +767,7 @@ impl Agent {
             return out.refuse(ticket, Refusal::NotFound);
         }
         self.begin(ticket, out);
+        self.owes_seat |= self.is_seated();
         self.record(cx, Event::Removed, out);
         // They finish what they own; what is only offered to them goes on.
         for (conversation, _) in self.holds().filter(|(_, held)| *held == Held::Reserved) {
@@ -829,7 +870,7 @@ impl Agent {
     ) {
         let held = self.set_slot(conversation, None);
         let why_not = match held.map(|slot| slot.kind) {
-            Some(SlotKind::Reserved | SlotKind::Owned) => Some(WhyNot::HoldsIt),
+            Some(SlotKind::Reserved | SlotKind::Owned | SlotKind::Helping) => Some(WhyNot::HoldsIt),
             // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
             // what it is now, and a release of the older grant does not name it.
             Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => {
@@ -862,7 +903,7 @@ impl Agent {
         let Some(ticket) = purpose.ticket() else { return Ok(()) };
         let why_not = match purpose {
             Purpose::Handover { .. } => self.why_not(cx),
-            Purpose::Accept { .. } | Purpose::Take { .. } => self
+            Purpose::Accept { .. } | Purpose::Take { .. } | Purpose::Help { .. } => self
                 .unfit()
                 .or((self.intent == Presence::Offline).then_some(WhyNot::Offline))
                 .or_else(|| self.unsettled())
@@ -917,11 +958,11 @@ impl Agent {
         held: Held,
         out: &mut Out<Event>,
     ) {
-        let kind = match held {
-            Held::Reserved => SlotKind::Reserved,
-            Held::Owned => SlotKind::Owned,
-        };
+        let kind = SlotKind::from(held);
         let before = self.set_slot(conversation, Some(Slot { epoch, kind }));
+        if held == Held::Helping && before.is_none() {
+            self.tell_groups(cx, out);
+        }
         if held == Held::Owned && before.is_none_or(|slot| slot.kind != SlotKind::Owned) {
             self.record(cx, Event::Assigned, out);
             self.tell_groups(cx, out);
@@ -996,7 +1037,7 @@ impl Agent {
             Some(SlotKind::WrapUp { .. }) => true,
             // Granted anew while the answer was on its way: it says nothing of this grant.
             Some(SlotKind::Granted { grant, .. }) => grant != asked,
-            Some(SlotKind::Reserved | SlotKind::Owned) | None => false,
+            Some(SlotKind::Reserved | SlotKind::Owned | SlotKind::Helping) | None => false,
         };
         match held {
             Some(held) => self.restore_slot(conversation, epoch, held),

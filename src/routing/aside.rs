@@ -114,7 +114,9 @@ pub fn to_agent(
     profile: Option<agent::Profile>,
 ) -> Undelivered {
     match command {
-        agent::Command::Put { ticket, .. } | agent::Command::Remove { ticket } => {
+        agent::Command::Put { ticket, .. }
+        | agent::Command::Change { ticket, .. }
+        | agent::Command::Remove { ticket } => {
             let stands = workspace::Command::Stands { agent: id, profile };
             Undelivered { tells: vec![Tell::Workspace(stands)], ..refuse(&ticket, Refusal::Quarantined) }
         }
@@ -139,9 +141,9 @@ pub fn to_agent(
             tell([Tell::Conversation(conversation, conversation::Command::AgentGone { agent: id, why })])
         }
         // Slots are asked of the conversations again when they take part again; an owner stays one until then.
-        agent::Command::Confirm { held: Held::Owned, .. }
+        agent::Command::Confirm { held: Held::Owned | Held::Helping, .. }
         | agent::Command::SessionOpened
-        | agent::Command::SessionLost
+        | agent::Command::SessionLost { .. }
         | agent::Command::Refused { .. }
         | agent::Command::Release { .. }
         | agent::Command::Holds { .. }
@@ -205,11 +207,16 @@ pub fn to_workspace(command: workspace::Command, knows_token: impl Fn(&str) -> b
         workspace::Command::RevokeToken { ticket, .. } => Instead::Told(refuse(&ticket, Refusal::NotFound)),
         workspace::Command::Open { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
+        | workspace::Command::Engage { then: Some((_, ticket)), .. }
         | workspace::Command::PutAgent { ticket, .. }
+        | workspace::Command::ChangeAgent { ticket, .. }
         | workspace::Command::RemoveAgent { ticket, .. } => {
             Instead::Told(refuse(&ticket, Refusal::Quarantined))
         }
-        workspace::Command::Closed { .. }
+        workspace::Command::Engage { then: None, .. }
+        | workspace::Command::Disengage
+        | workspace::Command::SeatFree { .. }
+        | workspace::Command::Closed { .. }
         | workspace::Command::Stands { .. }
         | workspace::Command::KeepManaged { .. }
         | workspace::Command::Reinstate { .. } => Instead::Told(Undelivered::default()),

@@ -32,6 +32,14 @@ pub struct Policy {
     pub idle_close: Option<Duration>,
     /// How long a missed conversation stays listed.
     pub missed_ttl: Duration,
+    /// Agents who may do live chat; `None`: any number.
+    pub seats: Option<u32>,
+    /// Conversations that may ever ask for an agent; `None`: any number.
+    pub lifetime_engagements: Option<u32>,
+    /// Whether who helps in another's conversation uses a slot for it.
+    pub invite_uses_slot: bool,
+    /// What visitors may choose from: the groups that are public and enabled, by names that say nothing of their own.
+    pub choices: BTreeMap<GroupId, GroupId>,
 }
 
 impl Policy {
@@ -49,6 +57,8 @@ pub struct GroupPolicy {
     pub label: SmolStr,
     /// Disabled groups take nothing new.
     pub enabled: bool,
+    /// Whether visitors may choose it.
+    pub public: bool,
     /// Whom it offers to.
     pub strategy: Strategy,
     /// How long an agent may look at an offer.
@@ -94,6 +104,7 @@ impl Default for GroupPolicy {
         Self {
             label: SmolStr::default(),
             enabled: true,
+            public: true,
             strategy: Strategy::RoundRobin,
             accept_timeout: Duration::from_secs(45),
             max_offers: None,
@@ -125,6 +136,10 @@ impl Default for Policy {
             visitor_grace: Duration::from_secs(30),
             idle_close: None,
             missed_ttl: Duration::from_secs(24 * 3_600),
+            seats: None,
+            lifetime_engagements: None,
+            invite_uses_slot: false,
+            choices: BTreeMap::new(),
         }
     }
 }

@@ -120,7 +120,12 @@ impl World {
         }
         match entry {
             Entry::Conversation { id, record } => {
-                self.conversations.entry(*id).or_insert_with(|| Conversation::new(*id)).replay(record);
+                let conversation = self.conversations.entry(*id).or_insert_with(|| Conversation::new(*id));
+                let engaged = conversation.is_engaged();
+                conversation.replay(record);
+                if conversation.is_engaged() && !engaged {
+                    self.workspace.count_engagement();
+                }
             }
             Entry::Agent { id, at, key, events, .. } => {
                 let agent = self.agents.entry(*id).or_insert_with(|| Agent::new(*id));
@@ -165,6 +170,9 @@ impl World {
             if let Some((visitor, channel, _)) = conversation.visitor().filter(|_| open) {
                 self.workspace.restore_open(visitor, channel, conversation.id());
             }
+        }
+        for agent in self.agents.values().filter(|agent| agent.owes_seat()) {
+            self.workspace.restore_leaving(agent.id());
         }
         let mut departures = Departures::default();
         self.agents.values_mut().for_each(|agent| agent.expect_back(now + grace, &mut departures));

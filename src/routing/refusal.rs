@@ -54,4 +54,8 @@ pub enum Refusal {
     Quarantined,
     /// The group can't answer.
     GroupUnavailable,
+    /// The workspace's lifetime engagements are used up.
+    QuotaExhausted,
+    /// All seats of the workspace are in use.
+    NoSeat,
 }

@@ -66,7 +66,11 @@ fn to_workspace(command: workspace::Command) -> Undelivered {
         | workspace::Command::MintToken { ticket, .. }
         | workspace::Command::RevokeToken { ticket, .. }
         | workspace::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
-        workspace::Command::Closed { .. }
+        workspace::Command::Engage { then: Some((_, ticket)), .. } => Undelivered::refuse(&ticket),
+        workspace::Command::Engage { then: None, .. }
+        | workspace::Command::Disengage
+        | workspace::Command::SeatFree { .. }
+        | workspace::Command::Closed { .. }
         | workspace::Command::Stands { .. }
         | workspace::Command::KeepManaged { .. } => Undelivered::default(),
     }
@@ -160,7 +164,10 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
                 |led| Tell::Workspace(workspace::Command::Closed { visitor, channel, conversation: id, led });
             // The workspace forgets what it took for the visitor's open one, and decides again.
             match way {
-                Way::New => Undelivered::tell([closed(None)]).and_refuse(&ticket),
+                Way::New { engaged } => {
+                    let unused = engaged.then_some(Tell::Workspace(workspace::Command::Disengage));
+                    Undelivered::tell([closed(None)].into_iter().chain(unused)).and_refuse(&ticket)
+                }
                 Way::Led(number) => {
                     let again = Tell::Workspace(workspace::Command::Open { opening, ticket });
                     Undelivered::tell([closed(Some(number)), again])
@@ -186,10 +193,20 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
         conversation::Command::AskWaiting { group } => {
             Undelivered::tell([Tell::Group(group, group::Command::Leave { conversation: id })])
         }
+        conversation::Command::ReopenGranted { engaged, ticket, .. } => {
+            let unused = engaged.then_some(Tell::Workspace(workspace::Command::Disengage));
+            Undelivered::tell(unused).and_refuse(&ticket)
+        }
+        conversation::Command::Engaged { then } => {
+            let unused = Undelivered::tell([Tell::Workspace(workspace::Command::Disengage)]);
+            match then {
+                Some(then) => unused.and_refuse(&then.1),
+                None => unused,
+            }
+        }
         conversation::Command::Ask { ticket, .. }
         | conversation::Command::Admitted { ticket, .. }
         | conversation::Command::Invitable { ticket, .. }
-        | conversation::Command::ReopenGranted { ticket, .. }
         | conversation::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
         conversation::Command::Failed { ticket, .. } => Undelivered::failed(&ticket),
         conversation::Command::Announce { .. }

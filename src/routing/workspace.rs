@@ -1,6 +1,13 @@
 //! A workspace: what is counted or unique in it. One open conversation per visitor and channel, agents' names, tokens.
 
-use std::{collections::BTreeMap, time::Duration};
+mod counted;
+
+pub use counted::Counts;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -9,7 +16,7 @@ use super::{
     Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply,
     agent::{self, Change, Profile},
     conversation::{self, Opening, Target, Way},
-    words::{By, Ticket},
+    words::{By, ReplyTo, Ticket},
 };
 use crate::{
     clock::Timestamp,
@@ -111,8 +118,24 @@ pub enum Command {
         conversation: ConversationId,
         /// Its epoch: the permission is for the close that was asked about.
         epoch: u32,
+        /// Whether it never asked for an agent so far.
+        engages: bool,
         /// Who asked.
         ticket: Ticket,
+    },
+    /// May a conversation that never asked for an agent do so now? Answered `Engaged` to it, or the ticket is refused.
+    Engage {
+        /// Which.
+        conversation: ConversationId,
+        /// What somebody asks of it that needs this; `None`: it is routed.
+        then: Option<(conversation::Ask, Ticket)>,
+    },
+    /// A conversation has no use for what it was granted.
+    Disengage,
+    /// An agent who lost their seat has nothing left that needs it.
+    SeatFree {
+        /// Whom.
+        agent: AgentId,
     },
     /// Create or change an agent. Answered `Done` by the agent.
     PutAgent {
@@ -184,6 +207,14 @@ pub struct Workspace {
     entries: u64,
     #[serde(skip)]
     agents: BTreeMap<AgentId, Member>,
+    /// Conversations that asked for an agent, or may do so now: counted over the workspace's whole life.
+    engaged: u64,
+    /// Agents who lost their seat and still have conversations.
+    #[serde(skip)]
+    leaving: BTreeSet<AgentId>,
+    /// Agents of the configuration for whom there was no seat.
+    #[serde(skip)]
+    waiting: BTreeMap<AgentId, Profile>,
 }
 
 /// What a visitor has open on a channel.
@@ -198,6 +229,7 @@ struct Entry {
 struct Member {
     name: SmolStr,
     managed_by_config: bool,
+    seated: bool,
 }
 
 impl Workspace {
@@ -249,7 +281,11 @@ impl Workspace {
 
     /// An agent exists; told by recovery.
     pub fn restore_agent(&mut self, agent: AgentId, profile: &Profile) {
-        let member = Member { name: profile.name.clone(), managed_by_config: profile.managed_by_config };
+        let member = Member {
+            name: profile.name.clone(),
+            managed_by_config: profile.managed_by_config,
+            seated: profile.live_chat,
+        };
         self.agents.insert(agent, member);
     }
 
@@ -259,11 +295,19 @@ impl Workspace {
             Some(member) => _ = self.agents.insert(agent, member.clone()),
             None => _ = self.agents.remove(&agent),
         }
+        self.waiting.clone_from(&other.waiting);
+        if other.leaving.contains(&agent) {
+            self.leaving.insert(agent);
+        } else {
+            self.leaving.remove(&agent);
+        }
     }
 
     /// The same for all of them.
     pub fn follow_agents(&mut self, other: &Self) {
         self.agents.clone_from(&other.agents);
+        self.leaving.clone_from(&other.leaving);
+        self.waiting.clone_from(&other.waiting);
     }
 
     fn record(&mut self, event: Event, out: &mut Out<Event>) {
@@ -293,8 +337,25 @@ impl Machine for Workspace {
                 }
                 Ok(())
             }
-            Command::Reopen { visitor, channel, conversation, epoch, ticket } => {
-                self.reopen((visitor, channel), conversation, epoch, ticket, out)
+            Command::Reopen { visitor, channel, conversation, epoch, engages, ticket } => {
+                if engages && !self.engage(cx) {
+                    return Err(Refusal::QuotaExhausted.to(&ticket));
+                }
+                let reply_to = ticket.reply_to;
+                let granted = conversation::Command::ReopenGranted { epoch, engaged: engages, ticket };
+                let reopened = self.reopen((visitor, channel), conversation, granted, reply_to, out);
+                self.engaged -= u64::from(engages && reopened.is_err());
+                reopened
+            }
+            Command::Engage { conversation, then } => self.engage_one(cx, conversation, then, out),
+            Command::Disengage => {
+                self.engaged = self.engaged.saturating_sub(1);
+                Ok(())
+            }
+            Command::SeatFree { agent } => {
+                self.leaving.remove(&agent);
+                self.fill_seats(cx, out);
+                Ok(())
             }
             Command::PutAgent { agent, profile, ticket } => self.put_agent(cx, agent, profile, ticket, out),
             Command::ChangeAgent { agent, change, ticket } => {
@@ -303,7 +364,10 @@ impl Machine for Workspace {
             Command::RemoveAgent { agent, ticket } => self.remove_agent(agent, ticket, out),
             Command::Stands { agent, profile } => {
                 match profile {
-                    Some(profile) => self.restore_agent(agent, &profile),
+                    Some(profile) => {
+                        self.seat(agent, profile.live_chat);
+                        self.restore_agent(agent, &profile);
+                    }
                     None => {
                         self.agents.remove(&agent);
                     }
@@ -341,13 +405,19 @@ impl Machine for Workspace {
             }
             Command::PutAgent { agent, ticket, .. }
             | Command::ChangeAgent { agent, ticket, .. }
-            | Command::RemoveAgent { agent, ticket } => {
-                (ticket, Keeper::Agent(*agent))
-            }
+            | Command::RemoveAgent { agent, ticket } => (ticket, Keeper::Agent(*agent)),
             Command::MintToken { ticket, .. }
             | Command::RevokeToken { ticket, .. }
             | Command::Reinstate { ticket } => (ticket, Keeper::Nobody),
-            Command::Closed { .. } | Command::Stands { .. } | Command::KeepManaged { .. } => return None,
+            Command::Engage { conversation, then: Some((_, ticket)) } => {
+                (ticket, Keeper::Conversation(*conversation))
+            }
+            Command::Engage { then: None, .. }
+            | Command::Disengage
+            | Command::SeatFree { .. }
+            | Command::Closed { .. }
+            | Command::Stands { .. }
+            | Command::KeepManaged { .. } => return None,
         };
         Some(Remains::of(ticket, keeper))
     }
@@ -363,7 +433,7 @@ impl Workspace {
     fn open(
         &mut self,
         cx: &Context<'_>,
-        opening: Box<Opening>,
+        mut opening: Box<Opening>,
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
@@ -373,9 +443,14 @@ impl Workspace {
             out.tell_conversation(entry.conversation, conversation::Command::Open { opening, ticket, way });
             return Ok(());
         }
+        if let Target::Group(choice) = &opening.target
+            && let Some(group) = cx.policy.choices.get(choice)
+        {
+            opening.target = Target::Group(group.clone());
+        }
         self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
         self.enter(key, opening.asked);
-        let way = Way::New;
+        let way = Way::New { engaged: self.engage(cx) };
         out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket, way });
         Ok(())
     }
@@ -393,6 +468,12 @@ impl Workspace {
         }
         match &opening.target {
             Target::Default => cx.policy.default_group.as_ref().map_or(Ok(()), |group| enabled(cx, group)),
+            // What visitors may not choose does not exist for them.
+            Target::Group(group)
+                if opening.own_choice && cx.policy.group(group).is_some_and(|policy| !policy.public) =>
+            {
+                Err(Refusal::NotFound)
+            }
             Target::Group(group) => enabled(cx, group),
             Target::Agent(agent) if self.agents.contains_key(agent) => Ok(()),
             Target::Agent(_) => Err(Refusal::NotFound),
@@ -403,17 +484,17 @@ impl Workspace {
         &mut self,
         key: (VisitorId, Channel),
         conversation: ConversationId,
-        epoch: u32,
-        ticket: Ticket,
+        granted: conversation::Command,
+        reply_to: Option<ReplyTo>,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
         if self.open.get(&key).is_some_and(|entry| entry.conversation != conversation) {
             let why = "the visitor has another conversation open on this channel: close that one first";
-            return Err(Refusal::WrongState(why).to(&ticket));
+            return Err(Refused { reply_to, refusal: Refusal::WrongState(why) });
         }
         // A new entry: an opening that met the conversation while it was closed must not take this one away.
         self.enter(key, conversation);
-        out.tell_conversation(conversation, conversation::Command::ReopenGranted { epoch, ticket });
+        out.tell_conversation(conversation, granted);
         Ok(())
     }
 
@@ -421,7 +502,7 @@ impl Workspace {
         &mut self,
         cx: &Context<'_>,
         agent: AgentId,
-        profile: Profile,
+        mut profile: Profile,
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
@@ -438,6 +519,17 @@ impl Workspace {
         if unknown && !by_config {
             return Err(Refusal::Invalid("an agent's groups are groups of the configuration").to(&ticket));
         }
+        if profile.live_chat && !self.has_seat_for(cx, agent) {
+            if !by_config {
+                return Err(Refusal::NoSeat.to(&ticket));
+            }
+            // The file's own agents fit; those who came by command had the rest of the seats first.
+            self.waiting.insert(agent, profile.clone());
+            profile.live_chat = false;
+        } else {
+            self.waiting.remove(&agent);
+        }
+        self.seat(agent, profile.live_chat);
         self.restore_agent(agent, &profile);
         out.tell_agent(agent, agent::Command::Put { profile, ticket });
         Ok(())
@@ -489,6 +581,8 @@ impl Workspace {
         let gone = self.agents.iter().filter(|(id, member)| member.managed_by_config && !agents.contains(id));
         let gone: Vec<AgentId> = gone.map(|(id, _)| *id).collect();
         for agent in gone {
+            self.waiting.remove(&agent);
+            self.seat(agent, false);
             self.agents.remove(&agent);
             out.tell_agent(agent, agent::Command::Remove { ticket: Ticket::system() });
         }
@@ -504,6 +598,7 @@ impl Workspace {
             }
             Some(_) => {}
         }
+        self.seat(agent, false);
         self.agents.remove(&agent);
         out.tell_agent(agent, agent::Command::Remove { ticket });
         Ok(())

@@ -200,6 +200,7 @@ impl Asker<'_> {
                 wire::Target::Agent(agent) => Target::Agent(agent),
                 wire::Target::Everyone => Target::Group(crate::ids::GroupId::everyone()),
             },
+            own_choice: matches!(self.grants, Grants::Visitor(_)),
             preferred: open.preferred,
             priority,
             variables: open
@@ -390,6 +391,13 @@ impl Asker<'_> {
                 (own, Query::Agents { group: list.group, cursor, limit: usize::from(list.limit) })
             }
             Request::ShowAgent(show) if counter => (own, Query::Look(Whom::Agent(show.agent), What::Show)),
+            Request::ShowWorkspace(_) if matches!(own, By::Supervisor | By::Frontend | By::Admin) => {
+                (own, Query::Look(Whom::Workspace, What::Show))
+            }
+            Request::ListChoices(list) if matches!(own, By::Visitor(_) | By::Frontend) => {
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                (own, Query::Choices { cursor, limit: usize::from(list.limit) })
+            }
             Request::ListTokens(list) if own == By::Admin => {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
                 (own, Query::Tokens { cursor, limit: usize::from(list.limit) })

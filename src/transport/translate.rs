@@ -4,6 +4,8 @@ mod events;
 mod notices;
 mod words;
 
+use smol_str::SmolStr;
+
 use self::{
     events::{staff_entries, visitor_entries},
     words::{fallback_reason, phase, queue_cause, strategy, variables},
@@ -84,6 +86,8 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
         Refusal::Failed => (RefusalCode::Failed, None),
         Refusal::Quarantined => (RefusalCode::Quarantined, None),
         Refusal::GroupUnavailable => (RefusalCode::GroupUnavailable, None),
+        Refusal::QuotaExhausted => (RefusalCode::QuotaExhausted, None),
+        Refusal::NoSeat => (RefusalCode::NoSeat, None),
     };
     no(code, more.as_deref(), None)
 }
@@ -131,6 +135,22 @@ fn found(view: View) -> protocol::Reply {
             let ahead = ahead.map(|ahead| u32::try_from(ahead).unwrap_or(u32::MAX));
             let position = ahead.map(|ahead| ahead.saturating_add(1));
             wire_reply::PositionReply { position, ahead: ahead.unwrap_or(0), waiting_since: since }.into()
+        }
+        View::Workspace { counts, policy } => wire_reply::WorkspaceDetail {
+            agents: u32::try_from(counts.agents).unwrap_or(u32::MAX),
+            seats: policy.seats,
+            seats_used: u32::try_from(counts.seated).unwrap_or(u32::MAX),
+            engagements: policy.lifetime_engagements,
+            engagements_used: counts.engaged,
+        }
+        .into(),
+        View::Choices(choices, more) => {
+            let row = |(group, label): &(GroupId, SmolStr)| wire_reply::Choice {
+                group: group.clone(),
+                label: Text::clip(label),
+            };
+            let (rows, cursor) = page(&choices, more, row, |(group, _)| group.to_string());
+            wire_reply::ChoicePage { rows, cursor }.into()
         }
         View::Minted { text, id, expires } => {
             wire_reply::Minted { token: Text::clip(text), token_id: Text::clip(id), expires }.into()
@@ -246,6 +266,7 @@ fn agent_detail(row: &AgentRow, holds: &[(ConversationId, Held, Timestamp)]) -> 
         held: match held {
             Held::Reserved => wire_reply::Held::Reserved,
             Held::Owned => wire_reply::Held::Owned,
+            Held::Helping => wire_reply::Held::Participant,
         },
         since: *since,
     });
@@ -276,7 +297,12 @@ fn explanation(
             if let Event::Queued { stay: number, group, .. } = event {
                 stay = Some((*number, group));
             }
-            told.extend(stay.and_then(|stay| decision(record.at, stay, policy, event)));
+            let of = match event {
+                // It was in no queue: this is where it would have gone.
+                Event::TurnedAway { group, .. } => Some((0, group)),
+                _ => stay,
+            };
+            told.extend(of.and_then(|stay| decision(record.at, stay, policy, event)));
         }
     }
     // The newest are the ones to keep, oldest first.
@@ -318,7 +344,9 @@ fn decision(
         Event::Announced { agents, .. } | Event::AnnouncedTo { agents } => {
             return Some(outcome(agents, None));
         }
-        Event::FellBack { reason, .. } => return Some(outcome(&[], Some(fallback_reason(*reason)))),
+        Event::FellBack { reason, .. } | Event::TurnedAway { reason, .. } => {
+            return Some(outcome(&[], Some(fallback_reason(*reason))));
+        }
         _ => return None,
     };
     let named = decision.named.iter();

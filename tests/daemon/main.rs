@@ -1,6 +1,7 @@
 //! maitred as a black box: a real daemon per test, driven over real QUIC. Time is a manual clock that the tests move by hand; nothing sleeps.
 
 mod archive;
+mod counted;
 mod departures;
 #[cfg(feature = "failpoints")]
 mod falls;

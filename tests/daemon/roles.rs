@@ -187,6 +187,10 @@ const TABLE: &[Row] = &[
             groups: Default::default(), cap: None, live_chat: true }.into() },
     Row { command: "remove an agent", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |ask| RemoveAgent { key: ask.key, agent: ask.spare }.into() },
+    Row { command: "show the workspace's counts", state: State::None, cells: "f f f f f f  y  y . . . . . .  y",
+        build: |_| ShowWorkspace {}.into() },
+    Row { command: "list what visitors may choose", state: State::None, cells: "y y f f f f  f  y . . . . . .  f",
+        build: |_| ListChoices { cursor: None, limit: 100 }.into() },
     // Each part of an agent is another right: their name is their own; cap and groups are a supervisor's, too.
     Row { command: "change one's own name", state: State::None, cells: "f f y f f f  f  y . . . . . .  y",
         build: |ask| change(ask, Some("owner"), false, None).into() },

@@ -246,7 +246,7 @@ impl Sim {
         // Openings, reopenings and agents that are on their way count too, though nothing is recorded of them yet.
         for tell in self.mail.values().flatten() {
             match tell {
-                Tell::Conversation(id, conversation::Command::Open { opening, way: Way::New, .. }) => {
+                Tell::Conversation(id, conversation::Command::Open { opening, way: Way::New { .. }, .. }) => {
                     workspace.restore_open(opening.visitor, &opening.channel, *id);
                 }
                 Tell::Conversation(id, conversation::Command::ReopenGranted { .. }) => {

@@ -258,6 +258,7 @@ impl Sim {
                     visitor,
                     channel,
                     target,
+                    own_choice: false,
                     preferred,
                     priority,
                     variables: Vec::new(),

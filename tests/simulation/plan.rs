@@ -191,6 +191,7 @@ fn draw_policy(rng: &mut Rng) -> Policy {
         visitor_grace: Duration::from_secs(rng.between(2, 30)),
         idle_close: rng.chance(0.3).then(|| Duration::from_secs(rng.between(20, 300))),
         missed_ttl: Duration::from_secs(rng.between(60, 3_600)),
+        ..Policy::default()
     }
 }
 

@@ -327,7 +327,7 @@ impl Sim {
     }
 
     fn tell_conversation(&mut self, id: ConversationId, command: conversation::Command) {
-        if matches!(command, conversation::Command::Open { way: Way::New, .. }) {
+        if matches!(command, conversation::Command::Open { way: Way::New { .. }, .. }) {
             self.world.conversations.entry(id).or_insert_with(|| Conversation::new(id));
         }
         let at = self.time_for(&command);

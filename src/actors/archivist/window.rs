@@ -184,10 +184,12 @@ impl Window {
         }
         let Some(work) = self.conversations.get_mut(&key) else { return Ok(()) };
         work.at = (record.position, said.at);
+        let engaged = work.folded.machine.is_engaged();
         if !work.fallen {
             // As at a start: it stands aside by itself, and the others are moved.
             work.fallen = guard(|| work.folded.take(record.position, said, restarts)).is_none();
         }
+        let engages = !work.fallen && !engaged && work.folded.machine.is_engaged();
         if work.chunks.last().is_none_or(|(_, chunk)| chunk.len() >= CHUNK_BYTES) {
             work.chunks.push((record.position, stored::begin_chunk()));
         }
@@ -200,6 +202,10 @@ impl Window {
                 Event::Closed { .. } => work.closed_at = Some(said.at),
                 _ => {}
             }
+        }
+        if engages && let Some(realm) = self.realms.get_mut(&key.0) {
+            realm.know_workspace(&self.view, &key.0)?;
+            realm.world.workspace.count_engagement();
         }
         Ok(())
     }
@@ -248,11 +254,16 @@ impl Realm {
                 let group = state(view, workspace, &Whose::Group(id.clone()))?;
                 self.world.groups.insert(id.clone(), group.unwrap_or_else(|| Group::new(id.clone())));
             }
-            Entry::Workspace { .. } if !self.changed => {
-                self.changed = true;
-                self.world.workspace = state(view, workspace, &Whose::Workspace)?.unwrap_or_default();
-            }
+            Entry::Workspace { .. } => self.know_workspace(view, workspace)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn know_workspace(&mut self, view: &View, workspace: &WorkspaceId) -> Result<(), Trouble> {
+        if !self.changed {
+            self.world.workspace = state(view, workspace, &Whose::Workspace)?.unwrap_or_default();
+            self.changed = true;
         }
         Ok(())
     }

@@ -152,8 +152,9 @@ impl ConversationActor {
             Some(row) => {
                 let (visitor, channel) = (row.visitor, row.channel);
                 // Whether it still stands aside when the answer comes is seen then.
-                let epoch = 0;
-                let reopen = workspace::Command::Reopen { visitor, channel, conversation, epoch, ticket };
+                let (epoch, engages) = (0, false);
+                let reopen =
+                    workspace::Command::Reopen { visitor, channel, conversation, epoch, engages, ticket };
                 self.space.tell(Tell::Workspace(reopen));
             }
             None => self.come_back(&ticket),

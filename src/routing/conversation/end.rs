@@ -127,10 +127,11 @@ impl Conversation {
             .group()
             .and_then(|group| cx.policy.group(group))
             .map_or(Default::default(), |policy| policy.wrap_up);
+        self.give_engagement_back(out);
         for (agent, epoch, held) in self.holds() {
             let end = match held {
                 Held::Owned => End::Closed { wrap_up },
-                Held::Reserved => End::Freed,
+                Held::Reserved | Held::Helping => End::Freed,
             };
             out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
         }
@@ -157,8 +158,9 @@ impl Conversation {
             return Err(Refusal::WrongState("only a closed conversation can be reopened").to(&ticket));
         }
         let (visitor, channel) = (opened.visitor, opened.channel.clone());
-        let (conversation, epoch) = (self.id, self.epoch);
-        out.tell_workspace(workspace::Command::Reopen { visitor, channel, conversation, epoch, ticket });
+        let (conversation, epoch, engages) = (self.id, self.epoch, self.needs_grant());
+        let reopen = workspace::Command::Reopen { visitor, channel, conversation, epoch, engages, ticket };
+        out.tell_workspace(reopen);
         Ok(())
     }
 

@@ -31,6 +31,8 @@ impl Conversation {
             }
             Event::Queued { stay, group, cause, since, wait_until, preferred, barred, chain } => {
                 self.epoch += 1;
+                self.engaged = true;
+                self.may_engage = false;
                 self.stays = *stay;
                 self.take_back(RescindReason::Moved, None);
                 self.take_back_invitations(RescindReason::Moved);
@@ -94,8 +96,14 @@ impl Conversation {
                     self.participants.push(Party { agent: *agent, name: name.clone() });
                 }
             }
+            Event::Helps { agent, name } => {
+                self.invitations.retain(|invitation| invitation.party.agent != *agent);
+                self.participants.push(Party { agent: *agent, name: name.clone() });
+                self.helpers.push((*agent, self.epoch));
+            }
             Event::Left { agent } => {
                 self.participants.retain(|party| party.agent != *agent);
+                self.helpers.retain(|(helper, _)| helper != agent);
                 if let State::Active(active) = &mut self.state
                     && active.owner.agent == *agent
                     && let Some(handover) = &mut active.handover
@@ -139,6 +147,11 @@ impl Conversation {
                     self.remember_past(Whom::One(*agent), invitation.offer, *outcome);
                 }
             }
+            Event::TurnedAway { group, reason, expires, .. } => {
+                self.epoch += 1;
+                self.home = Some(group.clone());
+                self.state = State::Missed { reason: *reason, expires: *expires };
+            }
             Event::FellBack { reason, expires, .. } => {
                 self.epoch += 1;
                 self.state = State::Missed { reason: *reason, expires: *expires };
@@ -155,6 +168,7 @@ impl Conversation {
                 self.take_back(RescindReason::Closed, None);
                 self.take_back_invitations(RescindReason::Closed);
                 self.participants.clear();
+                self.helpers.clear();
                 self.state = State::Closed { reason: *reason };
             }
             Event::Reopened => self.epoch += 1,
@@ -208,6 +222,9 @@ impl Conversation {
             self.participants.push(active.owner);
         }
         self.participants.retain(|party| party.agent != agent);
+        self.helpers.retain(|(helper, _)| *helper != agent);
+        self.engaged = true;
+        self.may_engage = false;
         self.invitations.retain(|invitation| invitation.party.agent != agent);
         self.last_owner = Some(agent);
         self.active_at = at;

@@ -5,6 +5,7 @@
 
 mod crowd;
 mod end;
+mod engage;
 mod evolve;
 mod offer;
 mod open;
@@ -31,6 +32,7 @@ use super::{
     group::{self, Waiting},
     keys::Keys,
     words::{By, FallbackReason, Key, OfferOutcome, Priority, QueueCause, Ticket},
+    workspace,
 };
 use crate::{
     clock::Timestamp,
@@ -66,7 +68,14 @@ pub struct Conversation {
     /// The last owner, for a reopening.
     last_owner: Option<AgentId>,
     participants: SmallVec<[Party; 1]>,
+    /// Participants who use a slot, with the epoch that it was confirmed with.
+    helpers: SmallVec<[(AgentId, u32); 1]>,
     invitations: SmallVec<[Invitation; 1]>,
+    /// Whether it ever asked for an agent: an engagement (AD-4).
+    engaged: bool,
+    /// Whether the workspace has granted that it may, and it has not yet. Volatile.
+    #[serde(skip)]
+    may_engage: bool,
     past: SmallVec<[Past; 2]>,
     /// When somebody last wrote, or it was assigned.
     active_at: Timestamp,
@@ -224,7 +233,10 @@ impl Conversation {
             home: None,
             last_owner: None,
             participants: SmallVec::new(),
+            helpers: SmallVec::new(),
             invitations: SmallVec::new(),
+            engaged: false,
+            may_engage: false,
             past: SmallVec::new(),
             active_at: Timestamp::default(),
             absent_since: None,
@@ -412,7 +424,19 @@ impl Conversation {
             }
             State::New | State::Missed { .. } | State::Closed { .. } => {}
         }
+        // Who helps and is handed the conversation has one slot for both.
+        for (agent, held) in &self.helpers {
+            if holds.iter().all(|(holder, ..): &(AgentId, u32, Held)| holder != agent) {
+                holds.push((*agent, *held, Held::Helping));
+            }
+        }
         holds
+    }
+
+    /// Whether it ever asked for an agent.
+    #[must_use]
+    pub fn is_engaged(&self) -> bool {
+        self.engaged
     }
 
     /// What is pending for one agent: an offer's number, its kind and its deadline.
@@ -638,7 +662,8 @@ impl Machine for Conversation {
 
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
-            Command::Open { opening, ticket, way } => self.open(cx, opening, ticket, way, out)?,
+            Command::Open { opening, ticket, way } => self.open_granted(cx, opening, ticket, way, out)?,
+            Command::Engaged { then } => self.engaged_now(cx, then, out),
             Command::Ask { ask, ticket } => self.ask(cx, ask, ticket, out)?,
             Command::Granted(granted) => self.granted(cx, *granted, out),
             Command::Announce { stay, agents, decision } => {
@@ -651,7 +676,11 @@ impl Machine for Conversation {
             Command::Invitable { agent, name, ticket } => {
                 self.invitable(cx, Party { agent, name }, &ticket, out)
             }
-            Command::ReopenGranted { epoch, ticket } => self.reopen(cx, epoch, &ticket, out),
+            Command::ReopenGranted { epoch, engaged, ticket } => {
+                self.take_engagement(engaged, out);
+                self.reopen(cx, epoch, &ticket, out);
+                self.give_engagement_back(out);
+            }
             Command::AskHeld { agent, grant } => self.say_what_is_held(agent, grant, out),
             Command::AskWaiting { group } => self.say_whether_it_waits(&group, out),
             Command::AgentGone { agent, why } => self.agent_gone(cx, agent, why, out),
@@ -673,6 +702,7 @@ impl Machine for Conversation {
             | Command::ReopenGranted { ticket, .. }
             | Command::Failed { ticket, .. }
             | Command::Reinstate { ticket } => ticket,
+            Command::Engaged { then } => &then.as_ref()?.1,
             Command::Granted(granted) => granted.purpose.ticket()?,
             _ => return None,
         };
@@ -722,6 +752,11 @@ impl Conversation {
         }
         if let Some(reply) = self.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(&ticket))? {
             out.answer(&ticket, reply);
+            return Ok(());
+        }
+        if self.would_engage(&ask, &ticket) {
+            let (conversation, then) = (self.id, Some((ask, ticket)));
+            out.tell_workspace(workspace::Command::Engage { conversation, then });
             return Ok(());
         }
         match ask {

@@ -29,7 +29,7 @@ impl Conversation {
         };
         // Accepted from one session and declined from another while the slot was asked for: the decline is recorded, and stands.
         let declined = match purpose {
-            Purpose::Accept { offer, .. } => {
+            Purpose::Accept { offer, .. } | Purpose::Help { offer, .. } => {
                 self.pending_for(agent).is_none_or(|pending| pending.offer != offer)
             }
             _ => false,
@@ -55,6 +55,7 @@ impl Conversation {
                 self.give(cx, party, Handing::to(AssignCause::Accepted), out);
                 self.done(&ticket, out);
             }
+            Purpose::Help { ticket, .. } => self.help(cx, party, &ticket, out),
             Purpose::Take { ticket, say } => {
                 self.begin(&ticket, out);
                 self.give(cx, party, Handing::to(AssignCause::Taken), out);
@@ -173,6 +174,12 @@ impl Conversation {
             OfferKind::Handover => {
                 self.begin(&ticket, out);
                 self.accept_handover(cx, out);
+            }
+            OfferKind::Invitation if cx.policy.invite_uses_slot => {
+                let purpose = Purpose::Help { ticket, offer };
+                let (conversation, epoch) = (self.id, self.epoch);
+                out.tell_agent(agent, agent::Command::Claim { conversation, epoch, purpose });
+                return Ok(());
             }
             OfferKind::Invitation => {
                 self.begin(&ticket, out);

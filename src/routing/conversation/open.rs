@@ -41,7 +41,9 @@ impl Conversation {
         let existing = opening.asked != self.id;
         match (&self.state, &self.opened) {
             (State::New, _) if self.is_spent() && !existing => return Err(Refusal::Failed.to(&ticket)),
-            (State::New, _) if way == Way::New && !self.is_spent() => self.open_new(cx, *opening, out),
+            (State::New, _) if matches!(way, Way::New { .. }) && !self.is_spent() => {
+                self.open_new(cx, *opening, out)
+            }
             // Its own opening failed before this one came.
             (State::New, _) => {
                 self.send_back(opening, ticket, way, out);
@@ -115,6 +117,11 @@ impl Conversation {
         out: &mut Out<Event>,
     ) {
         match group {
+            Some(group) if self.needs_grant() => {
+                let (reason, message) = (FallbackReason::QuotaExhausted, cx.policy.fallback_message.clone());
+                let expires = cx.now + cx.policy.missed_ttl;
+                self.record(cx, Event::TurnedAway { group, reason, message, expires }, out);
+            }
             Some(group) => self.enter(cx, Entry { preferred, ..Entry::new(group, cause) }, out),
             // It was told so already, and nothing has changed since.
             None if matches!(self.state, State::Missed { .. }) => {}
@@ -127,6 +134,10 @@ impl Conversation {
 
     /// A new message, or a second opening, routes a missed conversation again.
     pub(super) fn route_again(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+        if self.needs_grant() {
+            let (conversation, then) = (self.id, None);
+            return out.tell_workspace(workspace::Command::Engage { conversation, then });
+        }
         let group = self.home.clone().or_else(|| cx.policy.default_group.clone());
         let preferred = self.opened.as_ref().and_then(|opened| opened.preferred);
         self.route(cx, group, QueueCause::Message, preferred, out);

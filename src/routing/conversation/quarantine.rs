@@ -72,6 +72,7 @@ impl Conversation {
         self.take_back(RescindReason::Removed, None);
         self.take_back_invitations(RescindReason::Removed);
         self.participants.clear();
+        self.helpers.clear();
         self.aside.since = Some(at);
         if matches!(self.state, State::Active(_)) {
             self.aside.interrupted = true;

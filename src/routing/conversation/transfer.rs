@@ -37,12 +37,32 @@ impl Conversation {
         out.tell_agent(agent, confirm);
     }
 
-    /// Frees the slots of all but one agent.
+    /// Frees the slots of all but one agent, as far as they own it or are offered it: who helps goes on.
     pub(super) fn free_slots(&self, but: Option<AgentId>, out: &mut Out<Event>) {
-        for (agent, epoch, _) in self.holds().into_iter().filter(|(agent, ..)| Some(*agent) != but) {
-            let end = End::Freed;
-            out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
+        for (agent, epoch, held) in self.holds().into_iter().filter(|(agent, ..)| Some(*agent) != but) {
+            if held != Held::Helping {
+                let end = End::Freed;
+                out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
+                self.confirm_help(agent, out);
+            }
         }
+    }
+
+    /// Who was offered what they help in, and does not get it, goes on helping with a slot of theirs.
+    fn confirm_help(&self, agent: AgentId, out: &mut Out<Event>) {
+        if let Some((_, epoch)) = self.helpers.iter().find(|(helper, _)| *helper == agent) {
+            let (conversation, epoch, held) = (self.id, *epoch, Held::Helping);
+            out.tell_agent(agent, agent::Command::Confirm { conversation, epoch, held });
+        }
+    }
+
+    /// A participant or the owner leaves; a slot that they helped with is free.
+    fn part(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
+        if let Some((_, epoch)) = self.helpers.iter().find(|(helper, _)| *helper == agent) {
+            let (conversation, epoch, end) = (self.id, *epoch, End::Freed);
+            out.tell_agent(agent, agent::Command::Release { conversation, epoch, end });
+        }
+        self.record(cx, Event::Left { agent }, out);
     }
 
     pub(super) fn leave_queue(&self, out: &mut Out<Event>) {
@@ -215,7 +235,7 @@ impl Conversation {
         }
         // A participant who transfers and leaves goes too.
         if let Some(agent) = ticket.by.agent().filter(|agent| leave && self.is_participant(*agent)) {
-            self.record(cx, Event::Left { agent }, out);
+            self.part(cx, agent, out);
         }
         self.stay_on(owner.filter(|owner| !leave && ticket.by.agent() == Some(*owner)), cx, out);
         self.enter(cx, Entry { barred, since, ..Entry::new(group, cause) }, out);
@@ -271,6 +291,7 @@ impl Conversation {
         self.record(cx, Event::HandoverEnded { to, outcome }, out);
         let end = if outcome == OfferOutcome::TimedOut { End::Missed } else { End::Freed };
         out.tell_agent(to, agent::Command::Release { conversation: self.id, epoch: held, end });
+        self.confirm_help(to, out);
         if orphaned {
             self.give_back(cx, QueueCause::Handover, out);
         } else {
@@ -346,6 +367,15 @@ impl Conversation {
         self.done(ticket, out);
     }
 
+    /// They accepted, and hold a slot for it.
+    pub(super) fn help(&mut self, cx: &Context<'_>, party: Party, ticket: &Ticket, out: &mut Out<Event>) {
+        self.begin(ticket, out);
+        let Party { agent, name } = party;
+        self.record(cx, Event::Helps { agent, name }, out);
+        self.confirm_help(agent, out);
+        self.done(ticket, out);
+    }
+
     pub(super) fn join(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
         let invited = self.invitations.iter().find(|invitation| invitation.party.agent == agent);
         if let Some(name) = invited.map(|invitation| invitation.party.name.clone()) {
@@ -380,7 +410,7 @@ impl Conversation {
             return Err(Refusal::WrongState("you have left: the handover decides who goes on").to(ticket));
         }
         self.begin(ticket, out);
-        self.record(cx, Event::Left { agent }, out);
+        self.part(cx, agent, out);
         if owns && !hands_over {
             self.give_back(cx, QueueCause::Returned, out);
         }

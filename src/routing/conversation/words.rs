@@ -52,6 +52,8 @@ pub struct Opening {
     pub channel: Channel,
     /// Where it should go.
     pub target: Target,
+    /// Whether it was the visitor who chose where it should go.
+    pub own_choice: bool,
     /// Whom to try first, if they are eligible (BR-3).
     pub preferred: Option<AgentId>,
     /// Its class.
@@ -71,7 +73,10 @@ pub struct Opening {
 pub enum Way {
     /// The workspace has just entered it as what the visitor has open. No other way makes a conversation: what was open when an
     /// opening set out may be gone when it arrives, and the visitor may have another one by then.
-    New,
+    New {
+        /// Whether it may ask for an agent: the workspace's lifetime engagements are not used up.
+        engaged: bool,
+    },
     /// It is what the visitor has open, by this entry of the workspace.
     Led(u64),
     /// It was known at the door: a retry.
@@ -261,6 +266,24 @@ pub enum Event {
         /// When it is closed unless somebody takes it, if it is missed.
         expires: Timestamp,
     },
+    /// The workspace does not let it ask for an agent: it was in no queue.
+    TurnedAway {
+        /// Where it would have gone, and goes when it is let in.
+        group: GroupId,
+        /// Why.
+        reason: FallbackReason,
+        /// What the visitor is told.
+        message: Option<SmolStr>,
+        /// When it is closed unless it is let in.
+        expires: Timestamp,
+    },
+    /// An invited agent became a participant, and uses a slot for it.
+    Helps {
+        /// The agent.
+        agent: AgentId,
+        /// Their name then.
+        name: SmolStr,
+    },
 }
 
 impl Event {
@@ -272,11 +295,12 @@ impl Event {
             | Self::Queued { .. }
             | Self::Assigned { .. }
             | Self::Joined { .. }
+            | Self::Helps { .. }
             | Self::Left { .. }
             | Self::Said { .. }
             | Self::Closed { .. }
             | Self::Reopened => true,
-            Self::FellBack { message, .. } => message.is_some(),
+            Self::FellBack { message, .. } | Self::TurnedAway { message, .. } => message.is_some(),
             Self::Offered { .. }
             | Self::Announced { .. }
             | Self::AnnouncedTo { .. }
@@ -367,6 +391,13 @@ pub enum Purpose {
         /// Whether past their cap.
         force: bool,
     },
+    /// They accept an invitation, which uses a slot here.
+    Help {
+        /// Who asked.
+        ticket: Ticket,
+        /// The invitation.
+        offer: u32,
+    },
     /// A participant hands it to them.
     Handover {
         /// Who asked.
@@ -385,6 +416,7 @@ impl Purpose {
             Self::Accept { ticket, .. }
             | Self::Take { ticket, .. }
             | Self::Assign { ticket, .. }
+            | Self::Help { ticket, .. }
             | Self::Handover { ticket, .. } => Some(ticket),
         }
     }
@@ -457,6 +489,11 @@ pub enum Command {
         /// How it came here.
         way: Way,
     },
+    /// The workspace grants that it asks for an agent, which it never did so far.
+    Engaged {
+        /// What somebody asked of it that needs this; `None`: it is routed.
+        then: Option<Box<(Ask, Ticket)>>,
+    },
     /// Somebody asks something.
     Ask {
         /// What.
@@ -508,6 +545,8 @@ pub enum Command {
     ReopenGranted {
         /// The epoch that was asked about.
         epoch: u32,
+        /// Whether it may ask for an agent, which it never did so far.
+        engaged: bool,
         /// Who asked.
         ticket: Ticket,
     },

@@ -251,7 +251,10 @@ fn a_permission_to_reopen_is_for_the_close_that_was_asked_about() {
     floor.asks(By::Supervisor, visit, Ask::Close).expect("closed");
     let epoch = permission.take().expect("the workspace allowed it");
     let ticket = Ticket { by: By::Supervisor, ..Ticket::system() };
-    floor.tells(Tell::Conversation(visit.id, conversation::Command::ReopenGranted { epoch, ticket }));
+    floor.tells(Tell::Conversation(
+        visit.id,
+        conversation::Command::ReopenGranted { epoch, engaged: false, ticket },
+    ));
     assert_eq!(floor.phase(visit), Phase::Closed);
 }
 

@@ -423,7 +423,7 @@ impl Floor {
     /// An `Open` that the workspace lets through makes it.
     fn knows_conversation(&self, id: ConversationId, command: &conversation::Command) -> bool {
         let makes = match command {
-            conversation::Command::Open { way, .. } => *way == Way::New,
+            conversation::Command::Open { way, .. } => matches!(way, Way::New { .. }),
             conversation::Command::Failed { opening, .. } => *opening,
             _ => false,
         };

@@ -7,6 +7,7 @@
 mod floor;
 
 mod announcements;
+mod counted;
 mod decisions;
 mod endings;
 mod fallback;

@@ -223,7 +223,7 @@ fn openings_behind_one_that_failed_make_one_conversation() {
     let second = Opening { visitor: first.visitor, ..to_sales(&mut floor) };
     let fails = first.asked;
     floor.loses(move |tell| {
-        matches!(tell, Tell::Conversation(id, Command::Open { way: Way::New, .. }) if *id == fails)
+        matches!(tell, Tell::Conversation(id, Command::Open { way: Way::New { .. }, .. }) if *id == fails)
     });
     floor.posts_opening(&first);
     let answers = [floor.posts_opening(&second), floor.posts_opening(&first)];

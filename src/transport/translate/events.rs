@@ -48,7 +48,7 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::Assigned { agent, cause, .. } => {
             Change::Assigned { agent: *agent, cause: assign_cause(*cause) }
         }
-        Event::Joined { agent, .. } => Change::Joined { agent: *agent },
+        Event::Joined { agent, .. } | Event::Helps { agent, .. } => Change::Joined { agent: *agent },
         Event::Left { agent } => Change::Left { agent: *agent },
         Event::HandoverStarted { from, to, deadline, .. } => {
             Change::HandoverStarted { from: *from, to: *to, deadline: *deadline }
@@ -60,7 +60,7 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::InvitationEnded { agent, outcome } => {
             Change::InvitationEnded { agent: *agent, outcome: offer_outcome(*outcome) }
         }
-        Event::FellBack { reason, message, .. } => {
+        Event::FellBack { reason, message, .. } | Event::TurnedAway { reason, message, .. } => {
             Change::FellBack { reason: fallback_reason(*reason), message: message.as_ref().map(Text::clip) }
         }
         Event::Said { body } => Change::Said { body: text(body) },
@@ -99,7 +99,7 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
             let label = faces.policy.group(group).map_or("", |rules| rules.label.as_str());
             Change::Queued { group_label: Text::clip(label) }
         }
-        Event::Assigned { name, .. } | Event::Joined { name, .. } => {
+        Event::Assigned { name, .. } | Event::Joined { name, .. } | Event::Helps { name, .. } => {
             Change::AgentJoined { name: Text::clip(name) }
         }
         Event::Left { agent } => Change::AgentLeft { name: name(agent) },
@@ -111,7 +111,9 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
             };
             Change::Said { from, body: text(body) }
         }
-        Event::FellBack { message, .. } => Change::Fallback { message: Text::clip(message.as_ref()?) },
+        Event::FellBack { message, .. } | Event::TurnedAway { message, .. } => {
+            Change::Fallback { message: Text::clip(message.as_ref()?) }
+        }
         Event::Closed { .. } => Change::Closed { by_me: matches!(by, By::Visitor(_)) },
         Event::Reopened => Change::Reopened,
         Event::Offered { .. }

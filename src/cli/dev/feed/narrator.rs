@@ -175,7 +175,7 @@ impl Narrator {
                 let after = story.asked.remove(agent).map(|since| seconds(since, at)).unwrap_or_default();
                 Some((self.assigned(name, *cause, &after, decision.as_deref()), Mood::Good))
             }
-            Event::FellBack { reason, .. } => {
+            Event::FellBack { reason, .. } | Event::TurnedAway { reason, .. } => {
                 self.count("fell back");
                 Some((format!("fallback {}", fallback_words(*reason)), Mood::Bad))
             }

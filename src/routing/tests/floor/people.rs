@@ -67,6 +67,7 @@ impl Floor {
             visitor: visitor(&format!("visitor {}", self.visits)),
             channel: "web".parse().expect("a name"),
             target,
+            own_choice: true,
             preferred: None,
             priority: Priority::DEFAULT,
             variables: Vec::new(),
