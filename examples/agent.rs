@@ -6,10 +6,10 @@
 //! cargo run --example agent
 //! ```
 
-use std::{env, error::Error, time::Duration};
+use std::{env, error::Error};
 
 use maitred::{
-    client::{Client, ConnectError, Ended, Options, Told},
+    client::{Client, Comeback, Ended, Notices, Options, Told},
     protocol::Notice,
     protocol::notice::{StaffChange, StaffEvent},
     protocol::words::{Actor, Feed, Presence, Speaker},
@@ -18,23 +18,18 @@ use maitred::{
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let [address, ca, token] = ["MAITRED_ADDRESS", "MAITRED_CA", "MAITRED_TOKEN"].map(env::var);
-    let options = Options::new(address?, ca?.parse()?, token?);
+    let mut comeback = Comeback::new(Options::new(address?, ca?.parse()?, token?))?;
     loop {
-        let wait = match serve(&options).await {
-            Ok(Ended::GoneAway(words)) => Duration::from_millis(words.retry_after_ms),
-            Ok(other) => return Err(other.into()),
-            Err(error) => match error.downcast_ref() {
-                Some(ConnectError::Timeout { .. } | ConnectError::Busy(_)) => Duration::from_secs(2),
-                _ => return Err(error),
-            },
-        };
-        // A little later each, lest all agents come back at once.
-        tokio::time::sleep(wait.mul_f64(1.0 + rand::random::<f64>())).await;
+        let (client, notices) = comeback.connect().await?;
+        serve(&client, notices).await?;
+        match client.ended() {
+            Some(Ended::Here) => return Ok(()),
+            ended => comeback.lost(ended),
+        }
     }
 }
 
-async fn serve(options: &Options) -> Result<Ended, Box<dyn Error>> {
-    let (client, mut notices) = Client::connect(options).await?;
+async fn serve(client: &Client, mut notices: Notices) -> Result<(), Box<dyn Error>> {
     let me = client.welcome().agent.ok_or("this is not an agent's token")?;
     client.set_presence(me, Presence::Online).await?;
     while let Some(told) = notices.next().await {
@@ -55,5 +50,5 @@ async fn serve(options: &Options) -> Result<Ended, Box<dyn Error>> {
             other => println!("{other:?}"),
         }
     }
-    Ok(client.ended().unwrap_or(Ended::Here))
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The Rust client: one connection, many requests in flight, notices beside them.
 //!
-//! Holds: [`Client`], [`Pending`], [`Notices`], how to [`connect`](Client::connect). Knows: `protocol`, quinn. Never:
+//! Holds: [`Client`], [`Pending`], [`Notices`], how to [`connect`](Client::connect) and come [back](Comeback). Knows: `protocol`, quinn. Never:
 //! the daemon's inside. Start reading at: [`Client`].
 //!
 //! ```no_run
@@ -27,6 +27,7 @@
 //! # }
 //! ```
 
+mod comeback;
 mod dial;
 mod errors;
 mod notices;
@@ -52,6 +53,7 @@ use tokio::{
     time::timeout,
 };
 
+pub use comeback::Comeback;
 pub use dial::{Dialer, Dialled};
 #[cfg(test)]
 pub(crate) use dial::{client_config, transport_config};

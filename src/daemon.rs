@@ -40,7 +40,7 @@ use crate::{
     config::{self, Config},
     ids::WorkspaceId,
     journal::{
-        self, Archive, Journal,
+        self, Archive, Journal, Space,
         disk::{Disk, RealDisk},
     },
     metrics::{
@@ -50,7 +50,7 @@ use crate::{
     protocol::words::GoAwayReason,
     transport::{
         self, Connections, Endpoint, Settings,
-        border::{House, Rates},
+        border::{House, Rates, Room},
         endpoint,
         paces::Paces,
         tls, unix,
@@ -164,6 +164,7 @@ struct Steering {
     clock: Clock,
     placements: Mutex<Vec<(WorkspaceId, ArbiterHandle)>>,
     archivist: OnceLock<archivist::Counter>,
+    journal: Journal,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -351,6 +352,14 @@ impl House for Control {
     fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::SeqCst)
     }
+
+    fn room(&self) -> Room {
+        match self.0.journal.space() {
+            Space::Enough => Room::Enough,
+            Space::NothingNew => Room::NothingNew,
+            Space::Endings => Room::Endings,
+        }
+    }
 }
 
 /// From nothing to serving to nothing.
@@ -395,6 +404,7 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         clock,
         placements: Mutex::default(),
         archivist: OnceLock::new(),
+        journal: journal.clone(),
     }));
     let for_archivist = shared.clone();
     let connections = Connections::new(Settings::from(&options.config.limits));

@@ -270,8 +270,15 @@ impl ConversationActor {
         self.machine.phase().is_none() && given_up
     }
 
+    /// Somebody woke it to look at it: that needs no actor any more.
+    pub(super) fn retire_if_closed(&self, context: &mut Context<Self>) {
+        if self.machine.phase() == Some(Phase::Closed) && !self.aside {
+            self.retire(context);
+        }
+    }
+
     /// Closed: it ends when everything that is on its way to it has been handled, unless it is called back by that.
-    pub(super) fn retire(&self, context: &mut Context<Self>) {
+    fn retire(&self, context: &mut Context<Self>) {
         if self.space.leave(self.machine.id()) {
             context.notify(Retired);
         }

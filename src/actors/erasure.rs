@@ -60,6 +60,15 @@ impl Space {
 
     /// The conversations that are meant, all of them closed.
     fn doomed(&self, doomed: Doomed) -> Result<Vec<ConversationId>, Refusal> {
+        let ids = self.closed_and_doomed(doomed)?;
+        let aside = self.conversations_aside();
+        if ids.iter().any(|id| aside.contains(id)) {
+            return Err(Refusal::WrongState("what stands aside is not erased: let it take part again first"));
+        }
+        Ok(ids)
+    }
+
+    fn closed_and_doomed(&self, doomed: Doomed) -> Result<Vec<ConversationId>, Refusal> {
         let open = Refusal::WrongState("what is open is not erased: close it first");
         match doomed {
             Doomed::Conversation(id) => {

@@ -128,6 +128,26 @@ pub enum Order {
     Erase(Doomed, Option<SmolStr>),
 }
 
+impl Order {
+    /// Whether it only ends what is there, or makes less come: what the last of a full disk is kept for.
+    #[must_use]
+    pub fn ends(&self) -> bool {
+        match self {
+            Self::Ask(_, Ask::Close | Ask::Leave | Ask::Decline { .. })
+            | Self::SetPresence(_, Presence::Away | Presence::Offline)
+            | Self::RevokeToken(_)
+            | Self::RemoveAgent(_)
+            | Self::Erase(..) => true,
+            Self::Open(_)
+            | Self::Ask(..)
+            | Self::SetPresence(..)
+            | Self::PutAgent(..)
+            | Self::MintToken(..)
+            | Self::Reinstate(_) => false,
+        }
+    }
+}
+
 /// Something to be looked up.
 pub enum Query {
     /// One actor is asked.

@@ -154,9 +154,7 @@ impl Handler<Look> for ConversationActor {
         if guard(|| self.look(look)).is_none() {
             tracing::error!("a query fell");
         }
-        if self.machine.phase() == Some(Phase::Closed) {
-            self.retire(context);
-        }
+        self.retire_if_closed(context);
     }
 }
 

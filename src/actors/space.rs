@@ -427,8 +427,8 @@ impl Space {
     pub(super) fn forget(&self, id: ConversationId) {
         self.remember_erased(id, self.local.shared.journal.newest());
         self.closed.borrow_mut().remove(&id);
+        // An actor that somebody woke to look at it ends by itself.
         self.ledger.borrow_mut().unlist_closed(id);
-        self.local.shared.directory.take_conversation(self.index, id);
     }
 
     /// A conversation was erased by the record at this position.

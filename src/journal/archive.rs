@@ -222,6 +222,14 @@ impl Archive {
         Ok(())
     }
 
+    /// Whether bytes that were removed still have to leave the file: see [`Edit::soil`].
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn is_soiled(&self) -> Result<bool, Error> {
+        Ok(self.view()?.raw_about("soiled")?.is_some())
+    }
+
     /// Makes the file anew from what is in it, so that nothing is left of what was removed. Takes as much space again while it
     /// runs, and must not run beside an edit. Whoever looks meanwhile sees what was there before.
     ///
@@ -442,6 +450,15 @@ impl Edit {
             })
         })?;
         self.remove(shelf, keys.iter().map(Vec::as_slice))
+    }
+
+    /// What this edit removes is to leave the file, too: until [`Archive::renew`] has done it, also after a crash, the archive says
+    /// that it is soiled.
+    ///
+    /// # Errors
+    /// Whatever the disk says.
+    pub fn soil(&self) -> Result<(), Error> {
+        self.note("soiled", &[])
     }
 
     /// Makes it all durable. From now on records up to `covered` are in the archive, if that is further than before.

@@ -202,6 +202,17 @@ pub enum Reserve {
     Failing,
 }
 
+/// What the log still has room for. It ends when the current segment is full and there is no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Space {
+    /// Whatever comes.
+    Enough,
+    /// No next segment can be made, for now: what is left is for what is under way.
+    NothingNew,
+    /// Less than a twentieth of a segment is left: only for ending things.
+    Endings,
+}
+
 /// Plain numbers for the metrics, since the journal was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
@@ -429,6 +440,13 @@ impl Journal {
         self.shared.closing.store(true, Ordering::Release);
         self.commit();
         writer.join().unwrap_or(Err(Error::Stopped))
+    }
+
+    /// What there is room for. Cheap enough to be asked for each command; back to [`Space::Enough`] by itself, at most
+    /// a second after there is space again.
+    #[must_use]
+    pub fn space(&self) -> Space {
+        self.shared.space()
     }
 
     /// Plain numbers for the metrics.

@@ -10,7 +10,7 @@ use std::{
 
 use crossbeam::channel::{Receiver, Sender, TrySendError};
 
-use super::{Options, Position, Reserve, Stats, batch::Batch, catalog::Catalog, log::Log};
+use super::{Options, Position, Reserve, Space, Stats, batch::Batch, catalog::Catalog, log::Log};
 
 /// What the threads and the handles have in common.
 pub(super) struct Shared {
@@ -28,6 +28,8 @@ pub(super) struct Shared {
     pub(super) closing: AtomicBool,
     watchers: Mutex<Vec<Watcher>>,
     stats: Mutex<Stats>,
+    /// There is no next segment, and none can be made.
+    pub(super) tight: AtomicBool,
 }
 
 /// The records that are not durable yet.
@@ -45,6 +47,9 @@ pub(super) struct Watcher {
     pub(super) wake: Box<dyn Fn() + Send>,
 }
 
+/// The last twentieth of the last segment is for ending what is there.
+const LAST: u64 = 20;
+
 impl Shared {
     pub(super) fn new(log: &Log) -> Self {
         let durable = log.durable().get();
@@ -61,6 +66,7 @@ impl Shared {
             turn: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             watchers: Mutex::default(),
+            tight: AtomicBool::new(false),
             stats: Mutex::new(Stats { room_bytes: log.room(), ..Stats::default() }),
         }
     }
@@ -103,6 +109,21 @@ impl Shared {
 
     pub(super) fn set_reserve(&self, reserve: Reserve) {
         self.stats().reserve = reserve;
+        match reserve {
+            Reserve::DiskFull | Reserve::Failing => self.tight.store(true, Ordering::Release),
+            Reserve::Ready(_) => self.tight.store(false, Ordering::Release),
+            // A try that may fail like the one before: only success is news.
+            Reserve::Making => {}
+        }
+    }
+
+    /// What there still is room for.
+    pub(super) fn space(&self) -> Space {
+        if !self.tight.load(Ordering::Acquire) {
+            return Space::Enough;
+        }
+        let left = self.stats().room_bytes;
+        if left < self.options.segment_size() / LAST { Space::Endings } else { Space::NothingNew }
     }
 
     pub(super) fn tail(&self) -> MutexGuard<'_, Tail> {

@@ -16,7 +16,7 @@ pub const REMEMBERED: usize = 32;
 pub struct Keys<A> {
     clients: Vec<Client<A>>,
     /// Of commands that failed: nearly nobody has any.
-    failed: Option<Box<VecDeque<Key>>>,
+    failed: VecDeque<Key>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ struct Client<A> {
 
 impl<A> Default for Keys<A> {
     fn default() -> Self {
-        Self { clients: Vec::new(), failed: None }
+        Self { clients: Vec::new(), failed: VecDeque::new() }
     }
 }
 
@@ -56,7 +56,7 @@ impl<A: Copy> Keys<A> {
     }
 
     fn failure_of(&self, key: &Key) -> Option<&Key> {
-        let mut failed = self.failed.as_ref()?.iter();
+        let mut failed = self.failed.iter();
         failed.find(|failed| failed.client == key.client && failed.counter == key.counter)
     }
 
@@ -68,10 +68,9 @@ impl<A: Copy> Keys<A> {
 
     /// Remembers that the command of a key failed; the oldest of more than [`REMEMBERED`] raises its client's floor.
     pub fn fail(&mut self, key: &Key) {
-        let failed = self.failed.get_or_insert_default();
-        failed.push_back(*key);
-        if failed.len() > REMEMBERED
-            && let Some(oldest) = failed.pop_front()
+        self.failed.push_back(*key);
+        if self.failed.len() > REMEMBERED
+            && let Some(oldest) = self.failed.pop_front()
         {
             let client = self.client(oldest.client);
             client.floor = client.floor.max(oldest.counter);

@@ -44,6 +44,30 @@ pub struct Rates {
     pub message_body: u32,
 }
 
+/// What there is room for on the disk: everything that is acknowledged has to be written there first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Whatever comes.
+    Enough,
+    /// What is under way, but no new conversations.
+    NothingNew,
+    /// Closing, leaving, declining and going away, and nothing else that is written down.
+    Endings,
+}
+
+impl Room {
+    fn has(self, order: &gate::Order) -> bool {
+        match self {
+            Self::Enough => true,
+            Self::NothingNew => !matches!(order, gate::Order::Open(_)),
+            Self::Endings => order.ends(),
+        }
+    }
+}
+
+/// When to ask again while the disk is full: space is looked for every second.
+const FULL: Duration = Duration::from_secs(5);
+
 /// What the border asks of the daemon as a whole.
 pub trait House: Send + Sync {
     /// Takes the configuration over again.
@@ -57,6 +81,8 @@ pub trait House: Send + Sync {
     fn drain(&self);
     /// Whether it drains: nothing new is taken in.
     fn is_draining(&self) -> bool;
+    /// What the disk has room for.
+    fn room(&self) -> Room;
 }
 
 /// The border post of one arbiter.
@@ -338,6 +364,10 @@ impl Post {
                 if opens && self.house.is_draining() {
                     return Err((RefusalCode::Draining, None, Some(Duration::from_secs(1))));
                 }
+                if !self.house.room().has(&order) {
+                    let why = "the disk is nearly full: what is open goes on, nothing new is taken";
+                    return Err((RefusalCode::Overloaded, Some(why), Some(FULL)));
+                }
                 self.pace(known, by, opens, writes)
                     .map_err(|wait| (RefusalCode::RateLimited, None, Some(wait)))?;
                 let key = counter.map(|counter| Key { client: known.client, counter, digest });
@@ -466,6 +496,31 @@ impl Border for Post {
             }
             let what = gate::Asked::Disconnected;
             self.gate.submit(known.space, vec![Inbound { connection: session.peer.connection, what }]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::ConversationId,
+        routing::{Body, Presence, conversation::Ask},
+    };
+
+    #[test]
+    fn the_last_of_the_disk_is_for_ending_what_is_there() {
+        let ask = |ask| gate::Order::Ask(ConversationId::from_bytes([1; 16]), ask);
+        let presence = |presence| gate::Order::SetPresence(AgentId::from_bytes([2; 16]), presence);
+        let goes_on =
+            [ask(Ask::Say(Body("hello".into()))), ask(Ask::Accept { offer: 1 }), presence(Presence::Online)];
+        let ends =
+            [ask(Ask::Close), ask(Ask::Leave), ask(Ask::Decline { offer: 1 }), presence(Presence::Offline)];
+        for order in &goes_on {
+            assert!(Room::NothingNew.has(order) && !Room::Endings.has(order));
+        }
+        for order in &ends {
+            assert!(Room::NothingNew.has(order) && Room::Endings.has(order));
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use super::{Trouble, Window, move_window};
+use super::{
+    Trouble,
+    window::{Window, move_window},
+};
 use crate::{
     actors::{boot::Recovered, local::LOG_VERSION, past::each_archived, stored},
     clock::Timestamp,
@@ -233,7 +236,7 @@ impl Outside {
                     let moved = move_window(&open.archive, until, limit, |from, to, visit| {
                         open.log.walk(from, to, visit)
                     })?;
-                    assert!(moved.is_some(), "there are records up to {until}");
+                    assert!(moved, "there are records up to {until}");
                 }
             }
             if self.random.random_ratio(1, 4) {
@@ -245,8 +248,9 @@ impl Outside {
             if self.random.random_ratio(1, 6) {
                 open.log.let_go()?;
             }
-            if self.random.random_ratio(1, 8) {
+            if self.random.random_ratio(1, 8) || open.archive.is_soiled()? && self.random.random() {
                 open.archive.renew()?;
+                assert!(!open.archive.is_soiled()?);
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use crossbeam::channel::{self, Receiver};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{Written, open, small, some_record, some_records};
-use crate::journal::{Error, Journal, Options, Position, Reserve, SimDisk};
+use crate::journal::{Error, Journal, Options, Position, Reserve, SimDisk, Space};
 
 /// Opens a journal, and a channel that gets its failure.
 fn start(disk: &SimDisk, options: &Options) -> Result<(Journal, Receiver<Error>), Error> {
@@ -150,10 +150,16 @@ fn a_full_disk_is_announced_before_it_hurts_and_goes_away_by_itself() {
     }
     journal.append(1, 1, &[1; 1000]);
     assert!(waiter.commit(&journal), "the current segment still has room");
+    assert_ne!(journal.space(), Space::Enough);
+    while journal.space() != Space::Endings {
+        journal.append(1, 1, &[1; 100]);
+        assert!(waiter.commit(&journal), "the last of it is announced before it is gone");
+    }
     disk.limit(None);
     while !matches!(journal.stats().reserve, Reserve::Ready(_)) {
         std::thread::yield_now();
     }
+    assert_eq!(journal.space(), Space::Enough);
     for _ in 0..10 {
         journal.append(1, 1, &[2; 1000]);
         assert!(waiter.commit(&journal));

@@ -298,7 +298,7 @@ fn a_released_conversation_goes_back_to_who_served_it() {
     assert_eq!(floor.reinstates(visit), Ok(Reply::Done));
     floor.sees_offer("ben", visit);
     let cause = |event: &&Event| matches!(event, Event::Queued { cause: QueueCause::Requeued, .. });
-    assert!(floor.events(visit).iter().any(|event| cause(event)));
+    assert!(floor.events(visit).iter().any(cause));
     assert!(matches!(floor.reinstates(visit), Err(Refusal::WrongState(_))));
 }
 
