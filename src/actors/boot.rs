@@ -10,6 +10,7 @@ use std::{
 use super::{
     agent::AgentActor,
     conversation::ConversationActor,
+    faults,
     group::GroupActor,
     local::Local,
     space::{Records, Restart, Space},
@@ -99,7 +100,11 @@ impl Remembered {
             Entry::Conversation { id, .. } => Some(*id),
             _ => None,
         };
-        if guard(|| self.world.apply(entry)).is_some() {
+        let fold = || {
+            faults::in_fold(entry);
+            self.world.apply(entry);
+        };
+        if guard(fold).is_some() {
             return;
         }
         match whose {
