@@ -152,7 +152,7 @@ impl ConversationActor {
     }
 
     /// After a start: lists, marks and the timer are views of the machine.
-    fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         if self.machine.phase().is_none() {
             return;
         }
