@@ -239,7 +239,6 @@ impl Agent {
         }
     }
 
-    /// The one place where slots are taken and change, so that what they want is known without asking each.
     /// What held the slot came to nothing: it goes back to its rest, if that still goes on.
     fn let_go(&mut self, cx: &Context<'_>, conversation: ConversationId) {
         let rest = self.slots.get(&conversation).and_then(|slot| match slot.kind {
@@ -251,6 +250,7 @@ impl Agent {
         self.set_slot(conversation, rest);
     }
 
+    /// The one place where slots are taken and change, so that what they want is known without asking each.
     pub(super) fn set_slot(&mut self, conversation: ConversationId, slot: Option<Slot>) -> Option<Slot> {
         let wants = slot.and_then(|slot| slot.kind.wants());
         let before = match slot {
