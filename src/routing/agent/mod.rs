@@ -41,6 +41,8 @@ enum SlotKind {
         /// The newest of the grants that this slot was given for.
         grant: u32,
         ask_at: Timestamp,
+        /// Until when the slot rests after an earlier close, should the grant come to nothing.
+        rest: Option<Timestamp>,
     },
     Reserved,
     Owned,

@@ -31,8 +31,8 @@ impl Agent {
             }
         };
         let group = decision.group.clone();
+        self.set_slot(conversation, held);
         if let Some(why_not) = why_not {
-            self.set_slot(conversation, held);
             let standing = self.standing(cx);
             let refused = group::Command::ProposalRefused { conversation, agent: self.id, why_not, standing };
             out.tell_group(&group, refused);
@@ -95,7 +95,12 @@ impl Agent {
         // A slot that the conversation holds already serves the new purpose too; its epoch stays, so that whatever ends first frees it.
         if !self.is_confirmed(conversation) {
             let ask_at = cx.now + LEASE;
-            let kind = SlotKind::Granted { grant, ask_at };
+            let rest = match self.slots.get(&conversation).map(|slot| slot.kind) {
+                Some(SlotKind::WrapUp { until }) => Some(until),
+                Some(SlotKind::Granted { rest, .. }) => rest,
+                Some(SlotKind::Reserved | SlotKind::Owned) | None => None,
+            };
+            let kind = SlotKind::Granted { grant, ask_at, rest };
             self.set_slot(conversation, Some(Slot { epoch, kind }));
         }
         let name = self.profile.name.clone();
@@ -163,7 +168,7 @@ impl Agent {
         let slot = self.slots.get(&conversation).map(|slot| slot.kind);
         let meant = matches!(slot, Some(SlotKind::Granted { grant: newest, .. }) if newest == grant);
         if meant && generation == self.generation {
-            self.set_slot(conversation, None);
+            self.let_go(cx, conversation);
             self.tell_groups(cx, out);
         }
     }
@@ -195,7 +200,7 @@ impl Agent {
         match held {
             Some(held) => self.restore_slot(conversation, epoch, held),
             None if stays => {}
-            None => _ = self.set_slot(conversation, None),
+            None => self.let_go(cx, conversation),
         }
         self.tell_groups(cx, out);
     }
@@ -210,7 +215,7 @@ impl Agent {
         let before = self.slots.len();
         self.slots.retain(|_, slot| !matches!(slot.kind, SlotKind::WrapUp { until } if until <= cx.now));
         for (conversation, slot) in &mut self.slots {
-            if let SlotKind::Granted { grant, ask_at } = &mut slot.kind
+            if let SlotKind::Granted { grant, ask_at, .. } = &mut slot.kind
                 && *ask_at <= cx.now
             {
                 *ask_at = cx.now + LEASE;
@@ -232,6 +237,17 @@ impl Agent {
         if self.slots.len() != before {
             self.tell_groups(cx, out);
         }
+    }
+
+    /// What held the slot came to nothing: it goes back to its rest, if that still goes on.
+    fn let_go(&mut self, cx: &Context<'_>, conversation: ConversationId) {
+        let rest = self.slots.get(&conversation).and_then(|slot| match slot.kind {
+            SlotKind::Granted { rest: Some(until), .. } if until > cx.now => {
+                Some(Slot { epoch: slot.epoch, kind: SlotKind::WrapUp { until } })
+            }
+            _ => None,
+        });
+        self.set_slot(conversation, rest);
     }
 
     /// The one place where slots are taken and change, so that what they want is known without asking each.
