@@ -166,7 +166,7 @@ impl ConversationActor {
     }
 
     /// Reads what its records say besides the machine's state.
-    fn recall(&mut self) {
+    pub(super) fn recall(&mut self) {
         let mut marks = Marks::default();
         let positions = self.history.take();
         self.history = History::new(positions.clone());

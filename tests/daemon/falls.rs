@@ -55,7 +55,6 @@ falls! {
     a_group_that_keeps_falling_overflows,
     a_workspace_that_keeps_falling_opens_nothing,
     a_fall_while_it_is_rebuilt_ends_in_standing_aside,
-    what_can_not_be_read_at_a_start_stands_aside_by_itself,
     an_actor_that_dies_is_started_again,
     an_arbiter_that_stands_still_is_noticed,
 }
@@ -521,35 +520,6 @@ async fn a_fall_while_it_is_rebuilt_ends_in_standing_aside(shape: Shape, name: &
     let offer = ana.sees_offer(id).await.offer;
     ana.client.accept(id, Speaker::Me, offer).await.expect("accepted");
     ana.client.note(other, Speaker::Me, "all well").await.expect("noted");
-}
-
-/// One conversation's records make every start fall: it stands aside, and everybody else is served.
-async fn what_can_not_be_read_at_a_start_stands_aside_by_itself(shape: Shape, name: &str) {
-    let mut floor = Floor::open(&house(name), shape).await;
-    let desk = floor.frontend(shape).await;
-    let (agent, mut ana) = floor.agent(name, &[&first(name)], 1, shape).await;
-    let whose = own_visitor(name, 1);
-    let id = serves(&desk, &mut ana, whose, name).await;
-    let fold = plant("conversation", id, Site::Fold, "", None);
-    let rebuild = plant("conversation", id, Site::Rebuild, "", None);
-    floor.restart(seconds(5)).await;
-    assert_eq!(fold.hits(), 1, "the rest of it is not tried");
-    let desk = floor.frontend(shape).await;
-    let watch = floor.supervisor(shape).await;
-    let mut ana = floor.session(agent, shape).await;
-    assert_eq!(aside(&watch).await, [Subject::Conversation(id)]);
-    let release = ReleaseQuarantine { conversation: Some(id), ..NOBODY };
-    assert_eq!(code(watch.client.ask::<Done>(release.clone()).await), "failed");
-    // Neither its slot nor its visitor is held by it.
-    let next = serves(&desk, &mut ana, whose, name).await;
-    ana.client.close_conversation(next, Speaker::Me).await.expect("closed");
-    drop((fold, rebuild));
-    // Once it can be read again it goes back to its line, its agent first.
-    releases(&watch, release).await;
-    let offer = ana.sees_offer(id).await.offer;
-    ana.client.accept(id, Speaker::Me, offer).await.expect("accepted");
-    ana.client.note(id, Speaker::Me, "well again").await.expect("noted");
-    assert_eq!(watch.agent_detail(agent).await.row.taken, 1);
 }
 
 /// What no guard held: the actor is gone, and another one takes its place.

@@ -175,6 +175,7 @@ impl ConversationActor {
         self.aside = false;
         if self.line.is_none() {
             // It could not be read at the start: nothing is listed of it, nobody holds a slot for it, and that is not recorded yet.
+            self.recall();
             self.resume();
             if !self.machine.is_quarantined() {
                 self.put_aside(None);
