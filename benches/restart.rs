@@ -142,7 +142,7 @@ fn prepare(disk: &Arc<dyn Disk>, workspace: &WorkspaceId, count: u64, clock: &Cl
         std::thread::yield_now();
     }
     let written = started.elapsed();
-    let pace = Pace { at_latest: Duration::from_secs(3_600), turns: true };
+    let pace = Pace { beyond: 0, at_latest: Duration::from_secs(3_600), turns: true };
     let keeper =
         Archivist::start(Arc::clone(disk), &shared(&journal, &archive, clock), pace, Keeping::default());
     let keeper = keeper.expect("a thread");

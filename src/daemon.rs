@@ -60,6 +60,10 @@ use crate::{
 /// How old a record is at most when it is moved into the archive.
 const MOVED_AFTER: Duration = Duration::from_secs(300);
 
+/// How large the log is at most before its full segments are moved into the archive, in bytes: a start reads this much, about
+/// one and a half million records.
+const MOVED_BEYOND: u64 = 256 << 20;
+
 /// The largest record where a test makes the log's files smaller than the configuration allows, in bytes.
 const TEST_PAYLOAD_MAX: usize = 64 << 10;
 
@@ -83,7 +87,7 @@ impl Options {
     /// A daemon with this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let pace = Pace { at_latest: MOVED_AFTER, turns: false };
+        let pace = Pace { beyond: MOVED_BEYOND, at_latest: MOVED_AFTER, turns: false };
         Self { config, config_file: None, clock: None, observer: None, pace, segment_bytes: None }
     }
 }

@@ -24,6 +24,8 @@ pub enum Site {
     Recorded,
     /// While the machine is rebuilt.
     Rebuild,
+    /// While the log is folded at a start; conversations only.
+    Fold,
     /// In what an actor does by itself, between messages.
     Future,
     /// Outside of every guard: the actor dies.
@@ -139,6 +141,7 @@ fn parse(text: &str) -> Option<Fault> {
         "handler" => Site::Handler,
         "recorded" => Site::Recorded,
         "rebuild" => Site::Rebuild,
+        "fold" => Site::Fold,
         "future" => Site::Future,
         "escape" => Site::Escape,
         _ => return None,

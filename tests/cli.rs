@@ -332,6 +332,56 @@ fn agents_are_made_and_removed() {
 }
 
 #[test]
+fn what_takes_part_can_not_be_released() {
+    let house = House::new("");
+    let mut daemon = house.serve();
+    assert_eq!(json(&text(&house.ask(&["quarantine", "ls"], &["--json"]).stdout)), Value::Array(Vec::new()));
+    let released = house.ask(&["quarantine", "release"], &["--group", "sales"]);
+    assert_eq!(released.status.code(), Some(1), "{released:?}");
+    assert!(text(&released.stderr).contains("it is not set aside"), "{released:?}");
+    assert_eq!(house.ask(&["quarantine", "release"], &[]).status.code(), Some(2), "name one");
+    // The supervisor's token that it was asked with is revoked, and so gone.
+    let tokens = text(&house.ask(&["token", "ls"], &[]).stdout);
+    assert!(!tokens.contains("supervisor"), "{tokens}");
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+/// A build that can be made to fall says so, falls as it is told to, and what stands aside is listed and released.
+#[cfg(feature = "failpoints")]
+#[test]
+fn what_stands_aside_is_listed_and_released() {
+    let house = House::new("");
+    let mut command = house.command(&["serve"]);
+    command.arg("--announce").env("MAITRED_FAILPOINTS", "group:sales:handler:Enqueue:6");
+    let mut running = Running::start(command);
+    let announced = running.wait(|line| line["quic"].is_string());
+    running.wait_said("never for production");
+    let mut daemon = Daemon { running, announced };
+    let token = text(&house.ask(&["token", "new"], &["--role", "frontend"]).stdout);
+    let trust = ["--ca", &daemon.at("certificate").to_owned()];
+    let mut widget = house.client(&daemon, &trust, token.trim());
+    widget.say(&format!(r#"open {{"speaker":{{"visitor":"{VISITOR}"}},"target":{{"group":"sales"}}}}"#));
+    widget.wait(|line| !line["opened"].is_null());
+    let listed = text(&house.ask(&["quarantine", "ls"], &[]).stdout);
+    assert!(listed.lines().any(|line| line.starts_with("group ") && line.contains("sales")), "{listed}");
+    let released = house.ask(&["quarantine", "release"], &["--group", "sales"]);
+    assert!(released.status.success(), "{released:?}");
+    let listed = json(&text(&house.ask(&["quarantine", "ls"], &["--json"]).stdout));
+    assert_eq!(listed, Value::Array(Vec::new()));
+    assert_eq!(widget.leave(), Some(0));
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+/// What makes it fall is in no other build.
+#[cfg(not(feature = "failpoints"))]
+#[test]
+fn the_binary_has_no_failpoints() {
+    let binary = std::fs::read(env!("CARGO_BIN_EXE_maitred")).expect("it is there");
+    let variable = b"MAITRED_FAILPOINTS";
+    assert!(!binary.windows(variable.len()).any(|bytes| bytes == variable));
+}
+
+#[test]
 fn dev_shows_decisions_and_ends_by_itself() {
     let mut dev = Running::start(command(&["dev", "--for", "3s", "--rate", "5"]));
     let metrics = dev.wait_printed("http://");

@@ -35,6 +35,9 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// When records are moved.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
+    /// Full segments are moved once the log has grown to so many bytes. A conversation that is over by then is written once; one
+    /// that lives through several moves is written in each.
+    pub beyond: u64,
     /// Records older than this are moved even if their segment is not full. One look costs at least as much.
     pub at_latest: Duration,
     /// Whether to begin a new segment each time, so that the log lets go of all that was moved. For tests.
@@ -178,7 +181,9 @@ impl Desk {
     /// Moves what is to be moved, and lets go of what was kept long enough.
     fn round(&self, overdue: bool) -> Result<(), Trouble> {
         let durable = self.journal.durable();
-        let full = self.journal.extent().sealed.max(self.archive.wanted().min(durable));
+        let extent = self.journal.extent();
+        let sealed = if extent.bytes >= self.pace.beyond { extent.sealed } else { Position::ZERO };
+        let full = sealed.max(self.archive.wanted().min(durable));
         let until = if overdue { durable } else { full };
         let before = self.archive.covered();
         while self.archive.covered() < until {

@@ -14,6 +14,7 @@ use super::{
     agent::AgentActor,
     conversation::ConversationActor,
     count::Marks,
+    faults,
     fold::Folded,
     group::GroupActor,
     history::History,
@@ -188,7 +189,11 @@ impl Remembered {
             Entry::Conversation { id, .. } => Some(*id),
             _ => None,
         };
-        if guard(|| self.world.apply(entry)).is_some() {
+        let fold = || {
+            faults::in_fold(entry);
+            self.world.apply(entry);
+        };
+        if guard(fold).is_some() {
             return;
         }
         match whose {

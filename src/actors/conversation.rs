@@ -152,7 +152,7 @@ impl ConversationActor {
     }
 
     /// After a start: lists, marks and the timer are views of the machine.
-    fn resume(&mut self) {
+    pub(super) fn resume(&mut self) {
         if self.machine.phase().is_none() {
             return;
         }
@@ -166,7 +166,7 @@ impl ConversationActor {
     }
 
     /// Reads what its records say besides the machine's state.
-    fn recall(&mut self) {
+    pub(super) fn recall(&mut self) {
         let mut marks = Marks::default();
         let positions = self.history.take();
         self.history = History::new(positions.clone());

@@ -1,6 +1,8 @@
 //! Where tests may plant a fault in an actor. In a build without the feature `failpoints` these are nothing at all.
 
-use crate::routing::{agent::Agent, conversation::Conversation, group::Group, workspace::Workspace};
+use crate::routing::{
+    agent::Agent, conversation::Conversation, group::Group, recovery::Entry, workspace::Workspace,
+};
 
 #[cfg(feature = "failpoints")]
 use crate::failpoints::{self, Site};
@@ -45,6 +47,16 @@ impl Victim for Agent {}
 impl Victim for Group {}
 #[cfg(not(feature = "failpoints"))]
 impl Victim for Workspace {}
+
+/// While the log is folded at a start.
+#[inline(always)]
+#[cfg_attr(not(feature = "failpoints"), expect(unused_variables, reason = "there is nothing here"))]
+pub(super) fn in_fold(entry: &Entry) {
+    #[cfg(feature = "failpoints")]
+    if let Entry::Conversation { id, .. } = entry {
+        failpoints::hit(Site::Fold, Conversation::KIND, id, &"");
+    }
+}
 
 macro_rules! places {
     ($($(#[$doc:meta])* $name:ident => $site:ident;)*) => {$(

@@ -10,6 +10,7 @@ use super::{
     directory::Whom,
     group::GroupActor,
     history::Reading,
+    ledger::Ledger,
     port::{
         AgentRow, AgentView, Answer, Audience, ConversationView, Faces, GroupRow, Notice, Numbered, View,
         fallback_words,
@@ -24,6 +25,7 @@ use crate::{
     ids::{AgentId, ConversationId, GroupId},
     routing::{
         By, Refusal, ReplyTo, Ticket, WhyNot,
+        agent::Held,
         conversation::{Conversation, Event, Phase},
     },
 };
@@ -442,11 +444,24 @@ impl AgentActor {
                 let ledger = self.space.ledger.borrow();
                 let since =
                     |id| ledger.line(id).map_or_else(|| self.space.local.now(), |line| line.opened_at);
-                let holds = self.machine.holds().map(|(id, held)| (id, held, since(id))).collect();
+                let holds = self.holds(&ledger).into_iter().map(|(id, held)| (id, held, since(id))).collect();
                 let view = AgentView { row: self.row(), holds };
                 found(&self.space, &ticket, View::Agent(Box::new(view)));
             }
         }
+    }
+}
+
+impl AgentActor {
+    /// What holds their slots; by the lists, while the machine stands still.
+    fn holds(&self, ledger: &Ledger) -> Vec<(ConversationId, Held)> {
+        let id = self.machine.id();
+        let Some(mine) = ledger.mine(id).filter(|_| self.aside) else {
+            return self.machine.holds().collect();
+        };
+        let owns = |conversation| ledger.line(conversation).is_some_and(|line| line.owner == Some(id));
+        let held = |conversation| if owns(conversation) { Held::Owned } else { Held::Reserved };
+        mine.slots.iter().map(|conversation| (*conversation, held(*conversation))).collect()
     }
 }
 

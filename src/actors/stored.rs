@@ -235,11 +235,11 @@ pub(super) fn push_record(chunk: &mut Vec<u8>, position: Position, version: u8, 
     chunk.extend_from_slice(payload);
 }
 
+/// Is shown records, with their version and payload, until it breaks off.
+type EachRecord<'a> = dyn FnMut(Position, u8, &[u8]) -> ControlFlow<()> + 'a;
+
 /// Visits the records of a chunk: position, version and payload as the log had them.
-pub(super) fn each_in_chunk(
-    chunk: &[u8],
-    visit: &mut dyn FnMut(Position, u8, &[u8]) -> ControlFlow<()>,
-) -> Result<ControlFlow<()>, Unreadable> {
+pub(super) fn each_in_chunk(chunk: &[u8], visit: &mut EachRecord<'_>) -> Result<ControlFlow<()>, Unreadable> {
     let (&version, mut rest) = chunk.split_first().ok_or_else(empty)?;
     if version > VERSION {
         return Err(Unreadable::Newer(version));

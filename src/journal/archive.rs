@@ -45,6 +45,9 @@ type Table = TableDefinition<'static, &'static [u8], &'static [u8]>;
 /// How far of the log is in here, which log that is, and in which format.
 const ABOUT: TableDefinition<'static, &'static str, &'static [u8]> = TableDefinition::new("about");
 
+/// Is shown entries, key and value, until it breaks off.
+type EachEntry<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// One kind of entries. Keys are in the order of their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shelf {
@@ -313,12 +316,7 @@ impl View {
     ///
     /// # Errors
     /// As [`View::get`].
-    pub fn walk(
-        &self,
-        shelf: Shelf,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), Error> {
+    pub fn walk(&self, shelf: Shelf, prefix: &[u8], visit: &mut EachEntry<'_>) -> Result<(), Error> {
         self.walk_after(shelf, prefix, &[], visit)
     }
 
@@ -331,7 +329,7 @@ impl View {
         shelf: Shelf,
         prefix: &[u8],
         after: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut EachEntry<'_>,
     ) -> Result<(), Error> {
         unfallen("reading", || {
             let table = self.transaction.open_table(shelf.table()).map_err(|e| failed("reading", e))?;
@@ -570,7 +568,7 @@ fn walk(
     table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     prefix: &[u8],
     after: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    visit: &mut EachEntry<'_>,
 ) -> Result<(), Error> {
     let from = if after > prefix { Bound::Excluded(after) } else { Bound::Included(prefix) };
     for entry in table.range::<&[u8]>((from, Bound::Unbounded)).map_err(|e| failed("reading", e))? {

@@ -75,9 +75,13 @@ async fn nothing_is_lost_over_many_cuts_and_restarts(shape: Shape) {
         for number in 0..8 {
             let (id, whose) = (new_id(), visitor(life * 100 + number));
             desk.client.open(opening(id, whose, group("sales"))).await.expect("opened");
-            for line in 0..30 {
+            let say = |line: u16| {
                 let body = format!("line {line} of {number} in life {life}");
-                desk.client.say(id, Speaker::Visitor(whose), &body).await.expect("said");
+                desk.client.say(id, Speaker::Visitor(whose), &body)
+            };
+            // All at once, so that a slow disk is waited for once.
+            for said in (0..30).map(say).collect::<Vec<_>>() {
+                said.await.expect("said");
             }
             if number % 2 == 0 {
                 desk.client.close_conversation(id, Speaker::Visitor(whose)).await.expect("closed");
@@ -193,8 +197,12 @@ async fn what_is_erased_leaves_no_byte_behind(shape: Shape) {
     let watch = floor.supervisor(shape).await;
     assert_eq!(of_visitor(&watch, visitor(1)).await, []);
     assert_eq!(watch.status(other).await, Status::Waiting);
-    let found = holding(floor.running().data_dir(), CANARY.as_bytes());
-    assert_eq!(found, Vec::<String>::new());
+    // Nothing changes any more while the files are read.
+    let daemon = floor.daemon.take().expect("it runs");
+    let directory = daemon.data_dir().to_owned();
+    daemon.control().stop_now();
+    daemon.wait().expect("it ends well");
+    assert_eq!(holding(&directory, CANARY.as_bytes()), Vec::<String>::new());
 }
 
 /// The files of a directory that hold these bytes.

@@ -266,7 +266,7 @@ async fn start(config: &Config, clock: &Clock, file: PathBuf) -> (Daemon, Client
     let mut options = daemon::Options::new(config.clone());
     options.clock = Some(clock.clone());
     options.config_file = Some(file);
-    options.pace = Pace { at_latest: Duration::from_millis(20), turns: true };
+    options.pace = Pace { beyond: 0, at_latest: Duration::from_millis(20), turns: true };
     options.segment_bytes = Some(256 << 10);
     let daemon = daemon::start(options).unwrap_or_else(|error| panic!("{error}"));
     let socket = daemon.data_dir().join("maitred.sock");

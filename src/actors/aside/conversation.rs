@@ -174,6 +174,15 @@ impl ConversationActor {
         self.machine = folded.machine;
         self.failures = None;
         self.aside = false;
+        if self.line.is_none() {
+            // It could not be read at the start: nothing is listed of it, nobody holds a slot for it, and that is not recorded yet.
+            self.recall();
+            self.resume();
+            if !self.machine.is_quarantined() {
+                self.put_aside(None);
+                self.aside = false;
+            }
+        }
         self.run(self.space.local.now(), Command::Reinstate { ticket: ticket.clone() });
         if self.machine.is_quarantined() {
             self.aside = true;

@@ -369,3 +369,16 @@ fn wrap_up_ends_at_a_restart() {
     floor.crash(secs(1));
     assert_eq!(floor.slots("ana"), 0);
 }
+
+/// Reopened while its slot rests, and the grant came to nothing: the agent rests on.
+#[test]
+fn a_grant_that_came_to_nothing_gives_the_rest_back() {
+    let mut floor = with_wrap_up();
+    let visit = floor.serves("ana", "sales");
+    floor.closes("ana", visit).expect("closed");
+    floor.loses(|tell| matches!(tell, Tell::Conversation(_, conversation::Command::Granted(_))));
+    floor.asks(By::Supervisor, visit, Ask::Reopen).expect("reopened");
+    floor.loses_nothing_more();
+    floor.wait(agent::LEASE);
+    assert_eq!(floor.agent("ana").why_not(&floor.context()), Some(WhyNot::WrapUp));
+}

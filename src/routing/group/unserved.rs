@@ -1,0 +1,106 @@
+//! What can't be served here: turned away at the door, refused, or told why after it has waited.
+
+use super::{Event, Group, Item, Waiting};
+use crate::{
+    ids::{AgentId, ConversationId},
+    routing::{
+        Context, Out, Refusal, Refused,
+        conversation::{self, Unserved},
+        policy::{GroupPolicy, WhenEmpty},
+        queue::Admits,
+        words::{FallbackReason, QueueCause, Ticket},
+    },
+};
+
+impl Group {
+    /// Why an arrival can't stay; `None`: it may wait.
+    pub(super) fn turn_away(&self, cx: &Context<'_>, waiting: &Waiting) -> Option<Unserved> {
+        let Some(policy) = cx.policy.group(&self.id) else {
+            return Some(Unserved::Removed { overflow: self.overflow.clone() });
+        };
+        if waiting.entering && self.is_full(policy) {
+            return Some(Unserved::Because(FallbackReason::QueueFull));
+        }
+        if waiting.is_spent() {
+            return Some(Unserved::Exhausted);
+        }
+        if self.is_still() || self.roster.anybody_present(&waiting.admits()) {
+            return None;
+        }
+        let patient = policy.when_empty == WhenEmpty::Queue && waiting.direct.is_none();
+        match (waiting.entering, waiting.tried.is_empty() && waiting.direct.is_none()) {
+            (true, _) if patient => None,
+            (true, _) => Some(Unserved::Empty),
+            // Came back untried, say after a restart: it goes on waiting.
+            (false, true) => None,
+            (false, false) => Some(Unserved::Exhausted),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one command")]
+    pub(super) fn request_entry(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        cause: QueueCause,
+        ticket: Ticket,
+        leave: bool,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let Some(policy) = cx.policy.group(&self.id) else { return Err(Refusal::NotFound.to(&ticket)) };
+        let alone = ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
+        let empty = self.roster.present() == 0;
+        if !policy.enabled {
+            Err(Refusal::GroupDisabled.to(&ticket))
+        } else if cause == QueueCause::Transfer && alone {
+            Err(Refusal::OnlyAgentOnline.to(&ticket))
+        } else if empty && policy.when_empty == WhenEmpty::Reject {
+            Err(Refusal::NobodyOnline.to(&ticket))
+        } else if self.is_full(policy) {
+            Err(Refusal::QueueFull.to(&ticket))
+        } else {
+            let group = self.id.clone();
+            let admitted = conversation::Command::Admitted { group, epoch, cause, ticket, leave };
+            out.tell_conversation(conversation, admitted);
+            Ok(())
+        }
+    }
+
+    pub(super) fn waited_too_long(
+        &self,
+        conversation: ConversationId,
+        stay: u32,
+        tried: Vec<AgentId>,
+        out: &mut Out<Event>,
+    ) {
+        let item = self.items.get(&conversation);
+        let waiting = item.map(|item| Waiting { tried: tried.clone(), ..item.waiting.clone() });
+        let admits = waiting.as_ref().map_or_else(|| Admits::except(tried), Waiting::admits);
+        let spent = waiting.is_some_and(|waiting| waiting.is_spent());
+        // The slot of the offer that just ended is as good as free: the agent has been told, but not yet the group.
+        let freeing = item.and_then(Item::with);
+        let why = if self.roster.present() == 0 {
+            Unserved::Because(FallbackReason::NobodyOnline)
+        } else if spent || !self.roster.anybody_present(&admits) {
+            Unserved::Exhausted
+        } else if self.roster.all_full(&admits, freeing) {
+            Unserved::Because(FallbackReason::AllAtCapacity)
+        } else {
+            Unserved::Because(FallbackReason::WaitedTooLong)
+        };
+        out.tell_conversation(conversation, conversation::Command::Unserved { stay, why });
+    }
+
+    /// Nothing in the line can be served here any more. What is offered goes on until its answer.
+    pub(super) fn turn_out(&self, why: &Unserved, out: &mut Out<Event>) {
+        for (conversation, item) in self.items.iter().filter(|(_, item)| item.with().is_none()) {
+            let (stay, why) = (item.waiting.stay, why.clone());
+            out.tell_conversation(*conversation, conversation::Command::Unserved { stay, why });
+        }
+    }
+
+    pub(super) fn is_full(&self, policy: &GroupPolicy) -> bool {
+        policy.queue_max.is_some_and(|max| self.waiting() >= max as usize)
+    }
+}
