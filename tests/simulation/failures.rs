@@ -280,13 +280,13 @@ impl Sim {
 /// The durable part of a conversation.
 fn conversation_text(conversation: &Conversation) -> String {
     let text = format!("{conversation:?}");
-    without(&without(&text, "absent_since: "), "ask_at: ")
+    ["absent_since: ", "ask_at: ", "may_engage: "].iter().fold(text, |text, name| without(&text, name))
 }
 
-/// The text without the value of this field, which is a time or nothing.
+/// The text without the value of this field, which is nothing, a time, or yes or no.
 fn without(text: &str, field: &str) -> String {
     let Some((before, after)) = text.split_once(field) else { return text.to_owned() };
-    let end = if after.starts_with("None") { 4 } else { after.find(')').map_or(after.len(), |at| at + 1) };
+    let end = after.find([',', '}']).unwrap_or(after.len());
     format!("{before}{}", after.get(end..).unwrap_or_default())
 }
 
