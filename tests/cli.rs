@@ -358,7 +358,8 @@ fn what_stands_aside_is_listed_and_released() {
     running.wait_said("never for production");
     let mut daemon = Daemon { running, announced };
     let token = text(&house.ask(&["token", "new"], &["--role", "frontend"]).stdout);
-    let trust = ["--ca", &daemon.at("certificate").to_owned()];
+    let certificate = daemon.at("certificate").to_owned();
+    let trust = ["--ca", certificate.as_str()];
     let mut widget = house.client(&daemon, &trust, token.trim());
     widget.say(&format!(r#"open {{"speaker":{{"visitor":"{VISITOR}"}},"target":{{"group":"sales"}}}}"#));
     widget.wait(|line| !line["opened"].is_null());

@@ -434,7 +434,7 @@ async fn a_group_that_keeps_falling_overflows(shape: Shape, name: &str) {
     ben.sees_offer(lost).await;
     let watch = floor.supervisor(shape).await;
     let closed = Subject::Group(first(name).parse().expect("a name"));
-    assert_eq!(aside(&watch).await, [closed.clone()]);
+    assert_eq!(aside(&watch).await, std::slice::from_ref(&closed));
     assert_eq!(metric(&floor, "maitred_quarantined{kind=\"group\"}").await, 1);
     let to = maitred::protocol::words::Destination::Group(first(name).parse().expect("a name"));
     assert_eq!(code(ana.client.transfer(id, Speaker::Me, to, true).await), "group_unavailable");
