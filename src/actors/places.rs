@@ -84,7 +84,7 @@ impl Message for Placed {
 }
 
 impl Local {
-    /// Calls out the lines that have changed, all at once and no more often than [`EVERY`].
+    /// Calls out the lines that have changed, all at once and no more often than every half second.
     pub async fn call_places_forever(self: Rc<Self>) {
         loop {
             self.lines.news.notified().await;
