@@ -35,9 +35,12 @@ const IN_FLIGHT: usize = 48;
 /// New messages go to one of so many conversations, so that each has far fewer in flight than keys are remembered for.
 const RECENT: usize = 12;
 
+/// The log is written every so often only, so that an answer which did not wait for it would be caught: written at once, what
+/// a killed process was told to write is nearly always there already.
 const CONFIG: &str = r#"
 [journal]
 segment_size = "2MiB"
+commit_interval = "20ms"
 [limits.visitor]
 openings = 10000
 openings_per = "1s"
