@@ -12,7 +12,7 @@ use maitred::{
         notice::{OfferMade, StaffChange, StaffEntry},
         reply::{Recorded, StaffHistory},
         request::Say,
-        words::{Actor, OfferKind, Speaker, Variable},
+        words::{Actor, NotifyClass, OfferKind, Speaker, Variable},
     },
 };
 
@@ -51,6 +51,8 @@ fn offer() -> Notice {
         waiting_since: Timestamp::from_micros(1_700_000_000_000_000),
         variables: Variables::try_from(vec![variable; 4]).expect("few"),
         sound: true,
+        notify: NotifyClass::Offer,
+        link: text("AQEBAQEBAQEBAQEBAQEBAQEAAAADt3Jb"),
     }
     .into()
 }

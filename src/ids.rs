@@ -5,6 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use smol_str::SmolStr;
 use uuid::Uuid;
@@ -25,6 +26,9 @@ pub enum Invalid {
     /// Not a UUID.
     #[error("{0:?} is not an id: a UUID like 01890a5d-ac96-774b-bcce-b302099a8057 is expected")]
     Id(String),
+    /// Not a link of an offer.
+    #[error("{0:?} is not a link of maitred's: take it whole, as the offer has it")]
+    Link(String),
 }
 
 /// Sixteen bytes as serde knows them. It has no bytes of fixed length, and an array of them goes through an encoder one
@@ -240,9 +244,74 @@ impl GroupId {
     }
 }
 
+/// Where a notification leads: an opaque name of an offer (or of a conversation alone), safe in a URL. It is a name and no key: whoever
+/// resolves it sees what their own token lets them see. The same offer has the same link for as long as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Which conversation.
+    pub conversation: ConversationId,
+    /// Which of its offers; 0: none in particular.
+    pub offer: u32,
+}
+
+impl Link {
+    /// Bytes of a link as text.
+    pub const LENGTH: usize = 32;
+    /// The first byte, should there ever be another form.
+    const FORM: u8 = 1;
+
+    /// A few bits against a mistyped or cut link; not against forgery, which gains nobody anything.
+    fn sum(bytes: &[u8]) -> [u8; 3] {
+        let [a, b, c, _] = crc32c::crc32c(bytes).to_le_bytes();
+        [a, b, c]
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = [0; 24];
+        bytes[0] = Self::FORM;
+        bytes[1..17].copy_from_slice(self.conversation.bytes());
+        bytes[17..21].copy_from_slice(&self.offer.to_be_bytes());
+        let sum = Self::sum(&bytes[..21]);
+        bytes[21..].copy_from_slice(&sum);
+        f.write_str(&URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+impl FromStr for Link {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let invalid = || Invalid::Link(text.chars().take(NAME_MAX).collect());
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid())?;
+        let bytes: [u8; 24] = bytes.try_into().map_err(|_| invalid())?;
+        let (said, sum) = bytes.split_at(21);
+        if said[0] != Self::FORM || sum != Self::sum(said) {
+            return Err(invalid());
+        }
+        let mut conversation = [0; 16];
+        conversation.copy_from_slice(&said[1..17]);
+        let offer = said[17..].iter().fold(0, |offer, byte| (offer << 8) | u32::from(*byte));
+        Ok(Self { conversation: ConversationId(conversation), offer })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_link_leads_back_to_its_offer_and_a_mistyped_one_nowhere() {
+        let link = Link { conversation: ConversationId::from_bytes([0xfb; 16]), offer: 0x0102_0304 };
+        let text = link.to_string();
+        assert_eq!(text.len(), Link::LENGTH);
+        assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
+        assert_eq!(text.parse(), Ok(link));
+        let mistyped = text.replacen(|c: char| c == '-' || c == '_', "A", 1);
+        for bad in ["", "x", &text[1..], &mistyped, &format!("{text}="), &"A".repeat(32)] {
+            assert!(bad.parse::<Link>().is_err(), "{bad:?} was taken for a link");
+        }
+    }
 
     #[test]
     fn only_version_7_ids_carry_a_time() {

@@ -8,7 +8,7 @@ use super::{
     wire::{messages, wire},
     words::{
         Actor, AgentRow, AssignCause, CloseReason, ConversationRow, FallbackReason, GoAwayReason, GroupRow,
-        OfferKind, OfferOutcome, QueueCause,
+        NotifyClass, OfferKind, OfferOutcome, QueueCause,
     },
 };
 use crate::{
@@ -60,6 +60,11 @@ wire! { lenient;
         variables: Variables,
         /// Whether to make a sound.
         sound: bool,
+        /// What kind of notification to make of it.
+        notify: NotifyClass,
+        /// Leads to the conversation, from a notification or an e-mail: opaque, the same for the same offer, to be put into an
+        /// address of the frontend's and resolved with ResolveLink; 64 bytes.
+        link: Text<64>,
     }
 
     /// The offer is over: take it off the screen. To every session of the agent.

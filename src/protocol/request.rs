@@ -76,6 +76,7 @@ messages! {
         0x0063 ListQuarantined -> QuarantinePage; Forbidden, Invalid,
         0x0064 Erase -> Erasure; Forbidden, NotFound, Invalid, WrongState,
         0x0065 BackUp -> Done; Forbidden, Invalid,
+        0x00b0 ResolveLink -> ConversationDetail; Forbidden, NotFound, Invalid,
     }
 }
 
@@ -523,5 +524,14 @@ wire! { strict;
     pub struct BackUp {
         /// The directory, made if it is not there; 4096 bytes.
         directory: Text<4096>,
+    }
+
+    /// Where a link of an offer or of a notification leads. It shows what the asker may see of the conversation, as
+    /// ShowConversation does: the link itself grants nothing.
+    pub struct ResolveLink {
+        /// For whom: on a frontend one of its attached agents.
+        speaker: Speaker,
+        /// As the offer had it; 64 bytes.
+        link: Text<64>,
     }
 }

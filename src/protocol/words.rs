@@ -207,6 +207,16 @@ wire! { lenient;
         Invitation,
     }
 
+    /// How much of a stir to make of something, for the one whom it is told.
+    pub enum NotifyClass: Copy + Hash {
+        /// None: their own doing, or nothing that waits for them.
+        Silent,
+        /// A message for them: a notification, and a sound.
+        Message,
+        /// It asks for an answer in time: a banner that stays, and a sound.
+        Offer,
+    }
+
     /// How an offer ended.
     pub enum OfferOutcome: Copy + Hash {
         /// The agent said yes.

@@ -13,7 +13,7 @@ use crate::{
         sessions::Feed,
     },
     clock::Timestamp,
-    ids::{AgentId, ClientId},
+    ids::{AgentId, ClientId, Link},
     protocol::{
         Request,
         refusal::RefusalCode,
@@ -360,6 +360,15 @@ impl Asker<'_> {
             }
             Request::ShowConversation(show) if reader => {
                 (own, Query::Look(Whom::Conversation(show.conversation), What::Show))
+            }
+            Request::ResolveLink(resolve) => {
+                let by = self.by(resolve.speaker)?;
+                if !matches!(by, By::Agent(_) | By::Supervisor | By::Admin) {
+                    return Err(FORBIDDEN);
+                }
+                let no_link = (RefusalCode::Invalid, Some("that is not a link of an offer: take it whole"));
+                let link: Link = resolve.link.parse().map_err(|_| no_link)?;
+                (by, Query::Look(Whom::Conversation(link.conversation), What::Show))
             }
             Request::Explain(explain) if reader => {
                 let what = What::Explain { agent: explain.agent };

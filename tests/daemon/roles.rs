@@ -2,7 +2,7 @@
 
 use maitred::{
     client::RequestError,
-    ids::{AgentId, ConversationId, GroupId},
+    ids::{AgentId, ConversationId, GroupId, Link},
     protocol::{
         List, RefusalCode, Reply, Request, Text,
         reply::{ConversationPage, Minted, Refused},
@@ -149,6 +149,9 @@ const TABLE: &[Row] = &[
         build: |ask| Position { conversation: ask.id, speaker: ask.speaker }.into() },
     Row { command: "show a conversation", state: State::Active, cells: "f f y y y n  y  f . . . . . .  y",
         build: |ask| ShowConversation { conversation: ask.id }.into() },
+    // A link leads whom a notification reached, behind a frontend, too; it shows what they may see anyway.
+    Row { command: "resolve a link", state: State::Active, cells: "f f y y y n  y  f f f y y n f  y",
+        build: |ask| ResolveLink { speaker: ask.speaker, link: link(ask.id, ask.offer) }.into() },
     Row { command: "explain", state: State::Active, cells: "f f y y y n  y  f . . . . . .  y",
         build: |ask| Explain { conversation: ask.id, agent: Some(ask.owner) }.into() },
     Row { command: "subscribe to a conversation", state: State::Active, cells: "y n y y y n  y  y . . . . . .  f",
@@ -234,6 +237,10 @@ const TABLE: &[Row] = &[
 fn change(ask: &Ask, name: Option<&str>, groups: bool, cap: Option<u16>) -> ChangeAgent {
     let groups = groups.then(|| List::clip([ask.group.clone()]));
     ChangeAgent { key: ask.key, agent: ask.owner, name: name.map(Text::clip), groups, cap }
+}
+
+fn link(conversation: ConversationId, offer: u32) -> Text<64> {
+    Text::clip(&Link { conversation, offer }.to_string())
 }
 
 fn token(role: Role, whose: Option<u16>, agent: Option<AgentId>) -> Request {

@@ -13,8 +13,8 @@ use maitred::{
         },
         reply::{Opened, Recorded},
         words::{
-            Actor, AssignCause, CloseReason, FallbackReason, OfferKind, OfferOutcome, QueueCause,
-            RescindReason, Status,
+            Actor, AssignCause, CloseReason, FallbackReason, NotifyClass, OfferKind, OfferOutcome,
+            QueueCause, RescindReason, Status,
         },
     },
 };
@@ -135,6 +135,8 @@ fn offer_made(agent: AgentId, conversation: ConversationId, offer: u32) -> Offer
         waiting_since: Timestamp::from_micros(1),
         variables: Variables::default(),
         sound: true,
+        notify: NotifyClass::Offer,
+        link: Text::clip("opaque"),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     actors::port::{Audience, ConversationRow, Notice, OfferMade},
     clock::Timestamp,
-    ids::{AgentId, ConversationId},
+    ids::{AgentId, ConversationId, Link},
     protocol::{self, List, Text, frame::PAGE_BUDGET, notice as wire_notice, words as wire},
     routing::conversation::{OfferKind, PendingOffer},
     transport::Class,
@@ -105,6 +105,8 @@ fn offer_made(made: &OfferMade, now: Timestamp) -> wire_notice::OfferMade {
         waiting_since: made.waiting_since,
         variables: variables(&made.variables),
         sound: true,
+        notify: wire::NotifyClass::Offer,
+        link: Text::clip(&Link { conversation: made.conversation, offer }.to_string()),
     }
 }
 
