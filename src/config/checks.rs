@@ -52,10 +52,11 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
     }
 }
 
-/// Warns of a file that leaves the example workspace in place, which is rarely what its writer wants.
-pub(super) fn own_workspace(root: &Table, findings: &mut Vec<Finding>) {
-    if root.get("workspace").is_some_and(|value| value.at.source == 0) {
-        let message = "the file defines no workspace: the built-in example `demo` is served".to_owned();
+/// Warns of a file (the source `own`) that leaves an example workspace in place, which is rarely what its writer wants.
+pub(super) fn own_workspace(root: &Table, own: usize, findings: &mut Vec<Finding>) {
+    if root.get("workspace").is_some_and(|value| value.at.source != own) {
+        let name = root.tables("workspace").find_map(|(_, workspace)| workspace.text("name")).unwrap_or("?");
+        let message = format!("the file defines no workspace: the built-in example `{name}` is served");
         Check { findings }.warn(None, message, "add a [[workspace]]");
     }
 }

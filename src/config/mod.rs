@@ -7,6 +7,7 @@
 mod checks;
 mod daemon;
 mod measures;
+mod presets;
 mod problem;
 mod section;
 #[cfg(test)]
@@ -23,10 +24,12 @@ use std::{
 
 use problem::{Finding, Place, Source, Sources};
 use section::{Scope, Section, Written, section};
+use values::Optional;
 
 pub use daemon::{
     Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits, Watchdog,
 };
+pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
 pub use workspace::{Agent, Defaults, Group, GroupPolicy, Strategy, WhenEmpty, Workspace, WorkspaceSettings};
 
@@ -39,6 +42,10 @@ const EMBEDDED_NAME: &str = "config/maitred.toml (built in)";
 section! {
     /// The configuration of a daemon, complete: what nobody set has its default.
     pub struct Config {
+        own {
+            /// The preset that stands between the built-in default and the file; its values are in the rest already.
+            preset: Option<String> => Optional(presets::Named),
+        }
         sections {
             /// The process.
             server: Server,
@@ -71,7 +78,7 @@ pub struct Loaded {
     pub warnings: Vec<Problem>,
 }
 
-/// Reads the built-in default, lays the file over it and the environment over both.
+/// Reads the built-in default, lays the preset that is asked for over it, the file over both, and the environment over all.
 ///
 /// `env` may be the whole environment: only names that start with `MAITRED__` count.
 ///
@@ -120,22 +127,28 @@ fn load_text(
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Loaded, Problems> {
     let mut sources = vec![Source::File { name: EMBEDDED_NAME.to_owned(), text: EMBEDDED.to_owned() }];
-    let has_file = file.is_some();
-    sources.extend(file.map(|(name, text)| Source::File { name, text }));
+    let own = file.map(|(name, text)| {
+        sources.push(Source::File { name, text });
+        sources.len() - 1
+    });
     let mut findings = Vec::new();
-    let mut root = tree::Table::default();
-    for source in 0..sources.len() {
-        root.overlay(tree::parse(source, &sources, &mut findings));
-    }
+    let mut root = tree::parse(0, &sources, &mut findings);
+    let file = own.map(|own| tree::parse(own, &sources, &mut findings)).unwrap_or_default();
     if !findings.is_empty() {
         // Broken syntax hides keys: checking what is left would report errors that are none.
         return Err(Problems::new(told(findings, &sources)));
     }
-    root.overlay(tree::variables(env, &mut sources, &mut findings));
+    let variables = tree::variables(env, &mut sources, &mut findings);
+    if let Some((name, text)) = presets::asked([&file, &variables]) {
+        sources.push(Source::File { name, text: text.to_owned() });
+        root.overlay(tree::parse(sources.len() - 1, &sources, &mut findings));
+    }
+    root.overlay(file);
+    root.overlay(variables);
     let config = read_root(&root, &mut findings);
     checks::check(&root, config.as_ref(), &mut findings);
-    if has_file {
-        checks::own_workspace(&root, &mut findings);
+    if let Some(own) = own {
+        checks::own_workspace(&root, own, &mut findings);
     }
     let refused = findings.iter().any(|finding| !finding.warning);
     let problems = told(findings, &sources);

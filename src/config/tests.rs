@@ -100,7 +100,10 @@ fn keys_but<S: Section>(others: &[&'static str]) -> Vec<&'static str> {
 fn every_key_is_explained_in_the_built_in_file() {
     let sections = explained();
     let defaults = Defaults::keys();
+    let sections_and_lists =
+        ["server", "admin", "journal", "recovery", "watchdog", "limits", "defaults", "workspace"];
     let wanted = [
+        ("", keys_but::<Config>(&sections_and_lists)),
         ("[server]", Server::keys()),
         ("[admin]", Admin::keys()),
         ("[journal]", Journal::keys()),
@@ -121,7 +124,8 @@ fn every_key_is_explained_in_the_built_in_file() {
         }
     }
     let headers: BTreeSet<&str> = EMBEDDED.lines().filter(|line| line.starts_with('[')).collect();
-    let known: BTreeSet<&str> = wanted.iter().map(|(header, _)| *header).collect();
+    let known: BTreeSet<&str> =
+        wanted.iter().map(|(header, _)| *header).filter(|header| !header.is_empty()).collect();
     assert_eq!(headers, known, "a section is missing in this test");
 }
 
@@ -179,6 +183,43 @@ fn a_file_without_a_workspace_is_told_that_the_example_is_served() {
         [
             "warning: the file defines no workspace: the built-in example `demo` is served\n  = add a [[workspace]]"
         ]
+    );
+}
+
+#[test]
+fn every_preset_is_right_by_itself_and_says_only_what_it_means() {
+    for (name, text) in PRESETS {
+        let loaded = file(text).unwrap_or_else(|problems| panic!("{name}:\n{problems}"));
+        assert_eq!(loaded.warnings, [], "{name}");
+        let config = loaded.config;
+        assert_eq!(config.preset, None, "a preset stands on no other");
+        let [workspace] = &config.workspaces[..] else { panic!("{name} has not one workspace") };
+        assert_eq!((workspace.name.as_str(), workspace.agents.len()), (name, 0));
+        let layered = usable(&format!("preset = \"{name}\""));
+        assert_eq!(Config { preset: None, ..layered }, config, "as a layer it is what it is as a file");
+    }
+}
+
+#[test]
+fn a_preset_stands_between_the_default_and_the_file() {
+    let brevo = usable("preset = \"brevo\"");
+    assert_eq!(brevo.defaults.policy.strategy, Strategy::Broadcast);
+    let own = usable(&format!("preset = \"brevo\"\n[defaults]\nstrategy = \"pull\"\n{}", shop("")));
+    assert_eq!((own.defaults.policy.strategy, own.workspaces.len()), (Strategy::Pull, 1));
+    assert_eq!(usable(&own.effective_toml()), own, "what holds reads back as the same");
+    let text = "preset = \"brevo\"\n[[workspace]]\nname = \"shop\"\n".to_owned();
+    let variables = [("MAITRED__PRESET".to_owned(), "adobe".to_owned())];
+    let config = load_text(Some(("my.toml".to_owned(), text)), variables.into_iter()).expect("usable").config;
+    assert_eq!((config.preset.as_deref(), config.defaults.policy.max_offers), (Some("adobe"), Some(1)));
+    refused(
+        "preset = \"brevu\"",
+        r#"
+error: my.toml:1:10: `preset`: "brevu" is not a preset
+ 1 | preset = "brevu"
+   |          ^^^^^^^ expected one of adobe, botnation, brevo, respond-io, zendesk
+
+warning: the file defines no workspace: the built-in example `demo` is served
+  = add a [[workspace]]"#,
     );
 }
 

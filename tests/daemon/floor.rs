@@ -1,6 +1,7 @@
 //! The door through which tests drive a daemon: it starts one, connects frontends and agents, and waits for what they are told.
 
 use std::{
+    cell::Cell,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -23,8 +24,16 @@ use maitred::{
 };
 use uuid::Uuid;
 
-/// Longest time that a test waits for something that must come. Only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+thread_local! {
+    /// Longest time that a test waits for something that must come. Only a failing test waits so long.
+    static PATIENCE: Cell<Duration> = const { Cell::new(Duration::from_secs(20)) };
+}
+
+/// Shortens the waiting of this thread's test, for one that is meant to fail.
+#[allow(dead_code, reason = "only rules are tried with a value that breaks them (tests/rules)")]
+pub(crate) fn be_impatient(patience: Duration) {
+    PATIENCE.set(patience);
+}
 
 /// Where a test's clock begins: daemon time must be near the time in new conversation ids.
 pub(crate) fn today() -> Timestamp {
@@ -364,7 +373,7 @@ impl Seat {
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, wait).await {
+        match tokio::time::timeout(PATIENCE.get(), wait).await {
             Ok(found) => found,
             Err(_) => panic!("never saw {what}; kept: {:#?}", self.kept),
         }
@@ -508,7 +517,7 @@ impl Seat {
     /// Waits until the daemon has ended the connection; how.
     pub(crate) async fn ends(&mut self) -> Ended {
         let end = async { while self.notices.next().await.is_some() {} };
-        tokio::time::timeout(PATIENCE, end).await.expect("the connection ends");
+        tokio::time::timeout(PATIENCE.get(), end).await.expect("the connection ends");
         self.client.ended().expect("it has ended")
     }
 

@@ -1,0 +1,48 @@
+//! Sets of values under one name, so that a file can start from the way of working of a product. They are data: nothing in
+//! the program asks which one was taken.
+
+use super::{
+    tree::{Table, Value},
+    values::{Rule, Wrong, refuse},
+};
+
+/// The presets that the program carries, by name: each a layer between the built-in default and the operator's file.
+pub const PRESETS: [(&str, &str); 5] = [
+    ("adobe", include_str!("../../config/presets/adobe.toml")),
+    ("botnation", include_str!("../../config/presets/botnation.toml")),
+    ("brevo", include_str!("../../config/presets/brevo.toml")),
+    ("respond-io", include_str!("../../config/presets/respond-io.toml")),
+    ("zendesk", include_str!("../../config/presets/zendesk.toml")),
+];
+
+/// The name of one of [`PRESETS`].
+pub(super) struct Named;
+
+impl Rule for Named {
+    type Out = String;
+
+    fn read(&self, value: &Value, wrongs: &mut Vec<Wrong>) -> Option<String> {
+        match value.text().filter(|name| text(name).is_some()) {
+            Some(name) => Some(name.to_owned()),
+            None => refuse(value, "is not a preset", self.expected(), "", wrongs),
+        }
+    }
+
+    fn write(&self, name: &String) -> Option<toml::Value> {
+        Some(name.as_str().into())
+    }
+
+    fn expected(&self) -> String {
+        format!("one of {}", PRESETS.map(|(name, _)| name).join(", "))
+    }
+}
+
+/// The layer that these layers ask for, the uppermost counting: what messages call it, and its text.
+pub(super) fn asked<'t>(layers: impl IntoIterator<Item = &'t Table>) -> Option<(String, &'static str)> {
+    let name = layers.into_iter().filter_map(|layer| layer.text("preset")).last()?;
+    Some((format!("config/presets/{name}.toml (built in)"), text(name)?))
+}
+
+fn text(name: &str) -> Option<&'static str> {
+    PRESETS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}

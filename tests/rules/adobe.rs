@@ -1,0 +1,1 @@
+//! Adobe Dynamic Chat: AD-1 to AD-25.

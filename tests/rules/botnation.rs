@@ -1,0 +1,1 @@
+//! Botnation: BO-1 to BO-35.

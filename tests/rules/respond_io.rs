@@ -1,0 +1,1 @@
+//! respond.io: RE-1 to RE-18.

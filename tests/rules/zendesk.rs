@@ -1,0 +1,1 @@
+//! Zendesk Chat: ZD-1 to ZD-21.
