@@ -1,1 +1,171 @@
 //! Adobe Dynamic Chat: AD-1 to AD-25.
+
+use maitred::{
+    ids::ConversationId,
+    protocol::{
+        notice::{StaffChange, VisitorChange},
+        reply::WorkspaceDetail,
+        request::ShowWorkspace,
+        words::{FallbackReason, Speaker, Status},
+    },
+};
+
+use crate::{
+    floor::{Seat, group, new_id, opening, seconds, visitor},
+    house::{House, rule},
+};
+
+/// The preset's two fallback texts.
+const GLOBAL: &str = "Live chat is not available at the moment.";
+const LIVE_CHAT: &str = "No agent could take your chat. Please leave us your e-mail address.";
+
+async fn used(house: &House) -> u64 {
+    let counts: WorkspaceDetail = house.admin.ask(ShowWorkspace {}).await.expect("the counts");
+    counts.engagements_used
+}
+
+/// Uses engagements up.
+async fn engage(desk: &Seat, visitors: std::ops::Range<u16>) -> Vec<ConversationId> {
+    let mut opened = Vec::new();
+    for number in visitors {
+        opened.push(desk.opens(number, group("support")).await);
+    }
+    opened
+}
+
+/// What the visitor of a conversation was told when it fell back.
+async fn told(desk: &Seat, id: ConversationId, whose: u16) -> Vec<String> {
+    let seen = desk.visitor_history(id, Speaker::Visitor(visitor(whose))).await;
+    let fallbacks = seen.into_iter().filter_map(|entry| match entry.change {
+        VisitorChange::Fallback { message } => Some(message.as_str().to_owned()),
+        _ => None,
+    });
+    fallbacks.collect()
+}
+
+async fn reasons(watch: &Seat, id: ConversationId) -> Vec<FallbackReason> {
+    let history = watch.staff_history(id).await;
+    let reasons = history.into_iter().filter_map(|entry| match entry.event {
+        StaffChange::FellBack { reason, .. } => Some(reason),
+        _ => None,
+    });
+    reasons.collect()
+}
+
+rule!(
+    ad_01_the_trial_ends_with_its_last_engagement,
+    preset = "adobe",
+    with = "",
+    flip = ["defaults.lifetime_engagements = 101", "defaults.lifetime_engagements = 99"],
+    async |house| {
+        let (_ana, _seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        engage(&desk, 0..99).await;
+        assert_eq!(used(house).await, 99);
+        let both = [(new_id(), 1_000), (new_id(), 1_001)];
+        let asked = both.map(|(id, whose)| desk.client.open(opening(id, visitor(whose), group("support"))));
+        for opened in asked {
+            opened.await.expect("opened");
+        }
+        let mut turned_away = 0;
+        for (id, _) in both {
+            turned_away += usize::from(reasons(&watch, id).await == [FallbackReason::QuotaExhausted]);
+        }
+        assert_eq!((turned_away, used(house).await), (1, 100), "exactly one is admitted");
+    }
+);
+
+rule!(
+    ad_02_at_the_limit_the_global_message_is_shown,
+    preset = "adobe",
+    with = "",
+    flip = ["defaults.lifetime_engagements = \"off\"", "defaults.fallback_message = \"Another text.\""],
+    async |house| {
+        let (_ana, mut seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        engage(&desk, 0..100).await;
+        seat.drain().await;
+        let (whose, browser) = house.visitor(500).await;
+        let id = new_id();
+        browser.client.open(opening(id, whose, group("support"))).await.expect("opened");
+        assert_eq!(told(&desk, id, 500).await, [GLOBAL]);
+        assert_eq!(reasons(&watch, id).await, [FallbackReason::QuotaExhausted]);
+        let history = watch.staff_history(id).await;
+        let queued =
+            |change: &StaffChange| matches!(change, StaffChange::Queued { .. } | StaffChange::Offered { .. });
+        assert!(!history.iter().any(|entry| queued(&entry.event)), "neither queue nor offer: {history:?}");
+        assert_eq!(watch.status(id).await, Status::Missed);
+    }
+);
+
+rule!(
+    ad_03_the_limit_is_raised_without_a_restart,
+    preset = "adobe",
+    with = "",
+    flip = "defaults.lifetime_engagements = \"off\"",
+    async |house| {
+        let (_ana, mut seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let opened = engage(&desk, 0..101).await;
+        assert_eq!(watch.status(opened[100]).await, Status::Missed, "the limit holds");
+        // A year on, whatever was offered is long over.
+        seat.drain().await;
+        house.change("defaults.lifetime_engagements = 200");
+        let next = engage(&desk, 500..501).await[0];
+        assert_eq!((reasons(&watch, next).await, used(house).await), (vec![], 101));
+        assert_ne!(watch.status(next).await, Status::Missed);
+    }
+);
+
+rule!(
+    ad_04_the_count_is_for_life,
+    preset = "adobe",
+    with = "",
+    flip = "defaults.lifetime_engagements = 61",
+    async |house| {
+        let (_ana, _seat) = house.agent("ana", &["support"]).await;
+        let desk = house.desk().await;
+        let opened = engage(&desk, 0..60).await;
+        assert_eq!(used(house).await, 60);
+        // Asking again is the same engagement.
+        let (first, whose) = (opened[0], Speaker::Visitor(visitor(0)));
+        desk.client.close_conversation(first, whose).await.expect("closed");
+        desk.client.reopen(first, Speaker::Visitor(visitor(0))).await.ok();
+        assert_eq!(used(house).await, 60);
+        house.restart(seconds(40 * 24 * 3_600)).await;
+        assert_eq!(used(house).await, 60, "neither a restart nor a new month resets it");
+        let desk = house.desk().await;
+        for whose in 500..540 {
+            let opening = opening(house.new_id(), visitor(whose), group("support"));
+            desk.client.open(opening).await.expect("opened");
+        }
+        assert_eq!(used(house).await, 100);
+        let late = house.new_id();
+        desk.client.open(opening(late, visitor(600), group("support"))).await.expect("opened");
+        assert_eq!(told(&desk, late, 600).await, [GLOBAL]);
+    }
+);
+
+rule!(
+    ad_19_after_expiry_the_visitor_reads_the_fallback,
+    preset = "adobe",
+    with = "",
+    flip = ["defaults.max_offers = 2", "defaults.livechat_fallback_message = \"Another text.\""],
+    async |house| {
+        let mut seats = [house.agent("ana", &["support"]).await.1, house.agent("ben", &["support"]).await.1];
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        seats[0].sees_offer(id).await;
+        house.wait(seconds(45));
+        let mut watch = watch;
+        watch.follow(id).await;
+        let reason = |change: &StaffChange| match change {
+            StaffChange::FellBack { reason, .. } => Some(*reason),
+            _ => None,
+        };
+        assert_eq!(watch.sees_staff(id, "the fallback", reason).await, FallbackReason::OffersExhausted);
+        assert_eq!(told(&desk, id, 1).await, [LIVE_CHAT]);
+        let told = seats[1].drain().await;
+        assert!(!told.iter().any(crate::house::is_offer), "nobody else is asked: {told:?}");
+    }
+);

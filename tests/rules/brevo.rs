@@ -1,15 +1,11 @@
 //! Brevo Conversations: BR-1 to BR-24.
 
-use maitred::protocol::{Notice, words::OfferKind};
+use maitred::protocol::words::OfferKind;
 
 use crate::{
     floor::{code, group},
-    house::rule,
+    house::{is_offer, rule},
 };
-
-fn is_offer(notice: &Notice) -> bool {
-    matches!(notice, Notice::OfferMade(_))
-}
 
 rule!(
     br_09_all_online_agents_of_the_group_are_told,

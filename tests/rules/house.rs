@@ -8,8 +8,8 @@ use std::{
 
 use maitred::{
     config,
-    ids::{AgentId, VisitorId},
-    protocol::{reply::Done, request::PutAgent},
+    ids::{AgentId, ConversationId, VisitorId},
+    protocol::{Notice, reply::Done, request::PutAgent, words::Presence},
 };
 use toml::{Table, Value};
 
@@ -82,7 +82,7 @@ impl House {
     pub(crate) async fn agent(&self, name: &str, groups: &[&str]) -> (AgentId, Seat) {
         let agent = self.known(name, groups).await;
         let seat = self.floor.session(agent, SHAPE).await;
-        seat.client.set_presence(agent, maitred::protocol::words::Presence::Online).await.expect("online");
+        seat.client.set_presence(agent, Presence::Online).await.expect("online");
         (agent, seat)
     }
 
@@ -114,6 +114,14 @@ impl House {
         (visitor(number), self.floor.visitor(visitor(number), SHAPE).await)
     }
 
+    /// A new conversation's id, made at the house's time: for tests that move it by more than a day.
+    pub(crate) fn new_id(&self) -> ConversationId {
+        let micros = self.floor.clock.now().micros();
+        let nanos = u32::try_from(micros % 1_000_000 * 1_000).expect("less than a second");
+        let time = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
+        uuid::Uuid::new_v7(time).into()
+    }
+
     /// Edits the configuration as a flip does, and has the daemon take it over.
     pub(crate) fn change(&mut self, lines: &str) {
         edit(&mut self.config, lines);
@@ -129,6 +137,11 @@ impl House {
     pub(crate) async fn restart(&mut self, down: Duration) {
         self.floor.restart(down).await;
     }
+}
+
+/// Whether somebody is asked to take a conversation, over or from the line.
+pub(crate) fn is_offer(notice: &Notice) -> bool {
+    matches!(notice, Notice::OfferMade(_))
 }
 
 /// Runs the story on the preset with `with` over it.
