@@ -64,7 +64,8 @@
 //! | `house.watch().await` | a supervisor's connection |
 //! | `house.visitor(7).await` | a visitor's own connection |
 //! | `house.wait(seconds(45))` | moves the clock on; nothing else does |
-//! | `house.change("defaults.seats = 9").await` | edits the configuration as `flip` does, and reloads it; fails unless it is taken over |
+//! | `house.new_id()` | a conversation id of the house's time, for tests that move it by more than a day |
+//! | `house.change("defaults.seats = 9")` | edits the configuration as `flip` does, and reloads it; fails unless it is taken over |
 //! | `house.restart(seconds(3)).await` | ends the daemon in order and starts it again on its directory |
 //! | `house.floor` | everything else (`tests/daemon/floor.rs`): `put`, `hire`, `session`, `token`, `admin`, `crash_image` … |
 //!
