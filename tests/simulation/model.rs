@@ -58,6 +58,8 @@ pub(crate) struct Active {
     group: GroupId,
     forced: bool,
     pub(crate) handover: Option<(AgentId, Timestamp)>,
+    /// The owner has left, and the handover decides who goes on.
+    left: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -452,7 +454,9 @@ impl Conv {
         if !right {
             return Err(("S1", format!("{id}: {agent} got it ({cause:?}) in {place:?}")));
         }
-        if let (Place::Active(before), true) = (&place, keep) {
+        if let (Place::Active(before), true) = (&place, keep)
+            && !before.left
+        {
             self.helpers.insert(before.owner);
         }
         self.helpers.remove(&agent);
@@ -463,7 +467,7 @@ impl Conv {
             Place::Begun | Place::Missed | Place::Closed => self.home.clone(),
         };
         let forced = cause == AssignCause::Forced;
-        Ok(Place::Active(Active { owner: agent, group, forced, handover: None }))
+        Ok(Place::Active(Active { owner: agent, group, forced, handover: None, left: false }))
     }
 
     /// What may happen in a queue.
@@ -535,7 +539,11 @@ impl Conv {
                 let asked = self.invited.remove(agent).is_some_and(|deadline| now < deadline);
                 self.helpers.insert(*agent) && (asked || active.owner == *agent)
             }
-            Event::Left { agent } => self.helpers.remove(agent) || active.owner == *agent,
+            Event::Left { agent } => {
+                let owned = active.owner == *agent;
+                active.left |= owned && active.handover.is_some();
+                self.helpers.remove(agent) || owned
+            }
             Event::HandoverStarted { to, deadline, .. } => {
                 active.handover.replace((*to, *deadline)).is_none() && active.owner != *to
             }

@@ -118,6 +118,23 @@ fn an_owner_who_left_is_no_participant_after_the_handover_either() {
     assert_eq!((floor.owner(visit), floor.participants(visit)), (Some("ben"), vec![]));
 }
 
+/// Meant to stay, left all the same: a stranger like any other from then on, who can be asked back.
+#[test]
+fn an_owner_who_left_can_be_asked_back_once_the_handover_is_over() {
+    let (mut floor, visit) = active();
+    let invite = || Ask::Invite { agent: agent("ana") };
+    let ask = Ask::Transfer { to: to_agent("ben"), leave: false };
+    floor.asks(By::Agent(agent("ana")), visit, ask).expect("handed");
+    floor.leaves("ana", visit).expect("left");
+    let refused = floor.asks(By::Supervisor, visit, invite());
+    assert!(matches!(refused, Err(Refusal::WrongState(_))), "until then it may still go back: {refused:?}");
+    floor.accepts("ben", visit).expect("accepted");
+    assert_eq!(floor.slots("ana"), 0);
+    floor.asks(By::Agent(agent("ben")), visit, invite()).expect("invited");
+    floor.accepts("ana", visit).expect("accepted");
+    assert_eq!((floor.owner(visit), floor.participants(visit)), (Some("ben"), vec!["ana"]));
+}
+
 #[test]
 fn an_owner_who_is_offline_does_not_get_it_back_but_its_group_does_at_the_end_of_the_class() {
     type Goes = fn(&mut Floor);
