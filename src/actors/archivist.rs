@@ -139,6 +139,8 @@ impl Desk {
     fn work(mut self, ordered: &Receiver<Order>) {
         let look_every = LOOK_EVERY.min(self.pace.at_latest);
         let mut last = Instant::now();
+        // After trouble: until when it lets things be, unless it is asked.
+        let mut rests_until = last;
         loop {
             let done = match ordered.recv_timeout(look_every) {
                 Ok(Order::Now(done)) => Some(done),
@@ -154,6 +156,9 @@ impl Desk {
                 Err(RecvTimeoutError::Timeout) => None,
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => return,
             };
+            if done.is_none() && Instant::now() < rests_until {
+                continue;
+            }
             let overdue = done.is_some() || last.elapsed() >= self.pace.at_latest;
             if overdue {
                 last = Instant::now();
@@ -164,7 +169,7 @@ impl Desk {
                 if let Err(error) = self.archive.reopen() {
                     tracing::error!(%error, "the archive can't be opened again");
                 }
-                thread::sleep(PAUSE.min(self.pace.at_latest));
+                rests_until = Instant::now() + PAUSE.min(self.pace.at_latest);
             }
             if let Some(done) = done {
                 let _ = done.send(());

@@ -312,6 +312,17 @@ impl Check<'_> {
                 "metrics and health ask for no password: keep it behind a firewall",
             );
         }
+        let watchdog = &config.watchdog;
+        if watchdog.abort_after.is_some_and(|abort_after| abort_after < watchdog.stuck_after)
+            && let Some(at) = at("watchdog", "abort_after").or_else(|| at("watchdog", "stuck_after"))
+        {
+            self.error(
+                &at,
+                "`abort_after` is less than `stuck_after`".to_owned(),
+                "at least as much as `stuck_after`",
+                "it is said that an arbiter is stuck before the process ends for it",
+            );
+        }
         let limits = &config.limits;
         let least = [
             ("receive_window", limits.receive_window, "stream_receive_window", limits.stream_receive_window),

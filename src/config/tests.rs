@@ -662,6 +662,18 @@ error: my.toml:4:1: a list stands where a section [server] belongs
 }
 
 #[test]
+fn nothing_ends_for_being_stuck_before_it_counts_as_stuck() {
+    refused(
+        &format!("[watchdog]\nabort_after = \"2s\"\n{}", shop("")),
+        "
+error: my.toml:2:15: `abort_after` is less than `stuck_after`
+ 2 | abort_after = \"2s\"
+   |               ^^^^ expected at least as much as `stuck_after`
+   = it is said that an arbiter is stuck before the process ends for it",
+    );
+}
+
+#[test]
 fn keys_that_contradict_each_other_are_refused() {
     let sections = "[server]\ncertificate = \"c.pem\"\n[limits]\nreceive_window = \"128KiB\"\n";
     refused(

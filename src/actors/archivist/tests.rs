@@ -1,19 +1,28 @@
 //! What is moved from the log into the archive is there, whole and once, whenever the power is cut.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc, time::Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{
-    Trouble,
+    Archivist, Pace, Trouble,
     window::{Window, move_window},
 };
 use crate::{
-    actors::{boot::Recovered, local::LOG_VERSION, past::each_archived, stored},
-    clock::Timestamp,
+    actors::{
+        boot::Recovered,
+        keeping::Keeping,
+        local::{LOG_VERSION, Shared, kind},
+        past::each_archived,
+        stored,
+    },
+    clock::{Clock, Timestamp},
     codec,
     ids::{AgentId, Channel, ClientId, ConversationId, VisitorId, WorkspaceId},
-    journal::{Archive, Error, Log, Options, Position, Record, Recovery, Shelf, SimDisk},
+    journal::{
+        Archive, Disk, Error, Journal, Lock, Log, Options, Position, Record, Recovery, Shelf, SimDisk,
+    },
+    metrics::Metrics,
     routing::{
         Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Presence, Priority, QueueCause, agent,
         conversation,
@@ -428,4 +437,41 @@ fn a_window_holds_what_is_not_too_much_of_it() {
     }
     assert!(windows > 5, "only {windows} windows");
     drop(Window::open(&open.archive).expect("a view"));
+}
+
+/// A drain waits for it to end.
+#[test]
+fn it_ends_at_once_though_it_rests_after_trouble() {
+    let sim = SimDisk::new();
+    let disk: Arc<dyn Disk> = Arc::new(sim.clone());
+    let lock = Lock::take(&*disk).expect("nobody else is here");
+    let archive = Archive::open(Arc::clone(&disk)).expect("an archive");
+    let fail = Box::new(|error| panic!("{error}"));
+    let (journal, _) =
+        Journal::open_locked(Arc::clone(&disk), lock, options(), &mut |_| {}, fail).expect("a log");
+    let (mut random, mut now, mut last) = (StdRng::seed_from_u64(1), 1, 0);
+    let mut bytes = Vec::new();
+    let entry = some_entry(&mut random, &mut now, &mut last);
+    codec::to_log(&entry, &mut bytes).expect("small");
+    journal.append(kind(&entry.1), LOG_VERSION, &bytes);
+    journal.commit();
+    while journal.durable() < journal.newest() {
+        std::thread::yield_now();
+    }
+    let shared = Shared {
+        clock: Clock::manual(Timestamp::from_micros(now)),
+        journal: journal.clone(),
+        archive: archive.clone(),
+        directory: Arc::default(),
+        metrics: Metrics::new(&[]),
+        observer: None,
+    };
+    let pace = Pace { beyond: 0, at_latest: super::PAUSE * 10, turns: false };
+    let keeper = Archivist::start(disk, &shared, pace, Keeping::default()).expect("a thread");
+    sim.limit(Some(0));
+    let began = Instant::now();
+    keeper.counter().catch_up();
+    assert_eq!(archive.covered(), Position::ZERO, "there was no room for it");
+    keeper.end();
+    assert!(began.elapsed() < super::PAUSE, "{:?}", began.elapsed());
 }
