@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use tokio::task::AbortHandle;
 
 use super::{
-    Asked, Border, Carrier, Flow, Outbox, Peer,
+    Asked, Border, Carrier, Flow, Outbox, Peer, Who,
     orders::{Asker, Work},
     paces::{Bucket, Deed, Paces},
     translate,
@@ -28,6 +28,9 @@ use crate::{
 
 /// When to ask again after a bound on requests in flight was reached, in milliseconds.
 const OVERLOADED_MS: u64 = 100;
+
+/// The same for somebody who would open a conversation: what takes so long takes longer than that.
+const NEWCOMERS_MS: u64 = 1_000;
 
 /// How often one may ask (design §5).
 #[derive(Debug, Clone, Copy)]
@@ -451,8 +454,12 @@ impl Border for Post {
     fn receive(&self, session: &mut Session, asked: &mut Vec<Asked>) -> Flow {
         let mut batch = Vec::with_capacity(asked.len());
         for asked in asked.drain(..) {
-            if session.outbox.begin().is_err() {
-                let overloaded = translate::no(RefusalCode::Overloaded, None, Some(OVERLOADED_MS));
+            let (who, again) = match &asked.request {
+                Request::Open(_) => (Who::Newcomer, NEWCOMERS_MS),
+                _ => (Who::Guest, OVERLOADED_MS),
+            };
+            if session.outbox.begin(who).is_err() {
+                let overloaded = translate::no(RefusalCode::Overloaded, None, Some(again));
                 session.outbox.push_aside(asked.number, &overloaded);
                 self.gate.shared.metrics.routing.refusals.of("overloaded").increment(1);
                 continue;

@@ -32,7 +32,7 @@ pub use connection::Arrival;
 pub use connections::{Connections, Settings, Timing};
 pub use counters::Counters;
 pub use endpoint::Endpoint;
-pub use outbox::{Bounds, Class, Outbox, Overload};
+pub use outbox::{Bounds, Class, Outbox, Overload, Who};
 
 pub(crate) use close::reason_of_code;
 pub(crate) use connection::read_into;

@@ -52,6 +52,25 @@ pub enum Class {
     Droppable,
 }
 
+/// For whom a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Somebody who is not there yet. They are the first to be turned away: a quarter of each bound on requests in flight is kept for
+    /// those who are, so that what is open is accepted, answered and closed however many come.
+    Newcomer,
+    /// Somebody who is.
+    Guest,
+}
+
+impl Who {
+    fn of(self, bound: usize) -> usize {
+        match self {
+            Self::Newcomer => bound - bound / 4,
+            Self::Guest => bound,
+        }
+    }
+}
+
 /// An in-flight bound is reached; answer `overloaded`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Overload {
@@ -157,12 +176,12 @@ impl Outbox {
     ///
     /// # Errors
     /// Which bound is reached.
-    pub fn begin(&self) -> Result<(), Overload> {
+    pub fn begin(&self, who: Who) -> Result<(), Overload> {
+        let Bounds { in_flight, in_flight_total, .. } = self.common.bounds;
         let mut state = self.lock();
-        let overload = if state.in_flight >= self.common.bounds.in_flight {
+        let overload = if state.in_flight >= who.of(in_flight) {
             Overload::Connection
-        } else if self.common.in_flight.fetch_add(1, Ordering::Relaxed) >= self.common.bounds.in_flight_total
-        {
+        } else if self.common.in_flight.fetch_add(1, Ordering::Relaxed) >= who.of(in_flight_total) {
             self.common.in_flight.fetch_sub(1, Ordering::Relaxed);
             Overload::Total
         } else {

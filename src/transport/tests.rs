@@ -25,7 +25,7 @@ use crate::{
         frame::MAX_BODY,
         notice::GoAway,
         reply::{Limits, Pong, Welcome},
-        request::{Hello, Ping, Renew},
+        request::{Hello, Ping, Reload, Renew},
         words::Role,
     },
     transport::{admission::Rate, tls::Identity},
@@ -79,7 +79,8 @@ impl Border for Echo {
     fn receive(&self, session: &mut Session, asked: &mut Vec<Asked>) -> Flow {
         let _ = self.seen.send(Seen::Batch(asked.len()));
         for Asked { number, request } in asked.drain(..) {
-            if let Err(overload) = session.outbox.begin() {
+            let who = if matches!(request, Request::Reload(_)) { Who::Newcomer } else { Who::Guest };
+            if let Err(overload) = session.outbox.begin(who) {
                 let refused = outbox::refused(RefusalCode::Overloaded, &overload.to_string());
                 session.outbox.push_aside(number, &refused);
                 continue;
@@ -578,6 +579,28 @@ fn requests_in_flight_are_bounded_per_connection_and_in_all() {
     });
 }
 
+/// At this border a reload is what comes anew.
+#[test]
+fn newcomers_are_turned_away_first() {
+    on_an_arbiter(async {
+        let bounds = Bounds { in_flight: 8, ..Bounds::default() };
+        let daemon = Daemon::start(Settings { bounds, ..Settings::default() });
+        let (client, _) = daemon.client(Encoding::Bincode).await;
+        daemon.border.hold.set(true);
+        let mut held: Vec<_> = (0..5).map(|_| client.ping()).collect();
+        client.ask::<Reply>(Reload {}).await.expect("three quarters are not in use yet");
+        held.push(client.ping());
+        let refused = client.ask::<Reply>(Reload {}).await.unwrap_err();
+        assert_eq!(refused.code(), Some(RefusalCode::Overloaded));
+        held.extend((0..2).map(|_| client.ping()));
+        assert_eq!(client.ping().await.unwrap_err().code(), Some(RefusalCode::Overloaded));
+        daemon.border.release();
+        for answer in held {
+            answer.await.expect("a pong");
+        }
+    });
+}
+
 #[test]
 fn what_a_lost_connection_had_in_flight_is_given_back() {
     on_an_arbiter(async {
@@ -886,7 +909,7 @@ fn connections_run_on_the_arbiter_of_their_lane() {
         }
         fn receive(&self, outbox: &mut Arc<Outbox>, asked: &mut Vec<Asked>) -> Flow {
             for Asked { number, .. } in asked.drain(..) {
-                let _ = outbox.begin();
+                let _ = outbox.begin(Who::Guest);
                 outbox.push_reply(number, &welcome());
             }
             Flow::Continue
