@@ -2,7 +2,8 @@
 //! written down outside of it. Nothing acknowledged may be lost, nothing may take effect twice, and what was not
 //! answered is asked again with the same key, as a client does that does not know.
 //!
-//! `KILLS` sets how often (200 unless set), `SEED` repeats a run.
+//! `KILLS` sets how often (200 unless set), `SEED` repeats a run. `scripts/powercut` runs the same on a file system of its own
+//! (`KILL_DATA`), where instead of the process alone the disk goes away and comes back (`KILL_HOOK`).
 
 use std::{
     collections::HashMap,
@@ -247,19 +248,21 @@ async fn read(client: &Client, conversation: ConversationId, visitor: VisitorId)
 struct House {
     directory: TempDir,
     file: PathBuf,
+    /// What makes the disk go away (`cut`) and come back (`back`) with each blow.
+    hook: Option<PathBuf>,
 }
 
 impl House {
     fn new() -> Self {
         let directory = TempDir::new().expect("a directory");
         let file = directory.path().join("maitred.toml");
-        let data = directory.path().join("data");
+        let data = env::var_os("KILL_DATA").map_or(directory.path().join("data"), PathBuf::from);
         let own = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"{}\"\nlog_level = \"error\"\n[admin]\nlisten = \"127.0.0.1:0\"\n",
             data.display()
         );
         fs::write(&file, own + CONFIG).expect("written");
-        Self { directory, file }
+        Self { directory, file, hook: env::var_os("KILL_HOOK").map(PathBuf::from) }
     }
 
     fn command(&self, verb: &[&str]) -> Command {
@@ -288,7 +291,7 @@ impl House {
         printed.read_line(&mut line).expect("it announces itself");
         let announced: Value = serde_json::from_str(&line).expect("a start that nothing hinders");
         let text = |name: &str| announced[name].as_str().expect("announced").to_owned();
-        Victim { child, address: text("quic"), ca: text("fingerprint") }
+        Victim { child, address: text("quic"), ca: text("fingerprint"), hook: self.hook.clone() }
     }
 }
 
@@ -297,12 +300,21 @@ struct Victim {
     child: Child,
     address: String,
     ca: String,
+    hook: Option<PathBuf>,
 }
 
 impl Victim {
     fn kill(&mut self) {
+        self.disk("cut");
         self.child.kill().expect("it is there to be killed");
         self.child.wait().expect("it was started");
+        self.disk("back");
+    }
+
+    fn disk(&self, verb: &str) {
+        let Some(hook) = &self.hook else { return };
+        let done = Command::new(hook).arg(verb).status().expect("the hook runs");
+        assert!(done.success(), "the disk did not do this: {verb}");
     }
 }
 
