@@ -236,6 +236,9 @@ impl Floor {
             }
         }
         self.audit.tidy(now);
+        while self.coming && now.duration_since(self.began).as_secs() > self.tally.seconds.len() as u64 {
+            self.tally.second();
+        }
     }
 
     /// A connection is there: what has to be said first on it.
@@ -273,7 +276,8 @@ impl Floor {
             self.audit.session_lost(member.id);
         }
         for visit in self.visits.iter_mut().filter(|visit| visit.link == link && !visit.vacant) {
-            visit.missed_opening = !visit.acknowledged;
+            let seen = visit.visitor_seq;
+            visit.missed_opening = (!visit.acknowledged).then(|| visit.missed_opening.unwrap_or(seen));
             self.audit.visitor_resumes(visit.id);
         }
     }

@@ -14,6 +14,7 @@ mod run;
 mod scenario;
 mod selftest;
 mod spawn;
+mod stalled;
 mod tally;
 
 use std::{path::PathBuf, process::ExitCode};

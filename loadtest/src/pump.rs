@@ -7,7 +7,8 @@ use std::{
 };
 
 use maitred::{
-    client::{ConnectError, Dialer, Ended, Options},
+    client::{ConnectError, Dialer, Dialled, Ended, Options},
+    ids::ClientId,
     protocol::{Encoding, FrameDecoder, Notice, Reply, Request, Text, reply::Welcome, request::Hello},
 };
 use tokio::{
@@ -51,10 +52,10 @@ pub(crate) struct Pump {
 }
 
 /// One connection, welcomed.
-struct Joined {
-    connection: quinn::Connection,
-    send: quinn::SendStream,
-    recv: quinn::RecvStream,
+pub(crate) struct Joined {
+    pub(crate) connection: quinn::Connection,
+    pub(crate) send: quinn::SendStream,
+    pub(crate) recv: quinn::RecvStream,
     decoder: FrameDecoder,
     in_flight: usize,
 }
@@ -221,8 +222,20 @@ async fn join(
     link: usize,
 ) -> Result<Joined, ConnectError> {
     let dialled = dialer.dial_bare(options).await?;
-    let (connection, mut send, mut recv) = (dialled.connection, dialled.send, dialled.recv);
     let client = floor.borrow().links[link].client;
+    greet(dialled, options, client).await
+}
+
+/// Says Hello, and hears the answer.
+///
+/// # Errors
+/// The daemon says no, or nothing.
+pub(crate) async fn greet(
+    dialled: Dialled,
+    options: &Options,
+    client: ClientId,
+) -> Result<Joined, ConnectError> {
+    let (connection, mut send, mut recv) = (dialled.connection, dialled.send, dialled.recv);
     let hello: Request = Hello {
         token: Text::new(&options.token)?,
         client,

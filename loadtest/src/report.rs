@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     audit::Violations,
-    tally::{Quantiles, Tally},
+    tally::{Quantiles, Second, Tally},
 };
 
 /// The result of a run. The names are stable.
@@ -35,6 +35,8 @@ pub(crate) struct Report {
     pub(crate) daemon_cpu_us_per_conversation: Option<Rounded>,
     pub(crate) daemon_rss_bytes: Option<u64>,
     pub(crate) daemon_version: Option<String>,
+    /// Second by second, while visitors came.
+    pub(crate) seconds: Vec<Second>,
     /// For people only.
     #[serde(skip)]
     pub(crate) remarks: Vec<String>,
@@ -96,6 +98,7 @@ impl Report {
                 .map(|cpu| Rounded(cpu / all as f64)),
             daemon_rss_bytes: about.rss,
             daemon_version: about.version,
+            seconds: tally.seconds.clone(),
             scenario: about.scenario,
             seed: about.seed,
             remarks,

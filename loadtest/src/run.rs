@@ -5,6 +5,7 @@ pub(crate) mod tests;
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     path::PathBuf,
     rc::Rc,
     time::{Duration, Instant},
@@ -23,6 +24,7 @@ use crate::{
     report::{Circumstances, Report},
     scenario::{Disturbance, Moment, Scenario, Signal},
     spawn::Spawned,
+    stalled::Stalled,
 };
 
 /// How often the run looks whether something has come to pass.
@@ -85,9 +87,17 @@ pub(crate) async fn play(
     settle_in(&floor).await?;
 
     let cpu_before = spawned.as_ref().and_then(|spawned| spawned.cpu());
+    let stalled = match plan.scenario.disturbance {
+        Some(Disturbance::Stall { connections }) => {
+            let agents: Vec<_> = colleagues.iter().map(|colleague| colleague.id).collect();
+            Some(Stalled::connect(options, &agents, connections).await?)
+        }
+        _ => None,
+    };
     let began = Instant::now();
     floor.borrow_mut().open_doors(began);
-    let cpu_of_the_dead = hours(plan, &floor, &pump, spawned.as_deref_mut(), began).await?;
+    let ended = hours(plan, &floor, &pump, spawned.as_deref_mut(), began).await?;
+    let cpu_of_the_dead = ended.as_ref().and_then(|ended| ended.cpu);
     floor.borrow_mut().close_doors();
     let seconds = began.elapsed().as_secs_f64();
     let (done, offered) = {
@@ -122,7 +132,17 @@ pub(crate) async fn play(
     let (violations, mut remarks) = audit.finish();
     remarks.insert(0, plan.scenario.about.clone());
     remarks.extend(tally.refusals.iter().map(|(code, count)| format!("refused {count} times: {code}")));
-    remarks.extend(losses.into_iter().map(|lost| format!("a connection was lost: {lost}")));
+    remarks.extend(ended.map(|ended| {
+        let Ended { went, back, .. } = ended;
+        format!("the daemon was gone after {went:.1?}, served again {back:.1?} after that")
+    }));
+    remarks.extend(stalled.map(|stalled| {
+        let (cut, all) = stalled.cut();
+        format!("{cut} of {all} who did not read were sent away")
+    }));
+    let mut lost: BTreeMap<String, usize> = BTreeMap::new();
+    losses.into_iter().for_each(|why| *lost.entry(why).or_default() += 1);
+    remarks.extend(lost.into_iter().map(|(why, count)| format!("connections lost, {count}: {why}")));
     Ok(Report::new(about, &tally, violations, remarks))
 }
 
@@ -144,34 +164,50 @@ async fn settle_in(floor: &SharedFloor) -> Result<()> {
     Ok(())
 }
 
-/// The time during which visitors come, with what goes wrong in it. Returns the processor time of a daemon that was
-/// ended.
+/// A daemon that was ended in the middle.
+struct Ended {
+    /// Its processor time.
+    cpu: Option<Duration>,
+    /// How long it took to end.
+    went: Duration,
+    /// How long the next one took to serve.
+    back: Duration,
+}
+
+/// The time during which visitors come, with what goes wrong in it.
 async fn hours(
     plan: &Plan,
     floor: &SharedFloor,
     pump: &Pump,
     spawned: Option<&mut Spawned>,
     began: Instant,
-) -> Result<Option<Duration>> {
+) -> Result<Option<Ended>> {
     let duration = plan.scenario.duration.0;
-    let mut cpu = None;
+    let mut ended = None;
     if let (Some(Disturbance::Restart { when, with, back_after }), Some(spawned)) =
         (plan.scenario.disturbance, spawned)
     {
         await_moment(floor, when, began, plan.scenario.settle.0).await?;
-        cpu = spawned.cpu();
-        pump.cut();
+        let cpu = spawned.cpu();
+        let now = Instant::now();
         match with {
-            Signal::Kill => spawned.kill().await?,
+            // Nothing tells a client that the other end is gone: it is as if all had noticed at once.
+            Signal::Kill => {
+                pump.cut();
+                spawned.kill().await?;
+            }
             Signal::Term => spawned.end().await?,
         }
+        let went = now.elapsed();
+        let now = Instant::now();
         spawned.start_again().await?;
+        ended = Some(Ended { cpu, went, back: now.elapsed() });
         sleep(back_after.0).await;
         floor.borrow_mut().answer_offers();
         pump.resume();
     }
     sleep(duration.saturating_sub(began.elapsed())).await;
-    Ok(cpu)
+    Ok(ended)
 }
 
 async fn await_moment(floor: &SharedFloor, when: Moment, began: Instant, patience: Duration) -> Result<()> {

@@ -17,6 +17,10 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("visitors_leave", include_str!("../scenarios/visitors_leave.toml")),
     ("restart", include_str!("../scenarios/restart.toml")),
     ("restart_under_load", include_str!("../scenarios/restart_under_load.toml")),
+    ("drain", include_str!("../scenarios/drain.toml")),
+    ("overload", include_str!("../scenarios/overload.toml")),
+    ("stalled_readers", include_str!("../scenarios/stalled_readers.toml")),
+    ("soak", include_str!("../scenarios/soak.toml")),
 ];
 
 /// A load: who comes, who answers, what happens to them, and the rules of the daemon that is started for it.
@@ -140,6 +144,11 @@ pub(crate) enum Disturbance {
         with: Signal,
         /// How long after it serves again the clients connect.
         back_after: Span,
+    },
+    /// So many more connections, all of them agents' other devices, read nothing.
+    Stall {
+        /// How many.
+        connections: usize,
     },
 }
 

@@ -38,9 +38,43 @@ pub(crate) struct Tally {
     pub(crate) reoffer: Spread,
     /// Refusals by code.
     pub(crate) refusals: Vec<(RefusalCode, u64)>,
+    /// Second by second, while visitors come.
+    pub(crate) seconds: Vec<Second>,
+    worst_offer: Duration,
+}
+
+/// What one second saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Second {
+    opened: u64,
+    closed: u64,
+    fallback: u64,
+    refused: u64,
+    /// Of the first offers that were seen in it, the longest way there, in microseconds.
+    worst_offer_us: u64,
 }
 
 impl Tally {
+    /// A conversation's first offer was seen, so long after its visitor was due.
+    pub(crate) fn offer(&mut self, after: Duration) {
+        self.offer_latency.add(after);
+        self.worst_offer = self.worst_offer.max(after);
+    }
+
+    /// A second is over.
+    pub(crate) fn second(&mut self) {
+        let before = |count: fn(&Second) -> u64| self.seconds.iter().map(count).sum::<u64>();
+        let second = Second {
+            opened: self.opened - before(|second| second.opened),
+            closed: self.closed - before(|second| second.closed),
+            fallback: self.fallback - before(|second| second.fallback),
+            refused: self.refused - before(|second| second.refused),
+            worst_offer_us: u64::try_from(std::mem::take(&mut self.worst_offer).as_micros())
+                .unwrap_or(LONGEST),
+        };
+        self.seconds.push(second);
+    }
+
     /// A request was refused.
     pub(crate) fn refuse(&mut self, code: RefusalCode) {
         self.refused += 1;

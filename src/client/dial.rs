@@ -101,6 +101,18 @@ impl Dialer {
         self.dial(options, config).await
     }
 
+    /// The same, but the daemon may send only so many bytes ahead of what is read: for readers who are to be slow.
+    ///
+    /// # Errors
+    /// As with [`Dialer::dial_bare`].
+    pub async fn dial_narrow(&self, options: &Options, window: u32) -> Result<Dialled, ConnectError> {
+        let mut config = client_config(&options.ca, &[options.encoding.alpn()])?;
+        let mut transport = transport_config();
+        transport.stream_receive_window(VarInt::from_u32(window)).receive_window(VarInt::from_u32(window));
+        config.transport_config(Arc::new(transport));
+        self.dial(options, config).await
+    }
+
     /// The handshake, and the stream. A name may stand for an IPv6 and an IPv4 address of which the daemon listens on
     /// one: the second is tried too if the first does not answer at once.
     pub(crate) async fn dial(

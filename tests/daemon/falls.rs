@@ -55,6 +55,7 @@ falls! {
     a_group_that_keeps_falling_overflows,
     a_workspace_that_keeps_falling_opens_nothing,
     a_fall_while_it_is_rebuilt_ends_in_standing_aside,
+    a_conversation_that_can_not_be_folded_at_a_start_stands_aside,
     an_actor_that_dies_is_started_again,
     an_arbiter_that_stands_still_is_noticed,
 }
@@ -520,6 +521,32 @@ async fn a_fall_while_it_is_rebuilt_ends_in_standing_aside(shape: Shape, name: &
     let offer = ana.sees_offer(id).await.offer;
     ana.client.accept(id, Speaker::Me, offer).await.expect("accepted");
     ana.client.note(other, Speaker::Me, "all well").await.expect("noted");
+}
+
+/// Its records fell the fold at every start: it stands aside, and all the others are there.
+async fn a_conversation_that_can_not_be_folded_at_a_start_stands_aside(shape: Shape, name: &str) {
+    let mut floor = Floor::open(&house(name), shape).await;
+    let desk = floor.frontend(shape).await;
+    let (agent, mut ana) = floor.agent(name, &[&first(name)], 5, shape).await;
+    let id = serves(&desk, &mut ana, visitor(1), name).await;
+    let other = serves(&desk, &mut ana, visitor(2), name).await;
+    let fold = plant("conversation", id, Site::Fold, "", None);
+    for _ in 0..2 {
+        floor.restart(seconds(5)).await;
+        let watch = floor.supervisor(shape).await;
+        assert_eq!(aside(&watch).await, [Subject::Conversation(id)]);
+    }
+    assert!(fold.hits() > 0);
+    drop(fold);
+    let watch = floor.supervisor(shape).await;
+    let mut ana = floor.session(agent, shape).await;
+    ana.client.note(other, Speaker::Me, "untouched").await.expect("noted");
+    ana.client.note(id, Speaker::Me, "to nobody").await.expect_err("it is not known yet whose it is");
+    releases(&watch, ReleaseQuarantine { conversation: Some(id), ..NOBODY }).await;
+    let offer = ana.sees_offer(id).await.offer;
+    ana.client.accept(id, Speaker::Me, offer).await.expect("accepted");
+    ana.client.note(id, Speaker::Me, "all well").await.expect("noted");
+    assert!(aside(&watch).await.is_empty());
 }
 
 /// What no guard held: the actor is gone, and another one takes its place.

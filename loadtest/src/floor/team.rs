@@ -38,7 +38,7 @@ impl Floor {
         let Some(at) = self.visit_of.get(&made.conversation).copied() else { return };
         let visit = &mut self.visits[at];
         if visit.offer.is_none() && visit.timed_out_at.is_none() && !visit.answered {
-            self.tally.offer_latency.add(now.saturating_duration_since(visit.due));
+            self.tally.offer(now.saturating_duration_since(visit.due));
         }
         if let Some(before) = visit.timed_out_at.take() {
             self.tally.reoffer.add(now.saturating_duration_since(before));

@@ -30,8 +30,8 @@ pub(super) struct Visit {
     /// Nobody is here; the place can be used again.
     pub(super) vacant: bool,
     pub(super) acknowledged: bool,
-    /// The connection was lost before the opening was acknowledged.
-    pub(super) missed_opening: bool,
+    /// The connection was lost before the opening was acknowledged: the last number that was seen by then.
+    pub(super) missed_opening: Option<u64>,
     pub(super) answered: bool,
     pub(super) fell_back: bool,
     /// The visitor gave up.
@@ -102,7 +102,7 @@ impl Floor {
             due,
             vacant: false,
             acknowledged: false,
-            missed_opening: false,
+            missed_opening: None,
             answered: false,
             fell_back: false,
             gone: false,
@@ -206,8 +206,7 @@ impl Floor {
     /// An opening that had to be repeated is acknowledged: what happened meanwhile was told to nobody.
     pub(super) fn catch_up(&mut self, link: usize, at: usize) {
         let visit = &mut self.visits[at];
-        if std::mem::take(&mut visit.missed_opening) {
-            let after = visit.visitor_seq;
+        if let Some(after) = visit.missed_opening.take() {
             self.ask(link, at, What::Subscribe { after });
         }
     }
