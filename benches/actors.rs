@@ -98,6 +98,7 @@ impl Floor {
             cap: Some(1_000),
             live_chat: true,
             managed_by_config: true,
+            ..Profile::default()
         };
         let channels = vec!["web".parse::<Channel>().expect("a name")];
         let opening = boot::Opening {

@@ -94,10 +94,17 @@ fn hired(number: u64, now: Timestamp) -> Entry {
         cap: Some(20),
         live_chat: true,
         managed_by_config: false,
+        ..Profile::default()
     };
     let online = agent::Event::PresenceSet { presence: Presence::Online, auto: false };
     let id = AgentId::from_bytes(id(number));
-    Entry::Agent { id, at: now, by: By::Admin, key: None, events: vec![agent::Event::Put(profile), online] }
+    Entry::Agent {
+        id,
+        at: now,
+        by: By::Admin,
+        key: None,
+        events: vec![agent::Event::Profiled(profile), online],
+    }
 }
 
 fn shared(journal: &Journal, archive: &Archive, clock: &Clock) -> Shared {

@@ -169,6 +169,9 @@ impl Serving {
                 groups: List::clip(groups.iter().cloned()),
                 cap: Some(scenario.team.cap),
                 live_chat: true,
+                avatar: None,
+                sites: List::new(),
+                sees_bot: false,
             };
             client.room().await;
             let _: Done = client.ask(put).await.with_context(|| format!("can't make the agent {name}"))?;

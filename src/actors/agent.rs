@@ -8,7 +8,7 @@ use super::{
     aside::Subject,
     directory::Name,
     faults,
-    port::AgentRow,
+    port::{AgentRow, Face},
     respawn::Dead,
     sessions::Feed,
     shell::{Deliver, Scratch, Step, release, step},
@@ -21,7 +21,7 @@ use crate::{
     metrics::{ActorKind, AgentMark, AgentState, AgentView},
     routing::{
         By, Key, Machine as _, Presence, Refusal, Remains, Tell, WhyNot,
-        agent::{Agent, Command, Event, Held},
+        agent::{Agent, Command, Event, Held, Profile},
         conversation, group,
         recovery::Entry,
     },
@@ -162,7 +162,7 @@ impl AgentActor {
     /// Appends what happened to the log, and to what is known of it.
     pub(super) fn record(&mut self, at: Timestamp, by: By, key: Option<Key>, events: Vec<Event>) {
         let id = self.durable.id();
-        let regrouped = events.iter().any(|event| matches!(event, Event::Put(_)));
+        let regrouped = events.iter().any(|event| matches!(event, Event::Put(_) | Event::Profiled(_)));
         self.durable.replay(at, key.as_ref(), &events);
         self.space.local.record(&self.space.id, &Entry::Agent { id, at, by, key, events });
         if regrouped {
@@ -276,6 +276,8 @@ impl AgentActor {
     fn belong(&mut self) {
         let groups = &self.machine.profile().groups;
         self.space.set_scope(self.machine.id(), groups);
+        let Profile { name, avatar, .. } = self.machine.profile();
+        self.space.set_face(self.machine.id(), Face { name: name.clone(), avatar: avatar.clone() });
         self.mark.belongs_to(groups.iter().map(|group| self.space.group_metrics(group)).collect());
     }
 

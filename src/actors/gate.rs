@@ -434,7 +434,9 @@ impl Space {
             match ledger.mine(agent) {
                 None => (0, Vec::new(), Vec::new()),
                 Some(mine) => {
-                    let rows = mine.parts.iter().filter_map(|id| Some(ledger.line(*id)?.row())).collect();
+                    let rows =
+                        mine.parts.iter().filter_map(|id| Some(self.with_face(ledger.line(*id)?.row())));
+                    let rows = rows.collect();
                     (mine.version, mine.offers.values().cloned().collect(), rows)
                 }
             }
@@ -613,6 +615,7 @@ impl Space {
         };
         let more = rows.len() > limit;
         rows.truncate(limit);
+        let rows = rows.into_iter().map(|row| self.with_face(row)).collect();
         Answer::Found(Box::new(View::Conversations(rows, more)))
     }
 
@@ -644,6 +647,7 @@ impl Space {
         rows.retain(visible);
         let more = rows.len() > limit;
         rows.truncate(limit);
+        let rows = rows.into_iter().map(|row| self.with_face(row)).collect();
         Answer::Found(Box::new(View::Conversations(rows, more)))
     }
 

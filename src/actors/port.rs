@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::aside::Subject;
@@ -156,6 +157,8 @@ pub struct ConversationRow {
     pub group: Option<GroupId>,
     /// Its owner.
     pub owner: Option<AgentId>,
+    /// How people see its owner; filled in when it is shown.
+    pub owner_face: Option<Arc<Face>>,
     /// Its class.
     pub priority: u8,
     /// When it was opened.
@@ -179,6 +182,7 @@ impl ConversationRow {
             phase: machine.phase()?,
             group: machine.group().cloned(),
             owner: machine.owner().map(|owner| owner.agent),
+            owner_face: None,
             priority: machine.priority().get(),
             opened_at: machine.opened_at()?,
             waiting_since: machine.waiting_since().map(|(_, since)| since),
@@ -389,11 +393,22 @@ pub enum Audience {
     Visitor(VisitorId),
 }
 
-/// What a visitor sees of staff: names of agents who take part, labels of groups.
+/// How people see an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Face {
+    /// Their name.
+    pub name: SmolStr,
+    /// What their picture is known by, outside.
+    pub avatar: Option<SmolStr>,
+}
+
+/// What a visitor sees of staff: names and pictures of agents who take part, labels of groups.
 #[derive(Debug, Clone)]
 pub struct Faces {
     /// Those who take part, or did before the event.
     pub parties: Parties,
+    /// Their pictures as they are now, of those who have one.
+    pub avatars: SmallVec<[(AgentId, SmolStr); 1]>,
     /// The operator's rules, for labels.
     pub policy: Arc<Policy>,
 }
@@ -415,6 +430,10 @@ pub struct OfferMade {
     pub waiting_since: Timestamp,
     /// What the frontend knew.
     pub variables: Arc<[Variable]>,
+    /// How people see the agent.
+    pub face: Option<Arc<Face>>,
+    /// How people see the present owner, if it has one.
+    pub owner_face: Option<Arc<Face>>,
 }
 
 /// What was recorded, for whoever watches decisions as they are made (`maitred dev`).

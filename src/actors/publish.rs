@@ -68,7 +68,7 @@ fn tell_visitor(actor: &ConversationActor, before: &Before, numbered: &Numbered)
 
 fn show_visitor(actor: &ConversationActor, before: &Before, numbered: &Numbered, ports: Ports) {
     let Some((visitor, ..)) = actor.machine.visitor().filter(|_| !ports.is_empty()) else { return };
-    let faces = Faces { parties: before.parties(&actor.machine), policy: actor.space.policy() };
+    let faces = actor.space.faces_of(before.parties(&actor.machine));
     let conversation = actor.machine.id();
     let notice = Notice::VisitorEvents { conversation, visitor, record: numbered.clone(), after: 0, faces };
     actor.space.notify(ports, notice);
@@ -121,6 +121,8 @@ fn offer_made(actor: &ConversationActor, agent: AgentId, pending: PendingOffer) 
         visitor,
         waiting_since: actor.marks.queued_at().or(actor.machine.opened_at())?,
         variables: Arc::clone(&actor.variables),
+        face: actor.space.face(agent),
+        owner_face: actor.machine.owner().and_then(|owner| actor.space.face(owner.agent)),
     }))
 }
 

@@ -193,7 +193,7 @@ impl ConversationActor {
 impl ConversationActor {
     fn show(&self, ticket: &Ticket) {
         let listed = || self.line.as_ref().map(|line| line.row());
-        let Some(row) = self.row().or_else(listed) else {
+        let Some(row) = self.row().or_else(listed).map(|row| self.space.with_face(row)) else {
             return refuse(&self.space, ticket, Refusal::NotFound);
         };
         let machine = &self.machine;
@@ -217,7 +217,7 @@ impl ConversationActor {
 
     /// What a visitor sees of staff, for telling old events again.
     fn faces(&self) -> Faces {
-        Faces { parties: self.history.faces().iter().cloned().collect(), policy: self.space.policy() }
+        self.space.faces_of(self.history.faces().iter().cloned().collect())
     }
 
     fn explain(&self, agent: Option<AgentId>, ticket: Ticket) {

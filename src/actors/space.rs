@@ -22,7 +22,7 @@ use super::{
     ledger::Ledger,
     local::{Effect, Local, Shared},
     past::{Past, Reader},
-    port::{Answer, ConversationRow, GroupRow, Notice, View},
+    port::{Answer, ConversationRow, Face, Faces, GroupRow, Notice, View},
     sessions::{Feed, Ports, Sessions},
     stored::{self, ClosedRow},
     tokens::TokenBook,
@@ -36,6 +36,7 @@ use crate::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
         conversation::{self, Phase, Way},
         departures::Departures,
+        notice::Parties,
         undeliverable::undeliverable,
     },
 };
@@ -65,6 +66,7 @@ pub struct Space {
     policy: RefCell<Arc<Policy>>,
     generations: RefCell<BTreeMap<AgentId, u32>>,
     scopes: RefCell<HashMap<AgentId, Arc<[GroupId]>, RandomState>>,
+    faces: RefCell<HashMap<AgentId, Arc<Face>, RandomState>>,
     group_metrics: RefCell<HashMap<GroupId, Arc<GroupMetrics>, RandomState>>,
     group_versions: RefCell<HashMap<GroupId, u64, RandomState>>,
     /// Closed conversations that the archive has not taken over yet: no actor, read back when asked for.
@@ -125,6 +127,7 @@ impl Space {
             policy: RefCell::new(policy),
             generations: RefCell::default(),
             scopes: RefCell::default(),
+            faces: RefCell::default(),
             group_metrics: RefCell::default(),
             group_versions: RefCell::default(),
             closed: RefCell::default(),
@@ -183,6 +186,37 @@ impl Space {
     /// An agent belongs to these groups.
     pub fn set_scope(&self, agent: AgentId, groups: &[GroupId]) {
         self.scopes.borrow_mut().insert(agent, groups.into());
+    }
+
+    /// How people see an agent.
+    #[must_use]
+    pub fn face(&self, agent: AgentId) -> Option<Arc<Face>> {
+        self.faces.borrow().get(&agent).cloned()
+    }
+
+    /// People see an agent like this.
+    pub fn set_face(&self, agent: AgentId, face: Face) {
+        let mut faces = self.faces.borrow_mut();
+        if faces.get(&agent).is_none_or(|known| **known != face) {
+            faces.insert(agent, Arc::new(face));
+        }
+    }
+
+    /// A line as it is shown: with how people see the owner now (BO-34).
+    #[must_use]
+    pub fn with_face(&self, row: ConversationRow) -> ConversationRow {
+        let owner_face = row.owner.and_then(|owner| self.face(owner));
+        ConversationRow { owner_face, ..row }
+    }
+
+    /// What a visitor sees of these.
+    #[must_use]
+    pub fn faces_of(&self, parties: Parties) -> Faces {
+        let known = self.faces.borrow();
+        let avatar = |agent| known.get(&agent)?.avatar.clone();
+        let avatars = parties.iter().filter_map(|party| Some((party.agent, avatar(party.agent)?))).collect();
+        drop(known);
+        Faces { parties, avatars, policy: self.policy() }
     }
 
     /// What a group's events are counted with.

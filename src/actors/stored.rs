@@ -94,6 +94,7 @@ impl ClosedRow {
             phase: Phase::Closed,
             group: self.group,
             owner: None,
+            owner_face: None,
             priority: self.priority,
             opened_at: self.opened_at,
             waiting_since: None,

@@ -80,6 +80,15 @@ pub(super) struct Put {
     /// They may have no conversations
     #[arg(long)]
     no_live_chat: bool,
+    /// What their picture is known by, outside
+    #[arg(long)]
+    avatar: Option<String>,
+    /// A site (variable `site`) that they are limited to; may be repeated; left out, they serve all
+    #[arg(long)]
+    site: Vec<String>,
+    /// They see conversations that the bot has in hand
+    #[arg(long)]
+    sees_bot: bool,
     #[command(flatten)]
     door: Door,
 }
@@ -144,6 +153,9 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
         ("sessions", Some(detail.sessions.to_string())),
         ("slots", Some(format!("{} taken, {} reserved, of {}", row.taken, row.reserved, row.cap))),
         ("groups", (!groups.is_empty()).then(|| groups.join(", "))),
+        ("avatar", row.avatar.as_ref().map(|avatar| avatar.as_str().to_owned())),
+        ("sites", (!detail.sites.is_empty()).then(|| join(detail.sites.iter().map(|site| site.as_str())))),
+        ("sees the bot's", detail.sees_bot.then(|| "yes".to_owned())),
         ("live chat", (!detail.live_chat).then(|| "no".to_owned())),
         (
             "managed by",
@@ -162,6 +174,10 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
         .collect();
     show::line("")?;
     show::table(["holds", "as", "for"], &rows)
+}
+
+fn join<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
 }
 
 async fn write(client: &Client, put: &Put) -> Result<(), Failure> {
@@ -183,6 +199,9 @@ fn request(client: &Client, agent: AgentId, put: &Put) -> Result<PutAgent, OverL
         groups: List::try_from(put.group.clone())?,
         cap: put.cap,
         live_chat: !put.no_live_chat,
+        avatar: put.avatar.as_ref().map(Text::new).transpose()?,
+        sites: List::try_from(put.site.iter().map(Text::new).collect::<Result<Vec<_>, _>>()?)?,
+        sees_bot: put.sees_bot,
     })
 }
 

@@ -387,6 +387,29 @@ impl Rule for OnUnlessSaid {
     }
 }
 
+/// A flag that is off unless the file says yes.
+pub(super) struct OffUnlessSaid;
+
+impl Rule for OffUnlessSaid {
+    type Out = bool;
+
+    fn read(&self, value: &Value, wrongs: &mut Vec<Wrong>) -> Option<bool> {
+        Flag.read(value, wrongs)
+    }
+
+    fn absent(&self) -> Option<bool> {
+        Some(false)
+    }
+
+    fn write(&self, flag: &bool) -> Option<toml::Value> {
+        Flag.write(flag)
+    }
+
+    fn expected(&self) -> String {
+        Flag.expected()
+    }
+}
+
 /// A list without repetitions; in an environment variable, separated by commas.
 pub(super) struct ListOf<R>(pub(super) R, pub(super) RangeInclusive<usize>);
 

@@ -9,7 +9,10 @@ use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 use super::{
     measures::{DAY, HOUR, Wait, ms, secs},
     section::{section, words},
-    values::{Email, Flag, Handle, ListOf, OnUnlessSaid, Optional, OrWord, Text, Whole, choice, named},
+    values::{
+        Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Text, Whole, choice,
+        named,
+    },
 };
 
 /// Longest message of the file to a visitor, in bytes.
@@ -157,6 +160,12 @@ section! {
             live_chat: bool => OnUnlessSaid,
             /// Whether they hold one of the workspace's seats.
             seat: bool => OnUnlessSaid,
+            /// What their picture is known by, outside.
+            avatar: Option<String> => Optional(Text(256)),
+            /// The sites whose conversations they serve and see.
+            sites: Vec<String> => ListOf(Text(128), 0..=64),
+            /// Whether they see conversations that the bot has in hand.
+            sees_bot: bool => OffUnlessSaid,
         }
         inherited {
             /// Conversations they may have, offered and owned together, over all their groups.

@@ -112,6 +112,9 @@ pub(super) fn agents(workspace: &config::Workspace) -> Vec<(AgentId, Profile)> {
         cap: Some(u16::try_from(agent.cap).unwrap_or(u16::MAX)),
         live_chat: agent.live_chat && agent.seat,
         managed_by_config: true,
+        avatar: agent.avatar.as_deref().map(SmolStr::new),
+        sites: agent.sites.iter().map(SmolStr::new).collect(),
+        sees_bot: agent.sees_bot,
     };
     workspace.agents.iter().map(|agent| (workspace.agent_id(agent), profile(agent))).collect()
 }

@@ -7,8 +7,8 @@ use super::{
     bounded::{List, Text, Variables},
     wire::{messages, wire},
     words::{
-        Actor, AgentRow, AssignCause, CloseReason, ConversationRow, FallbackReason, GoAwayReason, GroupRow,
-        NotifyClass, OfferKind, OfferOutcome, QueueCause,
+        Actor, AgentRow, AssignCause, CloseReason, ConversationRow, Face, FallbackReason, GoAwayReason,
+        GroupRow, NotifyClass, OfferKind, OfferOutcome, QueueCause,
     },
 };
 use crate::{
@@ -65,6 +65,10 @@ wire! { lenient;
         /// Leads to the conversation, from a notification or an e-mail: opaque, the same for the same offer, to be put into an
         /// address of the frontend's and resolved with ResolveLink; 64 bytes.
         link: Text<64>,
+        /// How the visitor would see the agent.
+        face: Option<Face>,
+        /// How people see the present owner, who hands it over or asks for help.
+        owner_face: Option<Face>,
     }
 
     /// The offer is over: take it off the screen. To every session of the agent.
@@ -349,6 +353,8 @@ wire! { lenient;
         AgentJoined {
             /// The name that visitors see; 64 bytes.
             name: Text<64>,
+            /// What their picture is known by, outside; 256 bytes.
+            avatar: Option<Text<256>>,
         },
         /// An agent has gone.
         AgentLeft {
@@ -384,6 +390,8 @@ wire! { lenient;
         Agent {
             /// The name that visitors see; 64 bytes.
             name: Text<64>,
+            /// What their picture is known by, outside; 256 bytes.
+            avatar: Option<Text<256>>,
         },
         /// The frontend's bot.
         Bot,

@@ -268,6 +268,10 @@ wire! { lenient;
         last_assigned_at: Option<Timestamp>,
         /// What holds their slots.
         holds: List<HeldItem, 200>,
+        /// The sites that they are limited to; empty for all.
+        sites: List<Text<128>, 64>,
+        /// Whether they see conversations that the bot has in hand.
+        sees_bot: bool,
     }
 
     /// A conversation in an agent's hands.
@@ -312,6 +316,8 @@ wire! { lenient;
         seats: Option<u32>,
         /// Seats in use: agents who may have conversations, and those who no longer may and still have some.
         seats_used: u32,
+        /// Seats left; absent for any number. Those in use and those left are always all of them.
+        seats_free: Option<u32>,
         /// Conversations that may ever ask for an agent; absent for any number.
         engagements: Option<u32>,
         /// Those that have, counted once each over the workspace's whole life.

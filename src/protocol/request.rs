@@ -52,7 +52,7 @@ messages! {
         0x0020 SetPresence -> Done; NotFound, Forbidden, KeyExpired, KeyReused,
         0x0021 PutAgent -> Done; Forbidden, Invalid, NoSeat, ManagedByConfig,
         0x0022 RemoveAgent -> Done; Forbidden, NotFound, ManagedByConfig,
-        0x0023 ChangeAgent -> Done; Forbidden, NotFound, Invalid, ManagedByConfig, KeyExpired, KeyReused,
+        0x0023 ChangeAgent -> Done; Forbidden, NotFound, Invalid, NoSeat, ManagedByConfig, KeyExpired, KeyReused,
         0x0030 Subscribe -> Subscribed; NotFound, Forbidden,
         0x0031 Unsubscribe -> Done,
         0x0032 History -> StaffHistory | VisitorHistory; NotFound, Forbidden,
@@ -316,6 +316,12 @@ wire! { strict;
         cap: Option<u16>,
         /// Whether they may have conversations at all; takes a seat.
         live_chat: bool,
+        /// What their picture is known by, outside: maitred hands it on with their name; 256 bytes.
+        avatar: Option<Text<256>>,
+        /// The sites (variable `site`) whose conversations they serve and see; empty for all.
+        sites: List<Text<128>, 64>,
+        /// Whether they see conversations that the bot has in hand.
+        sees_bot: bool,
     }
 
     /// Removes an agent. They finish what they have.
@@ -326,8 +332,9 @@ wire! { strict;
         agent: AgentId,
     }
 
-    /// Changes a part of what is known about an agent; what is absent stays. Agents change their own name, also through a
-    /// frontend that they are attached to; supervisors the cap, up to the workspace's, and the groups; admins all of it.
+    /// Changes a part of what is known about an agent; what is absent stays. Agents change their own name and avatar, also
+    /// through a frontend that they are attached to; supervisors the cap, up to the workspace's, and the groups; admins all of
+    /// it. What the system keeps (last activity, number of messages) nobody can write.
     pub struct ChangeAgent {
         /// The client's command counter.
         key: u64,
@@ -339,6 +346,14 @@ wire! { strict;
         groups: Option<List<GroupId, 64>>,
         /// The most conversations at once.
         cap: Option<u16>,
+        /// What their picture is known by; empty for none; 256 bytes.
+        avatar: Option<Text<256>>,
+        /// The sites that they are limited to; empty for all.
+        sites: Option<List<Text<128>, 64>>,
+        /// Whether they see conversations that the bot has in hand.
+        sees_bot: Option<bool>,
+        /// Whether they have a seat. Taken from an agent who still has conversations, it is free when the last of these ends.
+        live_chat: Option<bool>,
     }
 
     /// Asks to be told about something, until Unsubscribe or the end of the connection. What came after the known

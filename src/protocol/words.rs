@@ -323,6 +323,14 @@ wire! { lenient;
         Overloaded,
     }
 
+    /// How people see an agent.
+    pub struct Face {
+        /// The name that visitors see; 64 bytes.
+        name: Text<64>,
+        /// What their picture is known by, outside; 256 bytes.
+        avatar: Option<Text<256>>,
+    }
+
     /// One line of a list of conversations.
     pub struct ConversationRow {
         /// Which.
@@ -337,6 +345,8 @@ wire! { lenient;
         group: Option<GroupId>,
         /// The agent who owns it.
         owner: Option<AgentId>,
+        /// How people see them.
+        owner_face: Option<Face>,
         /// Class, 0 first to 9 last.
         priority: u8,
         /// When it was opened.
@@ -394,6 +404,8 @@ wire! { lenient;
         reserved: u16,
         /// The groups that they belong to, besides `everyone`.
         groups: List<GroupId, 64>,
+        /// What their picture is known by, outside; 256 bytes.
+        avatar: Option<Text<256>>,
         /// Whether they stand aside after repeated failures.
         quarantined: bool,
         /// Grows by 1 with each `AgentChanged`; a gap means: subscribe again.

@@ -570,8 +570,17 @@ impl Workspace {
         if groups.into_iter().any(|group| !cx.policy.groups.contains_key(group)) {
             return Err(Refusal::Invalid("an agent's groups are groups of the configuration").to(&ticket));
         }
-        if let (Some(name), Some(member)) = (&change.name, self.agents.get_mut(&agent)) {
-            member.name.clone_from(name);
+        if change.live_chat == Some(true) && !self.has_seat_for(cx, agent) {
+            return Err(Refusal::NoSeat.to(&ticket));
+        }
+        if let Some(seated) = change.live_chat {
+            self.seat(agent, seated);
+        }
+        if let Some(member) = self.agents.get_mut(&agent) {
+            if let Some(name) = &change.name {
+                member.name.clone_from(name);
+            }
+            member.seated = change.live_chat.unwrap_or(member.seated);
         }
         out.tell_agent(agent, agent::Command::Change { change, ticket });
         Ok(())

@@ -249,6 +249,13 @@ impl Asker<'_> {
             cap: put.cap,
             live_chat: put.live_chat,
             managed_by_config: false,
+            avatar: put
+                .avatar
+                .as_ref()
+                .filter(|avatar| !avatar.is_empty())
+                .map(|avatar| avatar.as_str().into()),
+            sites: put.sites.iter().map(|site| site.as_str().into()).collect(),
+            sees_bot: put.sees_bot,
         };
         Ok(Work::Order(By::Admin, Some(put.key), Order::PutAgent(put.agent, profile)))
     }
@@ -260,9 +267,12 @@ impl Asker<'_> {
             Grants::Frontend => (self.attached)(asked.agent),
             Grants::Visitor(_) | Grants::Supervisor | Grants::Admin => false,
         };
+        let admins = asked.sites.is_some() || asked.sees_bot.is_some() || asked.live_chat.is_some();
+        let faces = asked.name.is_some() || asked.avatar.is_some();
         let by = match self.grants {
             Grants::Admin => By::Admin,
-            Grants::Supervisor if asked.name.is_none() => By::Supervisor,
+            _ if admins => return Err(FORBIDDEN),
+            Grants::Supervisor if !faces => By::Supervisor,
             _ if own && asked.groups.is_none() && asked.cap.is_none() => By::Agent(asked.agent),
             _ => return Err(FORBIDDEN),
         };
@@ -270,6 +280,10 @@ impl Asker<'_> {
             name: asked.name.as_ref().map(|name| name.as_str().into()),
             groups: asked.groups.as_ref().map(|groups| groups.iter().cloned().collect()),
             cap: asked.cap,
+            avatar: asked.avatar.as_ref().map(|avatar| avatar.as_str().into()),
+            sites: asked.sites.as_ref().map(|sites| sites.iter().map(|site| site.as_str().into()).collect()),
+            sees_bot: asked.sees_bot,
+            live_chat: asked.live_chat,
         };
         Ok(Work::Order(by, Some(asked.key), Order::ChangeAgent(asked.agent, change)))
     }

@@ -14,8 +14,8 @@ use crate::{
     actors::{
         aside::Subject,
         port::{
-            AgentRow, Answer, AsideRow, ConversationRow, ConversationView, Faces, GroupRow, Numbered, View,
-            words as reason,
+            AgentRow, Answer, AsideRow, ConversationRow, ConversationView, Face, Faces, GroupRow, Numbered,
+            View, words as reason,
         },
     },
     clock::Timestamp,
@@ -140,6 +140,9 @@ fn found(view: View) -> protocol::Reply {
             agents: u32::try_from(counts.agents).unwrap_or(u32::MAX),
             seats: policy.seats,
             seats_used: u32::try_from(counts.seated).unwrap_or(u32::MAX),
+            seats_free: policy
+                .seats
+                .map(|seats| seats.saturating_sub(u32::try_from(counts.seated).unwrap_or(u32::MAX))),
             engagements: policy.lifetime_engagements,
             engagements_used: counts.engaged,
         }
@@ -279,6 +282,8 @@ fn agent_detail(row: &AgentRow, holds: &[(ConversationId, Held, Timestamp)]) -> 
         missed: row.missed,
         last_assigned_at: Some(row.last_assigned).filter(|at| *at != Timestamp::default()),
         holds: List::clip(holds),
+        sites: List::clip(row.profile.sites.iter().map(Text::clip)),
+        sees_bot: row.profile.sees_bot,
     }
     .into()
 }
@@ -418,11 +423,16 @@ fn conversation_row(row: &ConversationRow) -> wire::ConversationRow {
         status: phase(row.phase),
         group: row.group.clone(),
         owner: row.owner,
+        owner_face: row.owner_face.as_deref().map(face),
         priority: row.priority,
         opened_at: row.opened_at,
         waiting_since: row.waiting_since,
         seq: row.seq,
     }
+}
+
+fn face(face: &Face) -> wire::Face {
+    wire::Face { name: Text::clip(&face.name), avatar: face.avatar.as_ref().map(Text::clip) }
 }
 
 fn group_row(row: &GroupRow) -> wire::GroupRow {
@@ -457,6 +467,7 @@ fn agent_row(row: &AgentRow) -> wire::AgentRow {
         taken: row.taken.saturating_sub(row.reserved),
         reserved: row.reserved,
         groups: List::clip(row.profile.groups.iter().cloned()),
+        avatar: row.profile.avatar.as_ref().map(Text::clip),
         quarantined: row.quarantined,
         version: row.version,
     }

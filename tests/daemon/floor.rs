@@ -307,6 +307,9 @@ pub(crate) fn profile(admin: &Client, agent: AgentId, name: &str, groups: &[&str
         groups: List::clip(groups),
         cap: Some(cap),
         live_chat: true,
+        avatar: None,
+        sites: List::new(),
+        sees_bot: false,
     }
 }
 

@@ -165,7 +165,7 @@ impl Model {
         let workspace_cap = self.policy.cap;
         let worker = self.agents.entry(id).or_default();
         match event {
-            agent::Event::Put(profile) => {
+            agent::Event::Profiled(profile) => {
                 worker.name = profile.name.clone();
                 worker.exists = true;
                 worker.live_chat = profile.live_chat;

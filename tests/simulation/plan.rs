@@ -237,5 +237,6 @@ pub(crate) fn draw_profile(rng: &mut Rng, number: u64, groups: &[GroupId]) -> Pr
         cap: rng.chance(0.4).then(|| u16::try_from(rng.between(1, 10)).unwrap_or(1)),
         live_chat: !rng.chance(0.05),
         managed_by_config: false,
+        ..Profile::default()
     }
 }

@@ -45,6 +45,7 @@ fn team(rng: &mut Rng, agents: u8, cap: u16, rules: GroupPolicy) -> Plan {
         cap: None,
         live_chat: true,
         managed_by_config: false,
+        ..Profile::default()
     };
     Plan {
         policy: Policy {

@@ -98,7 +98,7 @@ impl ConversationActor {
         let Some(line) = self.line.as_deref() else { return };
         if numbered.record.events.iter().any(Event::visitor_sees) {
             let (visitor, record) = (line.visitor, numbered.clone());
-            let faces = Faces { parties: Default::default(), policy: space.policy() };
+            let faces = space.faces_of(Default::default());
             let notice = Notice::VisitorEvents { conversation, visitor, record, after: 0, faces };
             let ports = space.sessions.borrow().visitor(visitor, line.via);
             space.notify(ports, notice.clone());

@@ -68,8 +68,9 @@ fn states() -> Vec<(&'static str, Vec<u8>)> {
         cap: Some(3),
         live_chat: true,
         managed_by_config: false,
+        ..Profile::default()
     };
-    agent.evolve(at(1), &agent::Event::Put(profile));
+    agent.evolve(at(1), &agent::Event::Profiled(profile));
     agent.evolve(at(2), &agent::Event::PresenceSet { presence: Presence::Online, auto: false });
     agent.evolve(at(3), &agent::Event::Assigned);
     let mut group = Group::new("sales".parse().expect("a name"));

@@ -15,7 +15,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use smol_str::SmolStr;
 
 use super::{
     Context, Keeper, Machine, Out, Refused, Remains, departures::Departures, group, keys::Keys,
@@ -26,7 +25,7 @@ use crate::{
     ids::{AgentId, ConversationId},
 };
 
-pub use words::{Change, Command, End, Event, Held, Profile};
+pub use words::{Basics, Change, Command, End, Event, Held, Profile};
 
 /// How long a grant may stay unconfirmed before the agent asks the conversation. Time alone frees nothing.
 pub const LEASE: Duration = Duration::from_secs(1);
@@ -137,14 +136,7 @@ impl Agent {
     pub fn new(id: AgentId) -> Self {
         Self {
             id,
-            profile: Profile {
-                name: SmolStr::default(),
-                email: None,
-                groups: Vec::new(),
-                cap: None,
-                live_chat: false,
-                managed_by_config: false,
-            },
+            profile: Profile::default(),
             exists: false,
             intent: Presence::Offline,
             last_assigned: Timestamp::default(),
@@ -166,7 +158,11 @@ impl Agent {
     /// Takes one recorded event in.
     pub fn evolve(&mut self, at: Timestamp, event: &Event) {
         match event {
-            Event::Put(profile) => {
+            Event::Put(basics) => {
+                self.profile = basics.clone().into();
+                self.exists = true;
+            }
+            Event::Profiled(profile) => {
                 self.profile = profile.clone();
                 self.exists = true;
             }

@@ -20,7 +20,7 @@ impl Agent {
         self.begin(ticket, out);
         let was_seated = self.is_seated();
         if !self.exists || self.profile != profile {
-            self.record(cx, Event::Put(profile), out);
+            self.record(cx, Event::Profiled(profile), out);
         }
         self.owes_seat |= was_seated && !self.is_seated();
         for group in &left {
@@ -42,6 +42,14 @@ impl Agent {
             profile.groups = groups;
         }
         profile.cap = change.cap.or(profile.cap);
+        if let Some(avatar) = change.avatar {
+            profile.avatar = Some(avatar).filter(|avatar| !avatar.is_empty());
+        }
+        if let Some(sites) = change.sites {
+            profile.sites = sites;
+        }
+        profile.sees_bot = change.sees_bot.unwrap_or(profile.sees_bot);
+        profile.live_chat = change.live_chat.unwrap_or(profile.live_chat);
         self.put(cx, profile, ticket, out);
     }
 

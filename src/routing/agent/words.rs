@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What is known of an agent that is not what they do: made by an administrator or the configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// Unique in the workspace; visitors see it.
     pub name: SmolStr,
@@ -29,6 +29,30 @@ pub struct Profile {
     pub live_chat: bool,
     /// Whether the configuration file alone may change them.
     pub managed_by_config: bool,
+    /// What their picture is known by, outside; visitors get it with the name (BO-8).
+    pub avatar: Option<SmolStr>,
+    /// The sites whose conversations they serve and see; none: all of them (BO-12).
+    pub sites: Vec<SmolStr>,
+    /// Whether they see conversations that the bot has in hand (BO-11).
+    pub sees_bot: bool,
+}
+
+/// What older logs know of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basics {
+    name: SmolStr,
+    email: Option<SmolStr>,
+    groups: Vec<GroupId>,
+    cap: Option<u16>,
+    live_chat: bool,
+    managed_by_config: bool,
+}
+
+impl From<Basics> for Profile {
+    fn from(basics: Basics) -> Self {
+        let Basics { name, email, groups, cap, live_chat, managed_by_config } = basics;
+        Self { name, email, groups, cap, live_chat, managed_by_config, ..Self::default() }
+    }
 }
 
 /// A part of an agent that is to be another; what is `None` stays.
@@ -40,13 +64,21 @@ pub struct Change {
     pub groups: Option<Vec<GroupId>>,
     /// Their own cap.
     pub cap: Option<u16>,
+    /// Their picture; empty: none.
+    pub avatar: Option<SmolStr>,
+    /// The sites that they are limited to; empty: all.
+    pub sites: Option<Vec<SmolStr>>,
+    /// Whether they see what the bot has in hand.
+    pub sees_bot: Option<bool>,
+    /// Whether they have a seat, which the workspace grants (BO-10).
+    pub live_chat: Option<bool>,
 }
 
 /// What is recorded of an agent: what the conversations can't tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
-    /// Created or changed.
-    Put(Profile),
+    /// Created or changed. In older logs only: [`Event::Profiled`] knows more.
+    Put(Basics),
     /// Removed; finishes what they have.
     Removed,
     /// Intends something else now; `auto`: set away after too many misses.
@@ -66,6 +98,8 @@ pub enum Event {
     Quarantined,
     /// A supervisor let them take part again.
     Reinstated,
+    /// Created or changed.
+    Profiled(Profile),
 }
 
 /// What an agent may be asked.

@@ -210,6 +210,7 @@ impl Floor {
             cap: None,
             live_chat: true,
             managed_by_config: false,
+            ..Profile::default()
         });
         edit(&mut profile);
         let ticket = self.ticket(By::Admin, None);

@@ -93,20 +93,28 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         let face = faces.parties.iter().find(|party| party.agent == *agent);
         Text::clip(face.map_or("", |party| party.name.as_str()))
     };
+    let avatar = |agent: &AgentId| {
+        let avatar = faces.avatars.iter().find(|(whose, _)| whose == agent);
+        avatar.map(|(_, avatar)| Text::clip(avatar))
+    };
     Some(match event {
         Event::Opened { .. } => Change::Opened,
         Event::Queued { group, .. } => {
             let label = faces.policy.group(group).map_or("", |rules| rules.label.as_str());
             Change::Queued { group_label: Text::clip(label) }
         }
-        Event::Assigned { name, .. } | Event::Joined { name, .. } | Event::Helps { name, .. } => {
-            Change::AgentJoined { name: Text::clip(name) }
+        Event::Assigned { agent, name, .. }
+        | Event::Joined { agent, name }
+        | Event::Helps { agent, name } => {
+            Change::AgentJoined { name: Text::clip(name), avatar: avatar(agent) }
         }
         Event::Left { agent } => Change::AgentLeft { name: name(agent) },
         Event::Said { body } => {
             let from = match by {
                 By::Visitor(_) => wire_notice::VisitorSide::Me,
-                By::Agent(agent) => wire_notice::VisitorSide::Agent { name: name(&agent) },
+                By::Agent(agent) => {
+                    wire_notice::VisitorSide::Agent { name: name(&agent), avatar: avatar(&agent) }
+                }
                 _ => wire_notice::VisitorSide::Bot,
             };
             Change::Said { from, body: text(body) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     agent_row, conversation_row,
     events::{staff_entries, visitor_entries},
-    group_row, millis,
+    face, group_row, millis,
     words::{offer_outcome, variables},
 };
 use crate::{
@@ -107,6 +107,8 @@ fn offer_made(made: &OfferMade, now: Timestamp) -> wire_notice::OfferMade {
         sound: true,
         notify: wire::NotifyClass::Offer,
         link: Text::clip(&Link { conversation: made.conversation, offer }.to_string()),
+        face: made.face.as_deref().map(face),
+        owner_face: made.owner_face.as_deref().map(face),
     }
 }
 
@@ -173,6 +175,7 @@ mod tests {
             phase: Phase::Active,
             group: None,
             owner: None,
+            owner_face: None,
             priority: 5,
             opened_at: Timestamp::default(),
             waiting_since: None,
@@ -199,6 +202,8 @@ mod tests {
             visitor: crate::ids::VisitorId::from_bytes([1; 16]),
             waiting_since: Timestamp::from_micros(u64::from(number)),
             variables: (0..bytes.div_ceil(1_022)).map(variable).collect(),
+            face: None,
+            owner_face: None,
         })
     }
 

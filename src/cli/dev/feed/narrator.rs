@@ -98,7 +98,7 @@ impl Narrator {
 
     fn agent(&mut self, id: AgentId, at: Timestamp, event: &AgentEvent) -> Option<String> {
         let text = match event {
-            AgentEvent::Put(profile) => {
+            AgentEvent::Profiled(profile) => {
                 self.names.insert(id, profile.name.clone());
                 return None;
             }
@@ -109,7 +109,9 @@ impl Narrator {
             AgentEvent::Removed => format!("{} is removed and finishes what they have", self.name(id)),
             AgentEvent::Quarantined => format!("{} stands aside after repeated failures", self.name(id)),
             AgentEvent::Reinstated => format!("{} takes part again", self.name(id)),
-            AgentEvent::Assigned | AgentEvent::Missed | AgentEvent::CommandFailed => return None,
+            AgentEvent::Put(_) | AgentEvent::Assigned | AgentEvent::Missed | AgentEvent::CommandFailed => {
+                return None;
+            }
         };
         Some(self.line(at, "agents", "", &text, Mood::Neutral))
     }
