@@ -53,6 +53,8 @@ fn offer() -> Notice {
         sound: true,
         notify: NotifyClass::Offer,
         link: text("AQEBAQEBAQEBAQEBAQEBAQEAAAADt3Jb"),
+        face: None,
+        owner_face: None,
     }
     .into()
 }

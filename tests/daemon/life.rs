@@ -37,14 +37,16 @@ async fn a_conversation_is_offered_accepted_talked_through_and_closed(shape: Sha
     assert_eq!(offer.accept_within_ms, Some(45_000));
     ana.client.accept(id, Speaker::Me, offer.offer).await.expect("accepted");
     let joined = |change: &VisitorChange| match change {
-        VisitorChange::AgentJoined { name } => Some(name.clone()),
+        VisitorChange::AgentJoined { name, .. } => Some(name.clone()),
         _ => None,
     };
     assert_eq!(site.sees_visitor(id, "the agent", joined).await.as_str(), "ana");
     let said = ana.client.say(id, Speaker::Me, "how can I help?").await.expect("said");
     assert!(said.seq.is_some());
     let from = |change: &VisitorChange| match change {
-        VisitorChange::Said { from: VisitorSide::Agent { name }, body } => Some((name.clone(), body.clone())),
+        VisitorChange::Said { from: VisitorSide::Agent { name, .. }, body } => {
+            Some((name.clone(), body.clone()))
+        }
         _ => None,
     };
     let (name, body) = site.sees_visitor(id, "the answer", from).await;

@@ -319,7 +319,7 @@ async fn who_is_invited_helps_and_leaves(shape: Shape) {
     assert_eq!(owner(&watch, id).await, Some(ana), "the owner stays the owner");
     assert_eq!(watch.agent_detail(ben).await.row.taken, 0, "helping takes no slot");
     let joined = |change: &VisitorChange| match change {
-        VisitorChange::AgentJoined { name } if name.as_str() == "ben" => Some(()),
+        VisitorChange::AgentJoined { name, .. } if name.as_str() == "ben" => Some(()),
         _ => None,
     };
     desk.sees_visitor(id, "ben", joined).await;

@@ -198,6 +198,15 @@ const TABLE: &[Row] = &[
     // Each part of an agent is another right: their name is their own; cap and groups are a supervisor's, too.
     Row { command: "change one's own name", state: State::None, cells: "f f y f f f  f  y . . . . . .  y",
         build: |ask| change(ask, Some("owner"), false, None).into() },
+    Row { command: "change one's own avatar", state: State::None, cells: "f f y f f f  f  y . . . . . .  y",
+        build: |ask| ChangeAgent { avatar: Some(Text::clip("face")), ..change(ask, None, false, None) }.into() },
+    // What is left as it is, is answered all the same.
+    Row { command: "limit an agent to sites", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
+        build: |ask| ChangeAgent { agent: ask.spare, sites: Some(List::new()), ..change(ask, None, false, None) }.into() },
+    Row { command: "let an agent see the bot's", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
+        build: |ask| ChangeAgent { agent: ask.spare, sees_bot: Some(false), ..change(ask, None, false, None) }.into() },
+    Row { command: "give an agent a seat", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
+        build: |ask| ChangeAgent { agent: ask.spare, live_chat: Some(true), ..change(ask, None, false, None) }.into() },
     Row { command: "change another agent's name", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
         build: |ask| ChangeAgent { agent: ask.spare, ..change(ask, Some("spare"), false, None) }.into() },
     Row { command: "change an agent's groups", state: State::None, cells: "f f f f f f  y  f . . . . . .  y",
@@ -237,7 +246,9 @@ const TABLE: &[Row] = &[
 /// A change of the owner of the conversation, or of nobody.
 fn change(ask: &Ask, name: Option<&str>, groups: bool, cap: Option<u16>) -> ChangeAgent {
     let groups = groups.then(|| List::clip([ask.group.clone()]));
-    ChangeAgent { key: ask.key, agent: ask.owner, name: name.map(Text::clip), groups, cap }
+    let name = name.map(Text::clip);
+    let (avatar, sites, sees_bot, live_chat) = (None, None, None, None);
+    ChangeAgent { key: ask.key, agent: ask.owner, name, groups, cap, avatar, sites, sees_bot, live_chat }
 }
 
 fn link(conversation: ConversationId, offer: u32) -> Text<64> {

@@ -55,7 +55,7 @@ impl Story {
         story.both(
             ANA,
             StaffChange::Assigned { agent: ANA, cause: AssignCause::Accepted },
-            VisitorChange::AgentJoined { name: Text::clip("Ana") },
+            VisitorChange::AgentJoined { name: Text::clip("Ana"), avatar: None },
         );
         story.audit.accepted(FIRST, ANA, 1);
         story
@@ -137,6 +137,8 @@ fn offer_made(agent: AgentId, conversation: ConversationId, offer: u32) -> Offer
         sound: true,
         notify: NotifyClass::Offer,
         link: Text::clip("opaque"),
+        face: None,
+        owner_face: None,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         conversation::ConversationActor,
         faults,
         history::Reading,
-        port::{Faces, Notice, Numbered},
+        port::{Notice, Numbered},
         publish::Listed,
         sessions::Feed,
         supervision::guard,
