@@ -251,6 +251,7 @@ fn a_page_that_is_full_can_be_read() {
             taken: 0,
             reserved: 0,
             groups: List::clip((0..64).map(group)),
+            avatar: None,
             quarantined: false,
             version: 1,
         };
