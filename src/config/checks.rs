@@ -48,6 +48,7 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
         check.sections(root, config);
         for (workspace, (_, table)) in config.workspaces.iter().zip(&workspaces) {
             check.policies(workspace, table, defaults(root));
+            super::rules::second_look(workspace, table, check.findings);
         }
     }
 }
@@ -107,6 +108,7 @@ impl Check<'_> {
         let agents: Vec<&Table> = workspace.tables("agent").map(|(_, agent)| agent).collect();
         self.names_once("group", groups());
         self.names_once("agent", agents.iter().copied());
+        self.names_once("rule", workspace.tables("rule").map(|(_, rule)| rule));
         let mut lines: BTreeMap<&str, Line<'_>> = BTreeMap::new();
         for table in groups() {
             let Some(name) = table.text("name") else { continue };
@@ -120,6 +122,8 @@ impl Check<'_> {
         self.agents(&agents, &lines);
         self.seats(workspace, defaults, &agents);
         self.served(&agents, &lines);
+        let groups: Vec<&str> = lines.keys().copied().chain([EVERYONE]).collect();
+        super::rules::check(workspace, &groups, &agents, self.findings);
     }
 
     fn reserved(&mut self, workspace: &Table) {

@@ -1,14 +1,16 @@
 //! What the operator may say: the configuration, in layers, checked as a whole before anything acts on it.
 //!
 //! Holds: [`Config`] and its sections, how they are read, what is said when they are wrong.
-//! Knows: `ids`. Never: any other room; they take what they need from [`Config`] as plain values.
+//! Knows: `ids`, and how conditions are compiled. Never: any other room; they take what they need from [`Config`] as plain values.
 //! Start reading at: [`Config`], then [`load`]; every key is explained in `config/maitred.toml`.
 
 mod checks;
+mod conditions;
 mod daemon;
 mod measures;
 mod presets;
 mod problem;
+mod rules;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -26,11 +28,13 @@ use problem::{Finding, Place, Source, Sources};
 use section::{Scope, Section, Written, section};
 use values::Optional;
 
+pub use conditions::When;
 pub use daemon::{
     Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits, Watchdog,
 };
 pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
+pub use rules::{RoutingRule, RuleTarget};
 pub use workspace::{Agent, Defaults, Group, GroupPolicy, Strategy, WhenEmpty, Workspace, WorkspaceSettings};
 
 /// The commented default that the program carries. The only list of defaults there is.

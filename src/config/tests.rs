@@ -1,3 +1,5 @@
+mod conditions;
+
 use std::time::Duration;
 
 use proptest::{prop_assert, proptest, test_runner::Config as ProptestConfig};
@@ -113,7 +115,8 @@ fn every_key_is_explained_in_the_built_in_file() {
         ("[limits.visitor]", VisitorLimits::keys()),
         ("[limits.agent]", AgentLimits::keys()),
         ("[defaults]", defaults.clone()),
-        ("[[workspace]]", keys_but::<Workspace>(&[&defaults[..], &["group", "agent"]].concat())),
+        ("[[workspace]]", keys_but::<Workspace>(&[&defaults[..], &["group", "agent", "rule"]].concat())),
+        ("[[workspace.rule]]", RoutingRule::keys()),
         ("[[workspace.group]]", keys_but::<Group>(&defaults)),
         ("[[workspace.agent]]", keys_but::<Agent>(&defaults)),
     ];
@@ -146,7 +149,7 @@ fn keys_that_the_built_in_file_shows_as_comments_can_be_uncommented() {
 #[test]
 fn the_page_names_every_key_of_workspaces() {
     let page = include_str!("../../docs/configuration.md");
-    for key in [Workspace::keys(), Group::keys(), Agent::keys()].concat() {
+    for key in [Workspace::keys(), Group::keys(), Agent::keys(), RoutingRule::keys()].concat() {
         assert!(page.contains(&format!("`{key}`")), "docs/configuration.md has no `{key}`");
     }
 }
@@ -156,7 +159,9 @@ fn the_effective_configuration_reads_back_as_the_same() {
     let rich = shop(
         "default_group = \"none\"\nidle_close = \"90s\"\nseats = 3\nchannels = [\"web\", \"app\"]\n\
          [[workspace.group]]\nname = \"a\"\nlabel = \"A\\n\\\"é\"\nmax_wait = \"none\"\nmax_offers = 2\n\
-         [[workspace.agent]]\nname = \"ana\"\ndisplay_name = \"Ana\"\ngroups = [\"a\"]\nseat = false\n",
+         [[workspace.agent]]\nname = \"ana\"\ndisplay_name = \"Ana\"\ngroups = [\"a\"]\nseat = false\n\
+         [[workspace.rule]]\nname = \"r\"\nthen = { agent = \"ana\" }\nwhen = { any = [{ name = \"country\", in = [\"FR\"] }, \
+         { not = { name = \"visits\", \">=\" = 3, missing = false } }, \"country == \\\"BE\\\"\"] }\n",
     );
     for config in [Config::embedded(), usable(&rich), usable("workspace = []")] {
         assert_eq!(usable(&config.effective_toml()), config);

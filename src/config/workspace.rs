@@ -8,6 +8,7 @@ use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 
 use super::{
     measures::{DAY, HOUR, Wait, ms, secs},
+    rules::RoutingRule,
     section::{section, words},
     values::{
         Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Text, Whole, choice,
@@ -48,6 +49,8 @@ section! {
             groups: [Group] = "group",
             /// The agents that the file alone manages (`managed_by_config`).
             agents: [Agent] = "agent",
+            /// Where a conversation goes that nobody sent anywhere, in the order of the file.
+            rules: [RoutingRule] = "rule",
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod aside;
+pub mod conditions;
 pub mod conversation;
 pub mod departures;
 pub mod group;
