@@ -156,7 +156,7 @@ impl ConversationActor {
         if self.machine.phase().is_none() {
             return;
         }
-        self.marks.restore(&self.space, self.machine.phase() == Some(Phase::Active));
+        self.marks.restore(&self.space, self.machine.phase());
         self.enlist();
         publish::restore(self);
         self.arm(self.space.local.now());
@@ -380,8 +380,14 @@ impl ConversationActor {
         if let Some(line) = self.line.as_deref().filter(|line| self.stands_at(line)) {
             return line.advance(self.machine.numbers().0);
         }
-        if let Some(row) = self.row() {
-            self.list(row);
+        match self.row() {
+            Some(row) => self.list(row),
+            // It ended before anybody knew of it.
+            None => {
+                if let Some(line) = self.line.take() {
+                    self.space.ledger.borrow_mut().unlist(&line);
+                }
+            }
         }
     }
 

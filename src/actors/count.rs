@@ -11,7 +11,7 @@ use crate::{
     metrics::{self, GroupMetrics},
     routing::{
         By, CloseReason, FallbackReason, OfferOutcome,
-        conversation::{Event, Record},
+        conversation::{Event, Phase, Record},
     },
 };
 
@@ -92,6 +92,18 @@ impl Marks {
             }
             return;
         }
+        match event {
+            Event::Held { .. } => return space.metrics.picker_held.add(1),
+            Event::Chosen { .. } => {
+                space.metrics.picker_held.add(-1);
+                return space.metrics.picker_chosen.increment(1);
+            }
+            Event::Closed { reason: CloseReason::NotChosen } => {
+                space.metrics.picker_held.add(-1);
+                return space.metrics.picker_expired.increment(1);
+            }
+            _ => {}
+        }
         let metrics = self.metrics(space);
         let wait = self.queued_at.map_or(Duration::ZERO, |queued| at.since(queued));
         let response = self.offered_at.map_or(Duration::ZERO, |offered| at.since(offered));
@@ -132,7 +144,9 @@ impl Marks {
                     }
                 }
                 let handled = self.served_at.take().map(|served| at.since(served));
-                metrics.closed(close_word(*reason), handled);
+                if let Some(word) = close_word(*reason) {
+                    metrics.closed(word, handled);
+                }
             }
             _ => {}
         }
@@ -150,10 +164,12 @@ impl Marks {
         }
     }
 
-    /// A conversation that was being served before a start still is.
-    pub(super) fn restore(&self, space: &Space, active: bool) {
-        if active {
-            self.metrics(space).active.add(1);
+    /// A conversation that was being served before a start, or was held for its visitor to choose, still is.
+    pub(super) fn restore(&self, space: &Space, phase: Option<Phase>) {
+        match phase {
+            Some(Phase::Active) => self.metrics(space).active.add(1),
+            Some(Phase::Choosing) => space.metrics.picker_held.add(1),
+            _ => {}
         }
     }
 }
@@ -183,13 +199,15 @@ fn reason_word(reason: FallbackReason) -> metrics::FallbackReason {
     }
 }
 
-fn close_word(reason: CloseReason) -> metrics::CloseReason {
-    match reason {
+/// `None`: nobody knew of it, so it is not counted as a conversation.
+fn close_word(reason: CloseReason) -> Option<metrics::CloseReason> {
+    Some(match reason {
+        CloseReason::NotChosen => return None,
         CloseReason::ByAgent => metrics::CloseReason::ByAgent,
         CloseReason::ByVisitor => metrics::CloseReason::ByVisitor,
         CloseReason::BySupervisor => metrics::CloseReason::BySupervisor,
         CloseReason::Abandoned => metrics::CloseReason::Abandoned,
         CloseReason::Idle => metrics::CloseReason::Idle,
         CloseReason::MissedExpired => metrics::CloseReason::MissedExpired,
-    }
+    })
 }

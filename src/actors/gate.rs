@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Rows of one page.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
 
 /// Something from a connection.
 pub struct Inbound {
@@ -532,8 +532,8 @@ impl Space {
                 self.agents(ticket, group.as_ref(), cursor.as_deref(), limit);
             }
             Query::Choices { cursor, limit } => {
-                let view = self.choices(cursor.as_deref(), limit);
-                self.reply(reply_to, view);
+                let answer = self.choices(cursor.as_deref(), limit.clamp(1, PAGE));
+                self.reply(reply_to, answer);
             }
             Query::Tokens { cursor, limit } => {
                 let mut tokens = self.tokens.of(self.index);
@@ -583,6 +583,9 @@ impl Space {
         let mine = ticket.by.agent().and_then(|asker| ledger.mine(asker));
         let visible = |row: &ConversationRow| {
             let id = &row.conversation;
+            if row.phase == Phase::Choosing {
+                return false;
+            }
             let in_scope = ticket.by.agent().is_none()
                 || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
                 || row.group.as_ref().is_some_and(|group| ticket.covers(group));
@@ -637,7 +640,7 @@ impl Space {
                 || row.group.as_ref().is_some_and(|group| ticket.covers(group))
         };
         let open = ledger.of_visitor(visitor).into_iter().filter_map(|id| ledger.line(id));
-        let open = open.filter(|line| line.phase != Phase::Closed);
+        let open = open.filter(|line| !matches!(line.phase, Phase::Closed | Phase::Choosing));
         let mut rows: Vec<_> = open.map(|line| line.row()).collect();
         rows.sort_unstable_by_key(|row| (row.phase, row.conversation));
         rows.retain(|row| after.is_none_or(|after| (row.phase, row.conversation) > after));
@@ -662,33 +665,6 @@ impl Space {
         ids.truncate(limit.clamp(1, PAGE));
         let whom: Vec<Whom> = ids.into_iter().cloned().map(Whom::Group).collect();
         self.gather(&ticket, whom, Rows::Groups(Vec::new()), more);
-    }
-
-    /// By label, so that the names behind them show not even in their order. The cursor is the last choice of a page.
-    fn choices(&self, cursor: Option<&str>, limit: usize) -> Answer {
-        let policy = self.policy();
-        let label = |group: &GroupId| match policy.group(group) {
-            Some(rules) if !rules.label.is_empty() => rules.label.clone(),
-            // As `check-config` warns.
-            _ => group.as_str().into(),
-        };
-        let choices = policy.choices.iter().map(|(choice, group)| (label(group), choice.clone()));
-        let mut choices: Vec<_> = choices.collect();
-        choices.sort();
-        let from = match cursor {
-            None => Some(0),
-            Some(cursor) => {
-                let last = choices.iter().position(|(_, choice)| choice.as_str() == cursor);
-                last.map(|last| last + 1)
-            }
-        };
-        let Some(from) = from else {
-            return Answer::Refused(Refusal::Invalid("the cursor is not one that a page gave"));
-        };
-        let limit = limit.clamp(1, PAGE);
-        let more = choices.len() > from + limit;
-        let page = choices.into_iter().skip(from).take(limit).map(|(label, choice)| (choice, label));
-        Answer::Found(Box::new(View::Choices(page.collect(), more)))
     }
 
     fn agents(self: &Rc<Self>, ticket: Ticket, group: Option<&GroupId>, cursor: Option<&str>, limit: usize) {

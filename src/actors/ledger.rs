@@ -117,13 +117,20 @@ impl Ledger {
         }
     }
 
+    /// A conversation is in no list any more: its visitor never chose a group.
+    pub(super) fn unlist(&mut self, line: &Line) {
+        if let Some(rows) = self.phases.get_mut(&line.phase) {
+            rows.remove(&line.conversation);
+        }
+    }
+
     fn count(&mut self, row: &ConversationRow, add: bool) {
         let Some(group) = &row.group else { return };
         let change = |count: &mut u32| *count = if add { *count + 1 } else { count.saturating_sub(1) };
         match row.phase {
             Phase::Active => change(&mut self.served.entry(group.clone()).or_default().active),
             Phase::Missed => change(&mut self.served.entry(group.clone()).or_default().missed),
-            Phase::Waiting | Phase::Offered | Phase::Closed => {}
+            Phase::Waiting | Phase::Offered | Phase::Closed | Phase::Choosing => {}
         }
     }
 

@@ -32,6 +32,7 @@ pub mod tokens;
 pub mod queries;
 
 mod agent;
+mod choices;
 mod conversation;
 mod count;
 mod faults;

@@ -11,7 +11,7 @@ use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     journal::Position,
     routing::{
-        FallbackReason, GroupPolicy, OfferOutcome, Policy, Presence, Refusal, Reply, Variable, WhyNot,
+        FallbackReason, GroupPolicy, OfferOutcome, Picker, Policy, Presence, Refusal, Reply, Variable, WhyNot,
         agent::{Held, Profile},
         conversation::{Conversation, Party, PendingOffer, Phase, Record, StayFacts},
         notice::Parties,
@@ -98,8 +98,19 @@ pub enum View {
         /// The operator's rules, for what there is.
         policy: Arc<Policy>,
     },
-    /// A page of what visitors may choose from, by label; whether more follow.
-    Choices(Vec<(GroupId, SmolStr)>, bool),
+    /// A page of what visitors may choose from.
+    Choices(Choices),
+    /// A conversation is opened, and its visitor is to choose a group.
+    Choosing {
+        /// Which.
+        conversation: ConversationId,
+        /// Whether it was open before.
+        existing: bool,
+        /// The newest number that the visitor sees.
+        visitor_seq: u64,
+        /// What they choose from.
+        picker: Choices,
+    },
     /// A token was made: its text, shown once.
     Minted {
         /// The text.
@@ -127,6 +138,17 @@ pub enum View {
         /// The number of the first notice, if those before it are to be read page by page.
         next: Option<u64>,
     },
+}
+
+/// What visitors may choose from.
+#[derive(Debug)]
+pub struct Choices {
+    /// The groups by their labels, by names that say nothing of their own.
+    pub groups: Vec<(GroupId, SmolStr)>,
+    /// Whether more follow.
+    pub more: bool,
+    /// How visitors who name no group are asked; `None`: they are not.
+    pub picker: Option<Arc<Picker>>,
 }
 
 /// A record with the numbers that its first event follows.
@@ -170,9 +192,12 @@ pub struct ConversationRow {
 }
 
 impl ConversationRow {
-    /// The line of a conversation; `None` before it was opened.
+    /// The line of a conversation; `None` before it was opened, and when it ended with no group chosen.
     #[must_use]
     pub fn of(machine: &Conversation) -> Option<Self> {
+        if machine.is_unsent() && !machine.is_choosing() {
+            return None;
+        }
         let (visitor, channel, via) = machine.visitor()?;
         Some(Self {
             conversation: machine.id(),
@@ -201,7 +226,7 @@ impl ConversationRow {
 #[must_use]
 pub fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
     let (phase, id) = cursor.split_once(':')?;
-    let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed];
+    let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed, Phase::Choosing];
     let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
     Some((phase, id.parse().ok()?))
 }

@@ -334,7 +334,7 @@ fn because(machine: &Conversation) -> Option<String> {
             Some(format!("offered to {}", names.join(", ")))
         }
         Phase::Missed => machine.missed_because().map(|reason| format!("missed: {}", fallback_words(reason))),
-        Phase::Active | Phase::Closed => None,
+        Phase::Active | Phase::Closed | Phase::Choosing => None,
     }
 }
 

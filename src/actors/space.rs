@@ -31,7 +31,7 @@ use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId, WorkspaceId},
     journal::{Position, Shelf},
-    metrics::GroupMetrics,
+    metrics::{GroupMetrics, WorkspaceMetrics},
     routing::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
         conversation::{self, Phase, Way},
@@ -67,6 +67,8 @@ pub struct Space {
     generations: RefCell<BTreeMap<AgentId, u32>>,
     scopes: RefCell<HashMap<AgentId, Arc<[GroupId]>, RandomState>>,
     faces: RefCell<HashMap<AgentId, Arc<Face>, RandomState>>,
+    /// What is counted of the workspace as a whole.
+    pub(super) metrics: Arc<WorkspaceMetrics>,
     group_metrics: RefCell<HashMap<GroupId, Arc<GroupMetrics>, RandomState>>,
     group_versions: RefCell<HashMap<GroupId, u64, RandomState>>,
     /// Closed conversations that the archive has not taken over yet: no actor, read back when asked for.
@@ -116,10 +118,12 @@ impl Space {
         policy: Arc<Policy>,
         tokens: Arc<TokenBook>,
     ) -> Rc<Self> {
+        let metrics = local.shared.metrics.workspace(id.as_str());
         Rc::new(Self {
             index,
             id,
             local,
+            metrics,
             sessions: RefCell::default(),
             ledger: RefCell::default(),
             aside: RefCell::default(),
@@ -522,6 +526,10 @@ impl Space {
     pub fn answer(&self, reply_to: ReplyTo, result: Result<Reply, Refusal>) {
         let minted = self.minted.borrow_mut().remove(&reply_to);
         let answer = match (result, minted) {
+            (Ok(Reply::Opened { conversation, existing, status: Phase::Choosing, visitor_seq }), None) => {
+                let picker = self.picker_list();
+                Answer::Found(Box::new(View::Choosing { conversation, existing, visitor_seq, picker }))
+            }
             (Ok(_), Some(view)) => Answer::Found(Box::new(view)),
             (Ok(reply), None) => Answer::Done(reply),
             (Err(refusal), _) => Answer::Refused(refusal),

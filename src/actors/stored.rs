@@ -55,7 +55,7 @@ pub(super) struct Times {
     pub(super) restarts: Vec<Restart>,
 }
 
-/// A closed conversation's line. One that was never opened, as its opening failed, has none.
+/// A closed conversation's line. One that was never opened, as its opening failed, has none, nor one whose visitor chose no group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ClosedRow {
     pub(super) visitor: VisitorId,
@@ -71,6 +71,9 @@ pub(super) struct ClosedRow {
 impl ClosedRow {
     /// The line of a conversation that was closed at this time.
     pub(super) fn of(machine: &Conversation, closed_at: Timestamp) -> Option<Self> {
+        if machine.is_unsent() {
+            return None;
+        }
         let (visitor, channel, via) = machine.visitor()?;
         Some(Self {
             visitor,

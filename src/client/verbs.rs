@@ -11,10 +11,10 @@ use crate::{
             Recorded, StaffHistory, Subscribed, TokenPage, VisitorHistory, Welcome, WorkspaceDetail,
         },
         request::{
-            Accept, Announce, Assign, Attach, Close, Decline, Detach, Invite, Leave, Note, Open, Ping,
+            Accept, Announce, Assign, Attach, Choose, Close, Decline, Detach, Invite, Leave, Note, Open, Ping,
             Position, Renew, Reopen, Say, SetPresence, Subscribe, Take, Transfer, Typing, Unsubscribe,
         },
-        words::{Destination, Feed, Presence, Speaker},
+        words::{Choice, Destination, Feed, Presence, Speaker},
     },
 };
 
@@ -173,6 +173,16 @@ impl Client {
     /// Leaves a conversation without closing it.
     pub fn leave(&self, conversation: ConversationId, speaker: Speaker) -> Pending<Recorded> {
         self.ask(Leave { key: self.key(), conversation, speaker })
+    }
+
+    /// Chooses a group for a visitor who is asked to.
+    pub fn choose(
+        &self,
+        conversation: ConversationId,
+        speaker: Speaker,
+        choice: Choice,
+    ) -> Pending<Recorded> {
+        self.ask(Choose { key: self.key(), conversation, speaker, choice })
     }
 
     /// Closes a conversation.

@@ -140,6 +140,15 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// The sub-section at `key`, which may be left out: then it holds what its keys say when they are left out.
+    pub(super) fn optional<S: Section>(&self, key: &'static str, findings: &mut Vec<Finding>) -> Option<S> {
+        if self.tables.first().is_some_and(|table| table.get(key).is_some()) {
+            return self.section(key, findings);
+        }
+        let (title, empty) = (format!("[{}.{key}]", bare(&self.title)), Table::default());
+        read(Scope { title, at: self.at.clone(), tables: vec![&empty] }, findings)
+    }
+
     /// The sections of the array of tables at `key`, which inherit from this one. A table's `name` goes into its title.
     pub(super) fn sections<S: Section>(
         &self,
@@ -242,8 +251,8 @@ fn bare(title: &str) -> &str {
 }
 
 /// Declares a [`Section`]: `own` keys are looked up in its own table only, `inherited` ones in the tables further out
-/// too, `flat` fields are sections whose keys stand in the same table, `sections` are `[sub.tables]`, `lists` are
-/// `[[arrays.of.tables]]`. Everything after `=>` is the key's rule (see `values.rs`).
+/// too, `flat` fields are sections whose keys stand in the same table, `sections` are `[sub.tables]`, `optional` those that may
+/// be left out, `lists` are `[[arrays.of.tables]]`. Everything after `=>` is the key's rule (see `values.rs`).
 macro_rules! section {
     (
         $(#[$doc:meta])*
@@ -252,6 +261,7 @@ macro_rules! section {
             $(inherited { $($(#[$inh_doc:meta])* $inh:ident: $inh_ty:ty => $inh_rule:expr,)* })?
             $(flat { $($(#[$flat_doc:meta])* $flat:ident: $flat_ty:ty,)* })?
             $(sections { $($(#[$sec_doc:meta])* $sec:ident: $sec_ty:ty,)* })?
+            $(optional { $($(#[$opt_doc:meta])* $opt:ident: $opt_ty:ty,)* })?
             $(lists { $($(#[$list_doc:meta])* $list:ident: [$list_ty:ty] = $list_key:literal,)* })?
         }
     ) => {
@@ -262,6 +272,7 @@ macro_rules! section {
             $($($(#[$inh_doc])* pub $inh: $inh_ty,)*)?
             $($($(#[$flat_doc])* pub $flat: $flat_ty,)*)?
             $($($(#[$sec_doc])* pub $sec: $sec_ty,)*)?
+            $($($(#[$opt_doc])* pub $opt: $opt_ty,)*)?
             $($($(#[$list_doc])* pub $list: Vec<$list_ty>,)*)?
         }
 
@@ -269,7 +280,7 @@ macro_rules! section {
             fn keys() -> Vec<&'static str> {
                 let mut keys = vec![$($(stringify!($own),)*)? $($(stringify!($inh),)*)?];
                 $($(keys.extend(<$flat_ty>::keys());)*)?
-                keys.extend([$($(stringify!($sec),)*)? $($($list_key,)*)?] as [&str; _]);
+                keys.extend([$($(stringify!($sec),)*)? $($(stringify!($opt),)*)? $($($list_key,)*)?] as [&str; _]);
                 keys
             }
 
@@ -281,12 +292,14 @@ macro_rules! section {
                 $($(let $inh = scope.inherit(stringify!($inh), &$inh_rule, findings);)*)?
                 $($(let $flat = <$flat_ty>::read(scope, findings);)*)?
                 $($(let $sec = scope.section(stringify!($sec), findings);)*)?
+                $($(let $opt = scope.optional(stringify!($opt), findings);)*)?
                 $($(let $list = scope.sections($list_key, findings);)*)?
                 Some(Self {
                     $($($own: $own?,)*)?
                     $($($inh: $inh?,)*)?
                     $($($flat: $flat?,)*)?
                     $($($sec: $sec?,)*)?
+                    $($($opt: $opt?,)*)?
                     $($($list: $list?,)*)?
                 })
             }
@@ -298,6 +311,7 @@ macro_rules! section {
                 $($($crate::config::section::put(&mut keys, stringify!($inh), &$inh_rule, &self.$inh);)*)?
                 $($(keys.extend(self.$flat.write());)*)?
                 $($(keys.push((stringify!($sec), $crate::config::section::Written::Section(self.$sec.write())));)*)?
+                $($(keys.push((stringify!($opt), $crate::config::section::Written::Section(self.$opt.write())));)*)?
                 $($(keys.push(($list_key, $crate::config::section::Written::all(&self.$list)));)*)?
                 keys
             }

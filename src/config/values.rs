@@ -410,6 +410,29 @@ impl Rule for OffUnlessSaid {
     }
 }
 
+/// A value that has a default in the program: for keys of sections that may be left out.
+pub(super) struct Else<R, T>(pub(super) R, pub(super) T);
+
+impl<T: Clone, R: Rule<Out = T>> Rule for Else<R, T> {
+    type Out = T;
+
+    fn read(&self, value: &Value, wrongs: &mut Vec<Wrong>) -> Option<T> {
+        self.0.read(value, wrongs)
+    }
+
+    fn absent(&self) -> Option<T> {
+        Some(self.1.clone())
+    }
+
+    fn write(&self, out: &T) -> Option<toml::Value> {
+        self.0.write(out)
+    }
+
+    fn expected(&self) -> String {
+        self.0.expected()
+    }
+}
+
 /// A list without repetitions; in an environment variable, separated by commas.
 pub(super) struct ListOf<R>(pub(super) R, pub(super) RangeInclusive<usize>);
 

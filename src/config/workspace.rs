@@ -11,7 +11,7 @@ use super::{
     rules::RoutingRule,
     section::{section, words},
     values::{
-        Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Text, Whole, choice,
+        Else, Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Text, Whole, choice,
         named,
     },
 };
@@ -43,6 +43,10 @@ section! {
             settings: WorkspaceSettings,
             /// What the workspace's groups do unless they say otherwise; the implicit group `everyone` does exactly this.
             policy: GroupPolicy,
+        }
+        optional {
+            /// Whether visitors are asked which group they want.
+            picker: Picker,
         }
         lists {
             /// The groups, in the order of the file.
@@ -119,6 +123,25 @@ section! {
             service_level_target: Duration => Wait(ms(100)..=secs(DAY)),
             /// Conversations that may wait; `None` ("off"): any number.
             queue_max: Option<u32> => OrWord(Whole(1..=1_000_000), "off"),
+        }
+    }
+}
+
+section! {
+    /// `[workspace.picker]`: visitors who name no group are asked to choose one, after their first message and before anything
+    /// else happens.
+    pub struct Picker {
+        own {
+            /// Whether they are asked.
+            enabled: bool => Else(Flag, false),
+            /// Whether they may say that they don't know: any agent may serve them then.
+            not_sure: bool => Else(Flag, false),
+            /// What that entry is called.
+            not_sure_label: String => Else(Text(64), "Not sure".to_owned()),
+            /// What the visitor reads above the list.
+            text: Option<String> => Optional(Text(MESSAGE_MAX)),
+            /// How long what they wrote is kept for them to choose.
+            hold: Duration => Else(Wait(secs(1)..=secs(DAY)), secs(30 * 60)),
         }
     }
 }

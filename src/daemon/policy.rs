@@ -9,7 +9,7 @@ use crate::{
     config,
     ids::{AgentId, GroupId},
     metrics::GroupLabel,
-    routing::{self, GroupPolicy, Policy, WhenEmpty, agent::Profile},
+    routing::{self, GroupPolicy, Picker, Policy, WhenEmpty, agent::Profile},
 };
 
 /// How long each workspace's closed conversations are kept.
@@ -55,7 +55,18 @@ pub(super) fn policy(workspace: &config::Workspace) -> Policy {
             .filter(|group| group.public && group.enabled)
             .map(|group| (GroupId::disguised(&workspace.name, &group.name), group.name.clone()))
             .collect(),
+        picker: picker(&workspace.picker),
     }
+}
+
+fn picker(picker: &config::Picker) -> Option<Arc<Picker>> {
+    picker.enabled.then(|| {
+        Arc::new(Picker {
+            text: picker.text.as_deref().map(SmolStr::new),
+            not_sure: picker.not_sure.then(|| SmolStr::new(&picker.not_sure_label)),
+            hold: picker.hold,
+        })
+    })
 }
 
 /// An empty message tells nothing.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use metrics::Counter;
+
 use super::{
     group::GroupMetrics,
     registry::{Each, Level, series},
@@ -15,6 +17,12 @@ series! {
         pub agents: Each<Level, AgentState> = "agents", ("state", ());
         /// Slots of agents who are not offline.
         pub slots: Each<Level, SlotState> = "agent_slots", ("state", ());
+        /// Openings that are held until their visitors choose a group.
+        pub picker_held: Level = "picker_held";
+        /// Visitors who chose a group when they were asked to.
+        pub picker_chosen: Counter = "picker_chosen_total";
+        /// Visitors who were asked to choose a group and did not: nobody ever knew of what they wrote.
+        pub picker_expired: Counter = "picker_expired_total";
     }
 }
 

@@ -328,6 +328,16 @@ wire! { lenient;
         },
         /// A command made the daemon fail; nothing came of it.
         CommandFailed,
+        /// The visitor was asked to choose a group; until they did, nobody knew of it.
+        Held {
+            /// How long they had.
+            until: Timestamp,
+        },
+        /// The visitor chose a group.
+        Chosen {
+            /// Which; `everyone` for who was not sure.
+            group: GroupId,
+        },
     }
 
     /// An event of a conversation, as its visitor sees it.
@@ -380,6 +390,11 @@ wire! { lenient;
         },
         /// It was opened again.
         Reopened,
+        /// The visitor is to choose a group, before anybody hears of it: `Opened` and ListChoices have the list.
+        Choose {
+            /// How long what was written is kept for that.
+            until: Timestamp,
+        },
     }
 
     /// Who wrote, as the visitor sees it.

@@ -111,6 +111,18 @@ wire! { lenient;
         status: Status,
         /// Number of the visitor's newest event.
         visitor_seq: u64,
+        /// If it is `choosing`: what the visitor chooses from, with Choose. Nobody hears of it before that.
+        picker: Option<Picker>,
+    }
+
+    /// What a visitor is asked to choose from.
+    pub struct Picker {
+        /// What to show above the list; 2 KiB.
+        text: Option<Text<2048>>,
+        /// The groups. Further ones, if it is full: ListChoices.
+        choices: List<Choice, PAGE>,
+        /// What the entry for who does not know is called; absent if there is none. 64 bytes.
+        not_sure: Option<Text<64>>,
     }
 
     /// It is done and recorded.
@@ -330,11 +342,17 @@ wire! { lenient;
         rows: List<Choice, PAGE>,
         /// For the next page; absent on the last.
         cursor: Option<Text<128>>,
+        /// Whether who opens without naming a group is asked to choose one: to be announced before they write.
+        asked: bool,
+        /// What to show above the list; 2 KiB.
+        text: Option<Text<2048>>,
+        /// What the entry for who does not know is called; absent if there is none. 64 bytes.
+        not_sure: Option<Text<64>>,
     }
 
     /// One group that a visitor may choose.
     pub struct Choice {
-        /// What to name as the target of Open: not the group's own name, which visitors never see.
+        /// What to name as the target of Open, or in Choose: not the group's own name, which visitors never see.
         group: GroupId,
         /// What people call it; 64 bytes.
         label: Text<64>,

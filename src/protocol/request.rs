@@ -6,7 +6,7 @@
 use super::{
     bounded::{Text, Variables},
     wire::{messages, wire},
-    words::{Destination, Feed, Presence, Role, Speaker, Target, View},
+    words::{Choice, Destination, Feed, Presence, Role, Speaker, Target, View},
 };
 use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
@@ -77,6 +77,8 @@ messages! {
         0x0064 Erase -> Erasure; Forbidden, NotFound, Invalid, WrongState,
         0x0065 BackUp -> Done; Forbidden, Invalid,
         0x00b0 ResolveLink -> ConversationDetail; Forbidden, NotFound, Invalid,
+        0x00c0 Choose -> Recorded;
+            NotFound, Forbidden, GroupDisabled, ConversationClosed, WrongState, RateLimited, KeyExpired, KeyReused,
     }
 }
 
@@ -468,6 +470,19 @@ wire! { strict;
         cursor: Option<Text<128>>,
         /// The most rows wanted, 1 to 100; a page may hold fewer.
         limit: u16,
+    }
+
+    /// Chooses a group, for a conversation that is `choosing`. What the visitor wrote is delivered now, with the time at which they
+    /// wrote it.
+    pub struct Choose {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// The visitor, or the frontend for one of its visitors.
+        speaker: Speaker,
+        /// The group, or that they are not sure.
+        choice: Choice,
     }
 
     /// Makes a token, which is shown once. Admins make any; a frontend makes those of visitors and agents, for at most 24 h.

@@ -84,6 +84,14 @@ wire! { strict;
         Offline,
     }
 
+    /// Which group a visitor chooses.
+    pub enum Choice: Hash {
+        /// This one, as the list names it.
+        Group(group: GroupId),
+        /// They don't know: any agent of the workspace. If the list has such an entry.
+        NotSure,
+    }
+
     /// What to be told about, from a snapshot or a number on.
     pub enum Feed: Hash {
         /// A conversation's events: for staff by `seq`, for visitors by `visitor_seq`.
@@ -133,6 +141,8 @@ wire! { lenient;
         Missed,
         /// Over. It can be reopened.
         Closed,
+        /// Opened, and its visitor is to choose a group. Nobody else knows of it.
+        Choosing,
     }
 
     /// How a group chooses.
@@ -301,6 +311,8 @@ wire! { lenient;
         Idle,
         /// It was missed, and nobody took it in time.
         MissedExpired,
+        /// The visitor was asked to choose a group and did not.
+        NotChosen,
     }
 
     /// Why the daemon ends a connection.

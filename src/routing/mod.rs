@@ -36,7 +36,7 @@ use crate::{
 };
 
 pub use aside::{Keeper, Remains};
-pub use policy::{GroupPolicy, Policy, WhenEmpty};
+pub use policy::{GroupPolicy, Picker, Policy, WhenEmpty};
 pub use refusal::Refusal;
 pub use words::{
     AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Presence, Priority, QueueCause,

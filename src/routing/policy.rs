@@ -40,13 +40,35 @@ pub struct Policy {
     pub invite_uses_slot: bool,
     /// What visitors may choose from: the groups that are public and enabled, by names that say nothing of their own.
     pub choices: BTreeMap<GroupId, GroupId>,
+    /// How visitors who name no group are asked to choose one; `None`: they are not asked.
+    pub picker: Option<Arc<Picker>>,
 }
+
+/// How visitors are asked to choose a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Picker {
+    /// What they read above the list.
+    pub text: Option<SmolStr>,
+    /// What the entry for who does not know is called; `None`: there is none.
+    pub not_sure: Option<SmolStr>,
+    /// How long what they wrote is kept for them to choose.
+    pub hold: Duration,
+}
+
+/// Fewer public groups than this are no choice (BR-16).
+const CHOICES_MIN: usize = 2;
 
 impl Policy {
     /// The policy of a group, `everyone` included; `None` if the configuration has no such group.
     #[must_use]
     pub fn group(&self, id: &GroupId) -> Option<&Arc<GroupPolicy>> {
         if id.is_everyone() { Some(&self.everyone) } else { self.groups.get(id) }
+    }
+
+    /// How a visitor who names no group is asked to choose one, if they are. "Not sure" is no second group (BR-16, BR-20).
+    #[must_use]
+    pub fn asks(&self) -> Option<&Arc<Picker>> {
+        self.picker.as_ref().filter(|_| self.choices.len() >= CHOICES_MIN)
     }
 }
 
@@ -140,6 +162,7 @@ impl Default for Policy {
             lifetime_engagements: None,
             invite_uses_slot: false,
             choices: BTreeMap::new(),
+            picker: None,
         }
     }
 }

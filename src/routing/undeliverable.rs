@@ -164,7 +164,7 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
                 |led| Tell::Workspace(workspace::Command::Closed { visitor, channel, conversation: id, led });
             // The workspace forgets what it took for the visitor's open one, and decides again.
             match way {
-                Way::New { engaged } => {
+                Way::New { engaged, .. } => {
                     let unused = engaged.then_some(Tell::Workspace(workspace::Command::Disengage));
                     Undelivered::tell([closed(None)].into_iter().chain(unused)).and_refuse(&ticket)
                 }

@@ -132,6 +132,8 @@ pub enum CloseReason {
     Idle,
     /// Missed for longer than `missed_ttl`.
     MissedExpired,
+    /// The visitor was asked to choose a group and did not: nobody ever knew of it.
+    NotChosen,
 }
 
 /// Why a conversation entered a queue.

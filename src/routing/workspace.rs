@@ -450,7 +450,9 @@ impl Workspace {
         }
         self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
         self.enter(key, opening.asked);
-        let way = Way::New { engaged: self.engage(cx) };
+        let chooses = opening.is_undecided(&ticket) && cx.policy.asks().is_some();
+        // Who chooses first asks for nobody yet.
+        let way = Way::New { engaged: !chooses && self.engage(cx), chooses };
         out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket, way });
         Ok(())
     }

@@ -23,7 +23,7 @@ use crate::{
     routing::{
         Body, By, Presence, Priority, Variable,
         agent::{Change, Profile},
-        conversation::{Ask, Destination, Opening, Phase, Target},
+        conversation::{Ask, Choice, Destination, Opening, Phase, Target},
         workspace::Grants,
     },
 };
@@ -133,6 +133,16 @@ impl Asker<'_> {
             }
             Request::Reopen(reopen) => {
                 self.ask(reopen.speaker, reopen.key, reopen.conversation, Ask::Reopen, staff)
+            }
+            Request::Choose(choose) => {
+                let choice = match choose.choice {
+                    wire::Choice::Group(group) => Choice::Group(group),
+                    wire::Choice::NotSure => Choice::NotSure,
+                };
+                let ask = Ask::Choose { choice, turned_away: false };
+                self.ask(choose.speaker, choose.key, choose.conversation, ask, |by| {
+                    matches!(by, By::Visitor(_))
+                })
             }
             Request::SetPresence(set) => self.set_presence(&set),
             Request::PutAgent(put) => self.put_agent(&put),

@@ -14,8 +14,8 @@ use crate::{
     actors::{
         aside::Subject,
         port::{
-            AgentRow, Answer, AsideRow, ConversationRow, ConversationView, Face, Faces, GroupRow, Numbered,
-            View, words as reason,
+            AgentRow, Answer, AsideRow, Choices, ConversationRow, ConversationView, Face, Faces, GroupRow,
+            Numbered, View, words as reason,
         },
     },
     clock::Timestamp,
@@ -52,7 +52,7 @@ fn done(reply: Reply, visitor: bool) -> protocol::Reply {
                 Phase::Offered => wire::Status::Waiting,
                 status => phase(status),
             };
-            wire_reply::Opened { conversation, existing, status, visitor_seq }.into()
+            wire_reply::Opened { conversation, existing, status, visitor_seq, picker: None }.into()
         }
         Reply::Recorded { conversation, seq, visitor_seq } => {
             wire_reply::Recorded { conversation, seq: (!visitor).then_some(seq), visitor_seq }.into()
@@ -147,13 +147,13 @@ fn found(view: View) -> protocol::Reply {
             engagements_used: counts.engaged,
         }
         .into(),
-        View::Choices(choices, more) => {
-            let row = |(group, label): &(GroupId, SmolStr)| wire_reply::Choice {
-                group: group.clone(),
-                label: Text::clip(label),
-            };
-            let (rows, cursor) = page(&choices, more, row, |(group, _)| group.to_string());
-            wire_reply::ChoicePage { rows, cursor }.into()
+        View::Choices(choices) => choice_page(&choices),
+        View::Choosing { conversation, existing, visitor_seq, picker } => {
+            let (text, not_sure) = asking(&picker);
+            let choices = List::clip(picker.groups.iter().map(choice));
+            let picker = Some(wire_reply::Picker { text, choices, not_sure });
+            let status = wire::Status::Choosing;
+            wire_reply::Opened { conversation, existing, status, visitor_seq, picker }.into()
         }
         View::Minted { text, id, expires } => {
             wire_reply::Minted { token: Text::clip(text), token_id: Text::clip(id), expires }.into()
@@ -172,6 +172,24 @@ fn found(view: View) -> protocol::Reply {
         }
         View::Subscribed { version, next } => wire_reply::Subscribed { version, next }.into(),
     }
+}
+
+fn choice_page(choices: &Choices) -> protocol::Reply {
+    let (rows, cursor) = page(&choices.groups, choices.more, choice, |(group, _)| group.to_string());
+    let (text, not_sure) = asking(choices);
+    wire_reply::ChoicePage { rows, cursor, asked: choices.picker.is_some(), text, not_sure }.into()
+}
+
+fn choice((group, label): &(GroupId, SmolStr)) -> wire_reply::Choice {
+    wire_reply::Choice { group: group.clone(), label: Text::clip(label) }
+}
+
+/// What is shown above a list of choices, and what its last entry is called.
+fn asking(choices: &Choices) -> (Option<Text<2048>>, Option<Text<64>>) {
+    let picker = choices.picker.as_ref();
+    let text = picker.and_then(|picker| picker.text.as_ref()).map(Text::clip);
+    let not_sure = picker.and_then(|picker| picker.not_sure.as_ref()).map(Text::clip);
+    (text, not_sure)
 }
 
 /// As many rows as fit a frame. If that is not all there are, the last of them says where the next page begins: so no row falls

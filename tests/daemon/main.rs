@@ -14,6 +14,7 @@ mod life;
 mod moves;
 mod offers;
 mod page;
+mod picker;
 mod places;
 mod rates;
 mod raw;

@@ -7,7 +7,7 @@ use maitred::{
         List, RefusalCode, Reply, Request, Text,
         reply::{ConversationPage, Minted, Refused},
         request::*,
-        words::{Destination, Feed, Presence, Role, Speaker, Status, Target, View},
+        words::{Choice, Destination, Feed, Presence, Role, Speaker, Status, Target, View},
     },
 };
 
@@ -177,6 +177,10 @@ const TABLE: &[Row] = &[
         build: |_| ListAgents { group: None, cursor: None, limit: 100 }.into() },
     Row { command: "show an agent", state: State::None, cells: "f f y y y y  y  y . . . . . .  y",
         build: |ask| ShowAgent { agent: ask.owner }.into() },
+    // There is nothing to choose any more: what this row is about is who may try.
+    Row { command: "choose a group", state: State::Active, cells: "w n f f f f  f  f w n f f n f  f",
+        build: |ask| Choose { key: ask.key, conversation: ask.id, speaker: ask.speaker,
+            choice: Choice::NotSure }.into() },
     Row { command: "presence of the owner", state: State::None, cells: "f f y f f f  y  y . . . . . .  f",
         build: |ask| SetPresence { key: ask.key, agent: ask.owner, presence: Presence::Online }.into() },
     Row { command: "presence of an agent who is not attached", state: State::None, cells: "f f f f f f  y  f . . . . . .  f",

@@ -331,10 +331,16 @@ struct Pages {
     states: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     visitors: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// What the keys of records begin with that go: of conversations that nobody ever knew of.
+    unsent: Vec<Vec<u8>>,
 }
 
 impl Pages {
     fn add(&mut self, workspace: &WorkspaceId, id: ConversationId, work: Work) -> Result<(), Trouble> {
+        let machine = &work.folded.machine;
+        if machine.is_unsent() && !machine.is_choosing() && !machine.is_quarantined() && !work.fallen {
+            return self.add_unsent(workspace, id, &work);
+        }
         for (first, chunk) in work.chunks {
             self.records.insert(stored::of_chunk(workspace, id, first), Some(chunk));
         }
@@ -362,7 +368,28 @@ impl Pages {
         Ok(())
     }
 
+    /// Its visitor never chose a group: all that is kept is that the id was used.
+    fn add_unsent(
+        &mut self,
+        workspace: &WorkspaceId,
+        id: ConversationId,
+        work: &Work,
+    ) -> Result<(), Trouble> {
+        let (at, _) = work.at;
+        let key = stored::of_conversation(workspace, id);
+        if let Some((visitor, ..)) = work.folded.machine.visitor().filter(|_| !work.is_new) {
+            self.visitors.insert(stored::of_visit(workspace, visitor, id), None);
+            self.states.insert(stored::of_state(workspace, &Whose::Conversation(id)), None);
+            self.unsent.push(key.clone());
+        }
+        self.rows.insert(key, Some(stored::write(at, &None::<ClosedRow>)?));
+        Ok(())
+    }
+
     fn write(&self, edit: &Edit) -> Result<(), Trouble> {
+        for key in &self.unsent {
+            edit.remove_all(Shelf::Records, key)?;
+        }
         let shelves = [
             (Shelf::Records, &self.records),
             (Shelf::States, &self.states),

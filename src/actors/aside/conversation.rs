@@ -47,7 +47,8 @@ impl ConversationActor {
         if let Some(group) = row.group.clone() {
             self.space.tell(Tell::Group(group, group::Command::Leave { conversation: id }));
         }
-        if row.phase != Phase::Closed {
+        // Nobody knows of one whose visitor has not chosen a group, whatever becomes of it.
+        if !matches!(row.phase, Phase::Closed | Phase::Choosing) {
             row.phase = Phase::Missed;
         }
         row.owner = None;

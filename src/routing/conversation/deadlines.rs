@@ -39,7 +39,8 @@ impl Conversation {
             State::Missed { expires, .. } if *expires <= cx.now => {
                 self.close(cx, CloseReason::MissedExpired, out);
             }
-            State::New | State::Missed { .. } | State::Closed { .. } => {}
+            State::Choosing { until } if *until <= cx.now => self.close(cx, CloseReason::NotChosen, out),
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }
     }
 }

@@ -102,6 +102,7 @@ impl Conversation {
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
         let reason = match ticket.by {
+            By::Visitor(_) if self.may_read(ticket) && self.is_choosing() => CloseReason::NotChosen,
             By::Visitor(_) if self.may_read(ticket) => CloseReason::ByVisitor,
             By::Agent(agent) if self.has_part(agent) => CloseReason::ByAgent,
             // Nobody takes part any more, and who may read it may know that it is over.

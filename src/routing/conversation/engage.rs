@@ -18,7 +18,7 @@ impl Conversation {
         way: Way,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let Way::New { engaged: true } = way else { return self.open(cx, opening, ticket, way, out) };
+        let Way::New { engaged: true, .. } = way else { return self.open(cx, opening, ticket, way, out) };
         self.may_engage = true;
         let opened = self.open(cx, opening, ticket, way, out);
         self.give_engagement_back(out);

@@ -171,6 +171,12 @@ impl Conversation {
                 self.helpers.clear();
                 self.state = State::Closed { reason: *reason };
             }
+            Event::Held { until } => {
+                self.epoch += 1;
+                self.state = State::Choosing { until: *until };
+            }
+            // Where it goes from here is recorded with it.
+            Event::Chosen { group } => self.home = Some(group.clone()),
             Event::Reopened => self.epoch += 1,
             Event::CommandFailed => self.command_failed(),
             Event::Quarantined => self.set_aside(at),
@@ -243,7 +249,7 @@ impl Conversation {
             State::Active(active) => {
                 active.handover.as_ref().map(|handover| (Whom::One(handover.to.agent), handover.offer))
             }
-            State::New | State::Missed { .. } | State::Closed { .. } => None,
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => None,
         };
         match pending {
             Some((Whom::One(agent), _)) if Some(agent) == but => {}

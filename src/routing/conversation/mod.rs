@@ -1,9 +1,10 @@
 //! A conversation: the one record of who owns it (design §3.1). Its life: waiting → offered → active → closed, and missed.
 //!
-//! One file per part of that life: `open.rs`, `say.rs`, `offer.rs` (accept, decline, time out), `transfer.rs` (take, assign,
+//! One file per part of that life: `open.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept, decline, time out), `transfer.rs` (take, assign,
 //! transfer, invite, leave), `end.rs` (fallback, close, reopen), `deadlines.rs`, `quarantine.rs`, and
 //! `views.rs` for what can be seen of it. What it may be asked and what it records is in `words.rs`.
 
+mod choose;
 mod crowd;
 mod deadlines;
 mod end;
@@ -27,7 +28,7 @@ pub(in crate::routing) use crowd::Announcement;
 use crowd::Crowd;
 pub use views::{OfferKind, PendingOffer, StayFacts};
 pub use words::{
-    Ask, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
+    Ask, Choice, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
 };
 
 use super::{
@@ -154,6 +155,10 @@ enum State {
     },
     Closed {
         reason: super::CloseReason,
+    },
+    /// The visitor is asked to choose a group until then.
+    Choosing {
+        until: Timestamp,
     },
 }
 
@@ -317,7 +322,7 @@ impl Conversation {
                 Pending::Announcement { .. } | Pending::Nothing => {}
             },
             State::Active(active) => agents.extend(active.handover.iter().map(|handover| handover.to.agent)),
-            State::New | State::Missed { .. } | State::Closed { .. } => {}
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }
         agents
     }
@@ -347,7 +352,7 @@ impl Conversation {
                 active.handover.iter_mut().for_each(|handover| later(&mut handover.deadline));
                 self.active_at = start;
             }
-            State::New | State::Missed { .. } | State::Closed { .. } => {}
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }
         self.invitations.iter_mut().for_each(|invitation| later(&mut invitation.deadline));
         self.absent_since = Some(start + grace);
@@ -429,6 +434,7 @@ impl Machine for Conversation {
                 [handover, idle].into_iter().flatten().min()
             }
             State::Missed { expires, .. } => Some(*expires),
+            State::Choosing { until } => Some(*until),
             State::New | State::Closed { .. } => None,
         };
         let invitations = self.invitations.iter().map(|invitation| invitation.deadline);
@@ -452,6 +458,9 @@ impl Conversation {
             out.answer(&ticket, reply);
             return Ok(());
         }
+        if self.is_hidden_from(&ticket) {
+            return Err(Refusal::NotFound.to(&ticket));
+        }
         if self.would_engage(&ask, &ticket) {
             let (conversation, then) = (self.id, Some((ask, ticket)));
             out.tell_workspace(workspace::Command::Engage { conversation, then });
@@ -469,6 +478,7 @@ impl Conversation {
             Ask::Leave => self.leave(cx, &ticket, out),
             Ask::Close => self.close_by(cx, &ticket, out),
             Ask::Reopen => self.ask_reopen(ticket, out),
+            Ask::Choose { choice, turned_away } => self.choose(cx, choice, turned_away, ticket, out),
         }
     }
 

@@ -341,7 +341,7 @@ impl Conversation {
                     self.give_back(cx, crate::routing::QueueCause::Requeued, out);
                 }
             }
-            State::New | State::Missed { .. } | State::Closed { .. } => {}
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }
     }
 }

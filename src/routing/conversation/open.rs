@@ -42,7 +42,8 @@ impl Conversation {
         match (&self.state, &self.opened) {
             (State::New, _) if self.is_spent() && !existing => return Err(Refusal::Failed.to(&ticket)),
             (State::New, _) if matches!(way, Way::New { .. }) && !self.is_spent() => {
-                self.open_new(cx, *opening, out)
+                let chooses = matches!(way, Way::New { chooses: true, .. });
+                self.open_new(cx, *opening, chooses, out)
             }
             // Its own opening failed before this one came.
             (State::New, _) => {
@@ -80,7 +81,7 @@ impl Conversation {
         out.tell_workspace(workspace::Command::Open { opening, ticket });
     }
 
-    fn open_new(&mut self, cx: &Context<'_>, opening: Opening, out: &mut Out<Event>) {
+    fn open_new(&mut self, cx: &Context<'_>, opening: Opening, chooses: bool, out: &mut Out<Event>) {
         let direct = match opening.target {
             Target::Agent(agent) => Some(agent),
             Target::Default | Target::Group(_) => None,
@@ -103,6 +104,9 @@ impl Conversation {
         self.record(cx, opened, out);
         if let Some(body) = opening.message {
             self.record(cx, Event::Said { body }, out);
+        }
+        if chooses {
+            return self.hold(cx, out);
         }
         self.route(cx, group, QueueCause::Opened, opening.preferred, out);
     }

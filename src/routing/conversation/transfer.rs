@@ -403,7 +403,11 @@ impl Conversation {
         let owns = self.owner().is_some_and(|owner| owner.agent == agent);
         let handover = match &self.state {
             State::Active(active) => active.handover.as_ref(),
-            State::New | State::Waiting(_) | State::Missed { .. } | State::Closed { .. } => None,
+            State::New
+            | State::Waiting(_)
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. } => None,
         };
         let hands_over = handover.is_some();
         if owns && handover.is_some_and(|handover| handover.orphaned) {

@@ -73,6 +73,7 @@ impl Conversation {
             State::Active(_) => Some(Phase::Active),
             State::Missed { .. } => Some(Phase::Missed),
             State::Closed { .. } => Some(Phase::Closed),
+            State::Choosing { .. } => Some(Phase::Choosing),
         }
     }
 
@@ -121,7 +122,9 @@ impl Conversation {
         match &self.state {
             State::Waiting(stay) => Some(&stay.group),
             State::Active(active) => Some(&active.group),
-            State::New | State::Missed { .. } | State::Closed { .. } => self.home.as_ref(),
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {
+                self.home.as_ref()
+            }
         }
     }
 
@@ -182,7 +185,7 @@ impl Conversation {
                     holds.push((handover.to.agent, handover.held, Held::Reserved));
                 }
             }
-            State::New | State::Missed { .. } | State::Closed { .. } => {}
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }
         // Who helps and is handed the conversation has one slot for both.
         for (agent, held) in &self.helpers {
@@ -220,7 +223,7 @@ impl Conversation {
                 }
                 _ => return self.invitation_of(agent),
             },
-            State::New | State::Missed { .. } | State::Closed { .. } => return None,
+            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => return None,
         };
         Some(PendingOffer { kind, offer, since, deadline })
     }
@@ -270,6 +273,9 @@ impl Conversation {
     /// Whether the caller may read it: staff by part or scope, visitors their own (roles table).
     #[must_use]
     pub fn may_read(&self, ticket: &Ticket) -> bool {
+        if self.is_hidden_from(ticket) {
+            return false;
+        }
         match ticket.by {
             By::Visitor(visitor) => self.opened.as_ref().is_some_and(|opened| opened.visitor == visitor),
             By::Agent(agent) => {

@@ -28,6 +28,17 @@ pub enum Phase {
     Missed,
     /// Over.
     Closed,
+    /// Not begun: the visitor is asked to choose a group, and nobody else knows of it.
+    Choosing,
+}
+
+/// Which group a visitor chooses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// This one, by the name on the list or its own.
+    Group(GroupId),
+    /// They don't know: whoever is online (BR-20).
+    NotSure,
 }
 
 /// Where somebody wants a conversation to go.
@@ -68,6 +79,14 @@ pub struct Opening {
     pub digest: u32,
 }
 
+impl Opening {
+    /// Whether nobody has said where it goes, so that the visitor may be asked (BR-17).
+    #[must_use]
+    pub fn is_undecided(&self, ticket: &Ticket) -> bool {
+        self.target == Target::Default && matches!(ticket.by, By::Visitor(_))
+    }
+}
+
 /// How an opening comes to a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -76,6 +95,8 @@ pub enum Way {
     New {
         /// Whether it may ask for an agent: the workspace's lifetime engagements are not used up.
         engaged: bool,
+        /// Whether the visitor chooses a group first; it asks for nobody then.
+        chooses: bool,
     },
     /// It is what the visitor has open, by this entry of the workspace.
     Led(u64),
@@ -284,6 +305,16 @@ pub enum Event {
         /// Their name then.
         name: SmolStr,
     },
+    /// The visitor is asked to choose a group; what they wrote is kept for that long, and nobody else knows of it.
+    Held {
+        /// How long.
+        until: Timestamp,
+    },
+    /// The visitor chose a group; `everyone`: they were not sure.
+    Chosen {
+        /// The group.
+        group: GroupId,
+    },
 }
 
 impl Event {
@@ -299,6 +330,7 @@ impl Event {
             | Self::Left { .. }
             | Self::Said { .. }
             | Self::Closed { .. }
+            | Self::Held { .. }
             | Self::Reopened => true,
             Self::FellBack { message, .. } | Self::TurnedAway { message, .. } => message.is_some(),
             Self::Offered { .. }
@@ -312,6 +344,7 @@ impl Event {
             | Self::Invited { .. }
             | Self::InvitationEnded { .. }
             | Self::Noted { .. }
+            | Self::Chosen { .. }
             | Self::CommandFailed
             | Self::Quarantined
             | Self::Reinstated { .. } => false,
@@ -475,6 +508,13 @@ pub enum Ask {
     Close,
     /// Make it active again.
     Reopen,
+    /// Choose a group, having been asked to.
+    Choose {
+        /// Which.
+        choice: Choice,
+        /// Whether the workspace was asked meanwhile, and does not let it ask for an agent.
+        turned_away: bool,
+    },
 }
 
 /// What a conversation may be told.

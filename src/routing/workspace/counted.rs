@@ -60,6 +60,12 @@ impl Workspace {
                 out.tell_conversation(conversation, conversation::Command::Engaged { then });
                 Ok(())
             }
+            // The visitor is told as at an opening.
+            (false, Some((Ask::Choose { choice, .. }, ticket))) => {
+                let ask = Ask::Choose { choice, turned_away: true };
+                out.tell_conversation(conversation, conversation::Command::Ask { ask, ticket });
+                Ok(())
+            }
             (false, Some((_, ticket))) => Err(Refusal::QuotaExhausted.to(&ticket)),
             // It was told so when it fell back, and stays missed.
             (false, None) => Ok(()),

@@ -70,6 +70,8 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::CommandFailed => Change::CommandFailed,
         Event::Quarantined => Change::Quarantined,
         Event::Reinstated { .. } => Change::Released,
+        Event::Held { until } => Change::Held { until: *until },
+        Event::Chosen { group } => Change::Chosen { group: group.clone() },
     }
 }
 
@@ -124,7 +126,9 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         }
         Event::Closed { .. } => Change::Closed { by_me: matches!(by, By::Visitor(_)) },
         Event::Reopened => Change::Reopened,
-        Event::Offered { .. }
+        Event::Held { until } => Change::Choose { until: *until },
+        Event::Chosen { .. }
+        | Event::Offered { .. }
         | Event::Announced { .. }
         | Event::AnnouncedTo { .. }
         | Event::AnnouncedBy { .. }

@@ -16,6 +16,7 @@ pub(super) fn phase(phase: Phase) -> wire::Status {
         Phase::Active => wire::Status::Active,
         Phase::Missed => wire::Status::Missed,
         Phase::Closed => wire::Status::Closed,
+        Phase::Choosing => wire::Status::Choosing,
     }
 }
 
@@ -46,7 +47,7 @@ same_words!(queue_cause: routing::QueueCause => wire::QueueCause {
 });
 same_words!(assign_cause: routing::AssignCause => wire::AssignCause { Accepted, Taken, Assigned, Strategy, Handover, Forced });
 same_words!(close_reason: routing::CloseReason => wire::CloseReason {
-    ByAgent, ByVisitor, BySupervisor, Abandoned, Idle, MissedExpired,
+    ByAgent, ByVisitor, BySupervisor, Abandoned, Idle, MissedExpired, NotChosen,
 });
 same_words!(fallback_reason: routing::FallbackReason => wire::FallbackReason {
     NoRule, NobodyOnline, AllAtCapacity, OffersExhausted, WaitedTooLong, ClosedHours, QueueFull, QuotaExhausted,
