@@ -115,7 +115,11 @@ fn every_key_is_explained_in_the_built_in_file() {
         ("[limits.visitor]", VisitorLimits::keys()),
         ("[limits.agent]", AgentLimits::keys()),
         ("[defaults]", defaults.clone()),
-        ("[[workspace]]", keys_but::<Workspace>(&[&defaults[..], &["group", "agent", "rule"]].concat())),
+        (
+            "[[workspace]]",
+            keys_but::<Workspace>(&[&defaults[..], &["picker", "group", "agent", "rule"]].concat()),
+        ),
+        ("[workspace.picker]", Picker::keys()),
         ("[[workspace.rule]]", RoutingRule::keys()),
         ("[[workspace.group]]", keys_but::<Group>(&defaults)),
         ("[[workspace.agent]]", keys_but::<Agent>(&defaults)),
@@ -149,7 +153,8 @@ fn keys_that_the_built_in_file_shows_as_comments_can_be_uncommented() {
 #[test]
 fn the_page_names_every_key_of_workspaces() {
     let page = include_str!("../../docs/configuration.md");
-    for key in [Workspace::keys(), Group::keys(), Agent::keys(), RoutingRule::keys()].concat() {
+    let keys = [Workspace::keys(), Picker::keys(), Group::keys(), Agent::keys(), RoutingRule::keys()];
+    for key in keys.concat() {
         assert!(page.contains(&format!("`{key}`")), "docs/configuration.md has no `{key}`");
     }
 }
