@@ -11,7 +11,8 @@ use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     journal::Position,
     routing::{
-        FallbackReason, GroupPolicy, OfferOutcome, Picker, Policy, Presence, Refusal, Reply, Variable, WhyNot,
+        FallbackReason, GroupPolicy, OfferOutcome, Picker, Policy, Presence, Refusal, Reply, Variable,
+        WhyNot,
         agent::{Held, Profile},
         conversation::{Conversation, Party, PendingOffer, Phase, Record, StayFacts},
         notice::Parties,

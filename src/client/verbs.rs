@@ -11,8 +11,8 @@ use crate::{
             Recorded, StaffHistory, Subscribed, TokenPage, VisitorHistory, Welcome, WorkspaceDetail,
         },
         request::{
-            Accept, Announce, Assign, Attach, Choose, Close, Decline, Detach, Invite, Leave, Note, Open, Ping,
-            Position, Renew, Reopen, Say, SetPresence, Subscribe, Take, Transfer, Typing, Unsubscribe,
+            Accept, Announce, Assign, Attach, Choose, Close, Decline, Detach, Invite, Leave, Note, Open,
+            Ping, Position, Renew, Reopen, Say, SetPresence, Subscribe, Take, Transfer, Typing, Unsubscribe,
         },
         words::{Choice, Destination, Feed, Presence, Speaker},
     },

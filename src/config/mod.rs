@@ -35,7 +35,9 @@ pub use daemon::{
 pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};
-pub use workspace::{Agent, Defaults, Group, GroupPolicy, Picker, Strategy, WhenEmpty, Workspace, WorkspaceSettings};
+pub use workspace::{
+    Agent, Defaults, Group, GroupPolicy, Picker, Strategy, WhenEmpty, Workspace, WorkspaceSettings,
+};
 
 /// The commented default that the program carries. The only list of defaults there is.
 pub const EMBEDDED: &str = include_str!("../../config/maitred.toml");

@@ -11,8 +11,8 @@ use super::{
     rules::RoutingRule,
     section::{section, words},
     values::{
-        Else, Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Text, Whole, choice,
-        named,
+        Else, Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Text, Whole,
+        choice, named,
     },
 };
 

@@ -62,7 +62,13 @@ impl Story {
     }
 
     fn opened(&mut self, visitor_seq: u64) {
-        let opened = Opened { conversation: FIRST, existing: false, status: Status::Offered, visitor_seq, picker: None };
+        let opened = Opened {
+            conversation: FIRST,
+            existing: false,
+            status: Status::Offered,
+            visitor_seq,
+            picker: None,
+        };
         self.audit.opened(&opened);
     }
 
