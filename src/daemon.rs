@@ -340,6 +340,15 @@ impl House for Control {
         Self::reload(self).map(|_| ())
     }
 
+    fn configuration(&self, space: Option<u32>) -> String {
+        let config = self.0.config.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(space) = space else { return config.effective_toml() };
+        let placements = self.0.placements.lock().unwrap_or_else(PoisonError::into_inner);
+        let placed = usize::try_from(space).ok().and_then(|space| placements.get(space));
+        let own = placed.and_then(|(id, _)| config.workspace(id)).cloned();
+        Config { workspaces: own.into_iter().collect(), ..Config::embedded() }.effective_toml()
+    }
+
     fn back_up(&self, directory: PathBuf, done: Box<dyn FnOnce(Result<(), String>) + Send>) {
         let control = self.clone();
         let copy = move || done(control.back_up(directory).map(drop).map_err(|error| error.to_string()));

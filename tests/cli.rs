@@ -65,6 +65,84 @@ fn warnings_stop_nothing_and_what_holds_reads_back() {
 }
 
 #[test]
+fn what_is_found_is_told_to_programs_and_warnings_can_be_denied() {
+    let wrong = House::new("[server]\narbiterz = 3\n[defaults]\nmax_wait = \"none\"\n");
+    let told = maitred(&["check-config", "--json", wrong.file()]);
+    assert_eq!(told.status.code(), Some(78));
+    let report = json(&text(&told.stdout));
+    assert_eq!((&report["usable"], &report["errors"][0]["line"]), (&json("false"), &json("2")));
+    assert!(report["errors"][0]["message"].as_str().expect("text").contains("arbiterz"), "{report}");
+    assert!(text(&told.stderr).contains("1 error"), "{told:?}");
+
+    let warned = House::new("[defaults]\nmax_wait = \"none\"\n");
+    let told = maitred(&["check-config", "--json", warned.file()]);
+    let report = json(&text(&told.stdout));
+    assert_eq!((told.status.code(), &report["usable"]), (Some(0), &json("true")));
+    assert!(report["warnings"].as_array().is_some_and(|warnings| !warnings.is_empty()), "{report}");
+    let told = maitred(&["check-config", "--deny-warnings", warned.file()]);
+    assert_eq!(told.status.code(), Some(78));
+    assert!(text(&told.stderr).contains("denied"), "{told:?}");
+}
+
+#[test]
+fn a_file_is_held_against_a_daemon_that_runs() {
+    let groups = |lines: &str| format!("[[workspace]]\nname = \"demo\"\nwhen_empty = \"queue\"\n{lines}");
+    let house = House::new("");
+    house.write(&groups(
+        "[[workspace.group]]\nname = \"sales\"\nlabel = \"Sales\"\noverflow = \"help\"\n\
+         [[workspace.group]]\nname = \"help\"\nlabel = \"Help\"\n\
+         [[workspace.agent]]\nname = \"ana\"\ndisplay_name = \"Ana\"\ngroups = [\"sales\", \"help\"]\n\
+         [[workspace.agent]]\nname = \"ben\"\ndisplay_name = \"Ben\"\ngroups = [\"sales\"]\n",
+    ));
+    let mut daemon = house.serve();
+    let token = |role: &str| text(&house.ask(&["token", "new"], &["--role", role]).stdout).trim().to_owned();
+    let mut widget = house.client(&daemon, &["--ca", daemon.at("certificate")], &token("frontend"));
+    widget.say(&format!(
+        r#"open {{"speaker":{{"visitor":"{VISITOR}"}},"target":{{"group":"sales"}},"message":"hello"}}"#
+    ));
+    widget.wait(|line| !line["opened"].is_null());
+
+    let data = house.data();
+    let data = data.to_str().expect("plain");
+    let same = maitred(&["check-config", "--against", data, house.file()]);
+    assert!(text(&same.stdout).contains("would change nothing"), "{same:?}");
+
+    let next = House::new("");
+    next.write(&groups(
+        "cap = 1\n[[workspace.group]]\nname = \"help\"\nlabel = \"Help\"\nstrategy = \"pull\"\n\
+         [[workspace.agent]]\nname = \"ana\"\ndisplay_name = \"Ana\"\ngroups = [\"help\"]\n",
+    ));
+    let told = maitred(&["check-config", "--against", data, next.file()]);
+    let said = text(&told.stdout);
+    for line in [
+        "workspace demo: group sales is removed: its 1 waiting and 0 offered go on to help; its 0 active stay",
+        "workspace demo: agent Ben is removed: they finish the 0",
+        "workspace.demo.group.sales is removed",
+        "workspace.demo.group.help.strategy: \"round_robin\" → \"pull\"",
+        "server.data_dir: ",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let report = json(&text(&maitred(&["check-config", "--json", "--against", data, next.file()]).stdout));
+    assert_eq!(report["against"]["effects"].as_array().map(Vec::len), Some(2), "{report}");
+    // An admin's token shows its own workspace, and nothing of the process.
+    let remote =
+        ["--against", daemon.at("quic"), "--ca", daemon.at("certificate"), "--token", &token("admin")];
+    let told = maitred(&[&["check-config", "--json", next.file()][..], &remote].concat());
+    let report = json(&text(&told.stdout));
+    assert_eq!(report["against"]["effects"].as_array().map(Vec::len), Some(2), "{told:?}");
+    assert_eq!(report["against"]["needs_restart"].as_array().map(Vec::len), Some(0), "{report}");
+
+    let groups = text(&house.ask(&["groups", "ls"], &[]).stdout);
+    assert!(groups.lines().any(|line| line.starts_with("sales ")), "nothing was changed: {groups}");
+    let nobody =
+        maitred(&["check-config", "--against", next.directory.path().to_str().expect("plain"), next.file()]);
+    assert_eq!(nobody.status.code(), Some(69), "{nobody:?}");
+    assert_eq!(widget.leave(), Some(0));
+    assert_eq!(daemon.end("TERM"), Some(0));
+}
+
+#[test]
 fn a_conversation_goes_all_the_way_through_the_command_line() {
     let house = House::new("");
     let mut daemon = house.serve();

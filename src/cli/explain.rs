@@ -4,6 +4,7 @@ use super::{block_on, conversations, failure::Failure, roster::Roster, show, soc
 use crate::protocol::{
     reply::{DecisionView, Explanation},
     request::Explain,
+    words::ChosenBy,
 };
 
 /// What may follow the verb.
@@ -68,6 +69,9 @@ fn decided(decision: &DecisionView, roster: &Roster) -> String {
         decision.group,
         show::word(&decision.strategy)
     );
+    if let Some(by @ (ChosenBy::Preferred | ChosenBy::Direct)) = &decision.by {
+        text.push_str(&format!(" ({})", show::word(by)));
+    }
     if !decision.next.is_empty() {
         text.push_str(&format!("; next {}", roster.list(decision.next.iter().copied())));
     }

@@ -28,6 +28,14 @@ pub(super) enum Failure {
     /// The configuration is refused. Exit code 78.
     #[error("{0}")]
     Config(#[from] Problems),
+    /// The configuration was found wrong, and what is wrong has been told. Exit code 78 as well.
+    #[error("{}", found(*errors, *warnings))]
+    Checked {
+        /// How much is wrong.
+        errors: usize,
+        /// How much deserves a second look.
+        warnings: usize,
+    },
     /// The daemon refused a configuration. Exit code 78 as well.
     #[error("the daemon keeps its configuration: {0}")]
     Reload(String),
@@ -44,7 +52,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 69,
             Self::CutShort => 75,
-            Self::Config(_) | Self::Reload(_) => 78,
+            Self::Config(_) | Self::Checked { .. } | Self::Reload(_) => 78,
             Self::Daemon(error) => error.exit_code(),
         }
     }
@@ -55,11 +63,23 @@ impl Failure {
             Self::Unread => return ExitCode::SUCCESS,
             // Each problem says "error" itself.
             Self::Config(problems) => problems.to_string(),
+            Self::Checked { .. } => self.to_string(),
             other => format!("maitred: {other}"),
         };
         // With standard error gone, the exit code still tells.
         let _ = writeln!(io::stderr(), "{text}");
         ExitCode::from(self.code())
+    }
+}
+
+fn found(errors: usize, warnings: usize) -> String {
+    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    match (errors, warnings) {
+        (0, warnings) => format!("{} denied in the configuration", counted(warnings, "warning")),
+        (errors, 0) => format!("{} in the configuration", counted(errors, "error")),
+        (errors, warnings) => {
+            format!("{} and {} in the configuration", counted(errors, "error"), counted(warnings, "warning"))
+        }
     }
 }
 

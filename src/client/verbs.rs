@@ -6,9 +6,10 @@ use crate::{
     protocol::{
         Reply, Request, Text,
         reply::{
-            AgentDetail, AgentPage, ChoicePage, ConversationDetail, ConversationPage, Done, Erasure,
-            Explanation, GroupDetail, GroupPage, Minted, Opened, Pong, PositionReply, QuarantinePage,
-            Recorded, StaffHistory, Subscribed, TokenPage, VisitorHistory, Welcome, WorkspaceDetail,
+            AgentDetail, AgentPage, ChoicePage, ConfigPage, ConversationDetail, ConversationPage, Done,
+            Erasure, Explanation, GroupDetail, GroupPage, Minted, Opened, Pong, PositionReply,
+            QuarantinePage, Recorded, StaffHistory, Subscribed, TokenPage, VisitorHistory, Welcome,
+            WorkspaceDetail,
         },
         request::{
             Accept, Announce, Assign, Attach, Choose, Close, Decline, Detach, Invite, Leave, Note, Open,
@@ -46,7 +47,7 @@ macro_rules! answers {
 answers! {
     Welcome, Pong, Done, Opened, Recorded, Subscribed, StaffHistory, VisitorHistory, ConversationPage,
     ConversationDetail, GroupPage, GroupDetail, AgentPage, AgentDetail, Explanation, PositionReply, Minted, TokenPage,
-    QuarantinePage, Erasure, WorkspaceDetail, ChoicePage,
+    QuarantinePage, Erasure, WorkspaceDetail, ChoicePage, ConfigPage,
 }
 
 /// Verbs without a key.

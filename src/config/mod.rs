@@ -7,6 +7,7 @@
 mod checks;
 mod conditions;
 mod daemon;
+mod difference;
 mod measures;
 mod presets;
 mod problem;
@@ -32,9 +33,11 @@ pub use conditions::When;
 pub use daemon::{
     Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits, Watchdog,
 };
+pub use difference::{Difference, Differs};
 pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};
+pub use toml::Value;
 pub use workspace::{
     Agent, Defaults, Group, GroupPolicy, Picker, Strategy, WhenEmpty, Workspace, WorkspaceSettings,
 };
@@ -99,6 +102,14 @@ pub fn load(file: Option<&Path>, env: impl Iterator<Item = (String, String)>) ->
     load_text(file, env)
 }
 
+/// What [`load`] makes of a file of this text, alone: without an environment.
+///
+/// # Errors
+/// As [`load`]. Problems call the file `name`.
+pub fn read_text(name: &str, text: &str) -> Result<Config, Problems> {
+    load_text(Some((name.to_owned(), text.to_owned())), std::iter::empty()).map(|loaded| loaded.config)
+}
+
 /// What [`load`] makes of this file in this process's environment.
 ///
 /// # Errors
@@ -139,7 +150,7 @@ fn load_text(
     });
     let mut findings = Vec::new();
     let mut root = tree::parse(0, &sources, &mut findings);
-    let file = own.map(|own| tree::parse(own, &sources, &mut findings)).unwrap_or_default();
+    let mut file = own.map(|own| tree::parse(own, &sources, &mut findings)).unwrap_or_default();
     if !findings.is_empty() {
         // Broken syntax hides keys: checking what is left would report errors that are none.
         return Err(Problems::new(told(findings, &sources)));
@@ -147,7 +158,9 @@ fn load_text(
     let variables = tree::variables(env, &mut sources, &mut findings);
     if let Some((name, text)) = presets::asked([&file, &variables]) {
         sources.push(Source::File { name, text: text.to_owned() });
-        root.overlay(tree::parse(sources.len() - 1, &sources, &mut findings));
+        let preset = tree::parse(sources.len() - 1, &sources, &mut findings);
+        presets::lend(&preset, &mut file);
+        root.overlay(preset);
     }
     root.overlay(file);
     root.overlay(variables);

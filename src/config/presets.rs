@@ -1,8 +1,10 @@
 //! Sets of values under one name, so that a file can start from the way of working of a product. They are data: nothing in
 //! the program asks which one was taken.
 
+use std::mem;
+
 use super::{
-    tree::{Table, Value},
+    tree::{Entry, Kind, Table, Value},
     values::{Rule, Wrong, refuse},
 };
 
@@ -41,6 +43,24 @@ impl Rule for Named {
 pub(super) fn asked<'t>(layers: impl IntoIterator<Item = &'t Table>) -> Option<(String, &'static str)> {
     let name = layers.into_iter().filter_map(|layer| layer.text("preset")).last()?;
     Some((format!("config/presets/{name}.toml (built in)"), text(name)?))
+}
+
+/// Gives the file's workspaces the sections of the preset's one, such as `[workspace.picker]`, below their own. Its groups and
+/// whatever else is a list name what only an example has, and stay behind.
+pub(super) fn lend(preset: &Table, file: &mut Table) {
+    let Some((_, example)) = preset.tables("workspace").next() else { return };
+    let Some(Entry { value: Value { kind: Kind::List(workspaces), .. }, .. }) =
+        file.entries.get_mut("workspace")
+    else {
+        return;
+    };
+    for workspace in workspaces {
+        let Kind::Table(workspace) = &mut workspace.kind else { continue };
+        let sections = example.entries.iter().filter(|(_, entry)| matches!(entry.value.kind, Kind::Table(_)));
+        let mut lent = Table { entries: sections.map(|(key, entry)| (key.clone(), entry.clone())).collect() };
+        lent.overlay(mem::take(workspace));
+        *workspace = lent;
+    }
 }
 
 fn text(name: &str) -> Option<&'static str> {

@@ -234,6 +234,43 @@ warning: the file defines no workspace: the built-in example `demo` is served
 }
 
 #[test]
+fn what_differs_is_told_by_its_place() {
+    let old = usable(
+        "[[workspace]]\nname = \"shop\"\ncap = 5\n[[workspace.group]]\nname = \"a\"\npublic = false\n\
+         [[workspace.group]]\nname = \"b\"\npublic = false\nwrap_up = \"5s\"\n",
+    );
+    let new = usable(
+        "[server]\nlog_format = \"json\"\n[[workspace]]\nname = \"shop\"\ncap = 4\n\
+         [[workspace.group]]\nname = \"b\"\npublic = false\noverflow = \"c\"\n\
+         [[workspace.group]]\nname = \"c\"\npublic = false\n[[workspace]]\nname = \"more\"\n",
+    );
+    let differences = old.differences(&new);
+    let told: Vec<(String, String)> = differences
+        .iter()
+        .map(|each| {
+            let shown = |value: &Option<Value>| value.as_ref().map_or_else(String::new, ToString::to_string);
+            let how = match &each.kind {
+                Differs::Added => "new".to_owned(),
+                Differs::Removed => "gone".to_owned(),
+                Differs::Changed { from, to } => format!("{} > {}", shown(from), shown(to)),
+            };
+            (each.place(), how)
+        })
+        .collect();
+    let expected = [
+        ("server.log_format", "\"text\" > \"json\""),
+        ("workspace.more", "new"),
+        ("workspace.shop.cap", "5 > 4"),
+        ("workspace.shop.group.a", "gone"),
+        ("workspace.shop.group.b.overflow", " > \"c\""),
+        ("workspace.shop.group.b.wrap_up", "\"5s\" > \"0s\""),
+        ("workspace.shop.group.c", "new"),
+    ];
+    assert_eq!(told, expected.map(|(place, how)| (place.to_owned(), how.to_owned())));
+    assert_eq!(old.differences(&old), []);
+}
+
+#[test]
 fn the_innermost_table_that_has_a_key_counts() {
     let config = usable(
         "[defaults]\naccept_timeout = \"10s\"\ncap = 3\nwrap_up = \"1s\"\n\

@@ -9,8 +9,8 @@ use super::{
     refusal::RefusalCode,
     wire::{messages, wire},
     words::{
-        AgentRow, ConversationRow, FallbackReason, GroupRow, HISTORY_PAGE, PAGE, QueueCause, Role, Status,
-        Strategy,
+        AgentRow, ChosenBy, ConversationRow, FallbackReason, GroupRow, HISTORY_PAGE, PAGE, QueueCause, Role,
+        Status, Strategy,
     },
 };
 use crate::{
@@ -44,6 +44,7 @@ messages! {
         0x8051 TokenPage,
         0x8063 QuarantinePage,
         0x8064 Erasure,
+        0x8066 ConfigPage,
     }
 }
 
@@ -366,8 +367,10 @@ wire! { lenient;
         stay: u32,
         /// Whose queue.
         group: GroupId,
-        /// How the group chose.
+        /// How the group chooses.
         strategy: Strategy,
+        /// What made this choice; absent where the candidates are not kept.
+        by: Option<ChosenBy>,
         /// Whom; several for an announcement (the first 16), nobody for a fallback. For a fallback, and for agents who were added
         /// to an announcement later, the candidates are not kept: the next three lists are empty.
         chosen: List<AgentId, 16>,
@@ -424,6 +427,14 @@ wire! { lenient;
         conversations: u32,
         /// The word that does it, for `Erase`; absent when it is done. 64 bytes.
         confirm: Option<Text<64>>,
+    }
+
+    /// A piece of the configuration. Answers ShowConfig.
+    pub struct ConfigPage {
+        /// TOML, as in a file; 16 KiB.
+        text: Text<16384>,
+        /// What to ask with as `after` for the next piece; absent at the end.
+        next: Option<u32>,
     }
 
     /// A page of tokens.

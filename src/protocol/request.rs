@@ -76,6 +76,7 @@ messages! {
         0x0063 ListQuarantined -> QuarantinePage; Forbidden, Invalid,
         0x0064 Erase -> Erasure; Forbidden, NotFound, Invalid, WrongState,
         0x0065 BackUp -> Done; Forbidden, Invalid,
+        0x0066 ShowConfig -> ConfigPage; Forbidden,
         0x00b0 ResolveLink -> ConversationDetail; Forbidden, NotFound, Invalid,
         0x00c0 Choose -> Recorded;
             NotFound, Forbidden, GroupDisabled, ConversationClosed, WrongState, RateLimited, KeyExpired, KeyReused,
@@ -554,6 +555,13 @@ wire! { strict;
     pub struct BackUp {
         /// The directory, made if it is not there; 4096 bytes.
         directory: Text<4096>,
+    }
+
+    /// Admins: the configuration that the daemon goes by, with everything filled in. On the Unix socket all of it; with a token
+    /// its workspace's part, and the built-in default for the rest.
+    pub struct ShowConfig: Copy {
+        /// Bytes to leave out at the beginning, from the page before.
+        after: u32,
     }
 
     /// Where a link of an offer or of a notification leads. It shows what the asker may see of the conversation, as

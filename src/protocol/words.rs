@@ -161,6 +161,16 @@ wire! { lenient;
         Assign,
     }
 
+    /// What made a choice.
+    pub enum ChosenBy: Copy + Hash {
+        /// The group's way of choosing.
+        Strategy,
+        /// The visitor's preferred agent could be asked.
+        Preferred,
+        /// The conversation is for this agent alone.
+        Direct,
+    }
+
     /// Why nobody could.
     pub enum FallbackReason: Copy + Hash {
         /// No rule of the workspace fits.

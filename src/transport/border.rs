@@ -21,7 +21,8 @@ use crate::{
     clock::{Clock, Timestamp},
     ids::{AgentId, ClientId},
     protocol::{
-        self, Request, frame::MAX_BODY, refusal::RefusalCode, reply, request::Hello, words::GoAwayReason,
+        self, Request, Text, frame::MAX_BODY, refusal::RefusalCode, reply, request::Hello,
+        words::GoAwayReason,
     },
     routing::{By, Key, workspace::Grants},
 };
@@ -78,6 +79,8 @@ pub trait House: Send + Sync {
     /// # Errors
     /// What is wrong with it, in words.
     fn reload(&self) -> Result<(), String>;
+    /// The configuration, with everything filled in, as TOML: all of it, or what concerns the workspace of this number alone.
+    fn configuration(&self, space: Option<u32>) -> String;
     /// Copies all that is durable into a directory, and calls back, on another thread, when that is done or has failed.
     fn back_up(&self, directory: PathBuf, done: Box<dyn FnOnce(Result<(), String>) + Send>);
     /// Begins to drain.
@@ -321,6 +324,11 @@ impl Post {
             Request::Reload(_) | Request::Drain(_) if known.grants == Grants::Admin => {
                 self.housekeeping(&session.outbox, number, &asked.request);
             }
+            Request::ShowConfig(show) if known.grants == Grants::Admin => {
+                let own = matches!(session.peer.carrier, Carrier::Quic(_)).then_some(known.space);
+                let page = config_page(&self.house.configuration(own), show.after);
+                session.outbox.push_reply(number, &page.into());
+            }
             Request::BackUp(back_up)
                 if known.grants == Grants::Admin && matches!(session.peer.carrier, Carrier::Unix) =>
             {
@@ -419,6 +427,14 @@ impl Post {
         let wait = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         outbox.push_reply(number, &translate::no(code, more, wait));
     }
+}
+
+/// A page of the configuration. It may change between two pages: who asks reads it as a whole and would notice.
+fn config_page(text: &str, after: u32) -> reply::ConfigPage {
+    let from = text.ceil_char_boundary(after as usize);
+    let page: Text<16_384> = Text::clip(&text[from..]);
+    let end = from + page.len();
+    reply::ConfigPage { text: page, next: (end < text.len()).then(|| u32::try_from(end).unwrap_or(u32::MAX)) }
 }
 
 /// Bytes of what somebody wrote.

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use self::{
     events::{staff_entries, visitor_entries},
-    words::{fallback_reason, phase, queue_cause, strategy, variables},
+    words::{chosen_by, fallback_reason, phase, queue_cause, strategy, variables},
 };
 use crate::{
     actors::{
@@ -353,6 +353,7 @@ fn decision(
         stay,
         group: queue.clone(),
         strategy: strategy(policy.group(queue).unwrap_or(&policy.everyone).strategy),
+        by: None,
         chosen: List::clip(chosen.iter().copied()),
         next: List::new(),
         excluded: List::new(),
@@ -379,6 +380,7 @@ fn decision(
         stay,
         group: decision.group.clone(),
         strategy: strategy(decision.strategy),
+        by: Some(chosen_by(decision.because)),
         chosen: List::clip(chosen.iter().copied()),
         next: List::clip(decision.next.iter().copied()),
         excluded: List::clip(

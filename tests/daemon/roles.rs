@@ -169,6 +169,8 @@ const TABLE: &[Row] = &[
     // Through the Unix socket alone, whatever the role.
     Row { command: "back up", state: State::None, cells: "f f f f f f  f  f . . . . . .  f",
         build: |_| BackUp { directory: Text::clip("/nowhere") }.into() },
+    Row { command: "show the configuration", state: State::None, cells: "f f f f f f  f  f . . . . . .  y",
+        build: |_| ShowConfig { after: 0 }.into() },
     Row { command: "list groups", state: State::None, cells: "f f y y y y  y  y . . . . . .  y",
         build: |_| ListGroups { cursor: None, limit: 100 }.into() },
     Row { command: "show a group", state: State::None, cells: "f f y y y n  y  y . . . . . .  y",

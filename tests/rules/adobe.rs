@@ -1,18 +1,21 @@
 //! Adobe Dynamic Chat: AD-1 to AD-25.
 
+use std::time::Duration;
+
 use maitred::{
-    ids::ConversationId,
+    ids::{AgentId, ConversationId},
     protocol::{
-        notice::{StaffChange, VisitorChange},
+        notice::{StaffChange, VisitorChange, VisitorEntry},
         reply::WorkspaceDetail,
         request::ShowWorkspace,
-        words::{FallbackReason, Speaker, Status},
+        words::{FallbackReason, OfferKind, Presence, Speaker, Status, Target},
     },
 };
 
 use crate::{
-    floor::{Seat, group, new_id, opening, seconds, visitor},
-    house::{House, rule},
+    floor::{Seat, code, group, new_id, opening, seconds, visitor},
+    house::{House, is_offer, rule},
+    scenes::{accepts, asked, owner, reasons, told},
 };
 
 /// The preset's two fallback texts.
@@ -31,25 +34,6 @@ async fn engage(desk: &Seat, visitors: std::ops::Range<u16>) -> Vec<Conversation
         opened.push(desk.opens(number, group("support")).await);
     }
     opened
-}
-
-/// What the visitor of a conversation was told when it fell back.
-async fn told(desk: &Seat, id: ConversationId, whose: u16) -> Vec<String> {
-    let seen = desk.visitor_history(id, Speaker::Visitor(visitor(whose))).await;
-    let fallbacks = seen.into_iter().filter_map(|entry| match entry.change {
-        VisitorChange::Fallback { message } => Some(message.as_str().to_owned()),
-        _ => None,
-    });
-    fallbacks.collect()
-}
-
-async fn reasons(watch: &Seat, id: ConversationId) -> Vec<FallbackReason> {
-    let history = watch.staff_history(id).await;
-    let reasons = history.into_iter().filter_map(|entry| match entry.event {
-        StaffChange::FellBack { reason, .. } => Some(reason),
-        _ => None,
-    });
-    reasons.collect()
 }
 
 rule!(
@@ -165,7 +149,123 @@ rule!(
         };
         assert_eq!(watch.sees_staff(id, "the fallback", reason).await, FallbackReason::OffersExhausted);
         assert_eq!(told(&desk, id, 1).await, [LIVE_CHAT]);
-        let told = seats[1].drain().await;
-        assert!(!told.iter().any(crate::house::is_offer), "nobody else is asked: {told:?}");
+        let seen = seats[1].drain().await;
+        assert!(!seen.iter().any(is_offer), "nobody else is asked: {seen:?}");
+    }
+);
+
+rule!(
+    ad_11_one_after_the_other_in_order,
+    preset = "adobe",
+    with = "",
+    flip = ["defaults.strategy = \"least_active\"", "defaults.strategy = \"broadcast\""],
+    async |house| {
+        let mut seats = Vec::new();
+        for name in ["ana", "ben", "cleo"] {
+            seats.push(house.agent(name, &["support"]).await.1);
+        }
+        let desk = house.desk().await;
+        for (number, turn) in (0..).zip([0, 1, 2, 0, 1, 2]) {
+            let id = desk.opens(number, group("support")).await;
+            let offer = accepts(&mut seats[turn], id).await;
+            assert_eq!(offer.kind, OfferKind::Offer);
+            // Whoever is idle is not preferred: cleo has nothing, and it is ana's turn all the same.
+            if turn == 2 {
+                seats[turn].client.close_conversation(id, Speaker::Me).await.expect("closed");
+            }
+        }
+    }
+);
+
+rule!(
+    ad_12_one_chosen_agent_and_nobody_else,
+    preset = "adobe",
+    with = "",
+    flip = ["defaults.when_empty = \"queue\"", "defaults.livechat_fallback_message = \"Another text.\""],
+    async |house| {
+        let (ana, mut chosen) = house.agent("ana", &["support"]).await;
+        let (_ben, mut other) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, Target::Agent(ana)).await;
+        accepts(&mut chosen, id).await;
+        chosen.client.set_presence(ana, Presence::Offline).await.expect("offline");
+        let id = desk.opens(2, Target::Agent(ana)).await;
+        assert_eq!(watch.status(id).await, Status::Missed);
+        assert_eq!(told(&desk, id, 2).await, [LIVE_CHAT]);
+        let seen = other.drain().await;
+        assert!(!seen.iter().any(is_offer), "nobody else is tried: {seen:?}");
+    }
+);
+
+rule!(
+    ad_15_a_team_takes_turns_of_its_own,
+    preset = "adobe",
+    with = "",
+    flip = "workspace.group.support.strategy = \"least_active\"",
+    async |house| {
+        let mut seats = Vec::new();
+        for number in 0..10 {
+            let groups: &[&str] = if number < 2 { &["support"] } else { &[] };
+            seats.push(house.agent(&format!("a{number}"), groups).await);
+        }
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let (mut team, mut all) = (Vec::new(), Vec::new());
+        for number in 0..6 {
+            let id = desk.opens(number, group("support")).await;
+            team.extend(asked(&watch, id).await);
+            let id = desk.opens(100 + number, Target::Everyone).await;
+            all.extend(asked(&watch, id).await);
+        }
+        let ids: Vec<AgentId> = seats.iter().map(|(agent, _)| *agent).collect();
+        assert_eq!(team, [ids[0], ids[1], ids[0], ids[1], ids[0], ids[1]], "only the team, in turns");
+        assert_eq!(all, ids[..6], "the turns of all go on by themselves");
+    }
+);
+
+rule!(
+    ad_17_an_offer_asks_to_accept_with_a_sound,
+    preset = "adobe",
+    with = "",
+    flip = "defaults.strategy = \"assign\"",
+    async |house| {
+        let (ana, mut seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        let offer = seat.sees_offer(id).await;
+        assert_eq!((offer.agent, offer.accept_within_ms, offer.sound), (ana, Some(45_000), true));
+        assert_eq!(offer.deadline, Some(house.clock.now() + seconds(45)));
+        assert_eq!(
+            (watch.status(id).await, owner(&watch, id).await),
+            (Status::Offered, None),
+            "not connected"
+        );
+        let joined = |entry: &VisitorEntry| matches!(entry.change, VisitorChange::AgentJoined { .. });
+        let seen = desk.visitor_history(id, Speaker::Visitor(visitor(1))).await;
+        assert!(!seen.iter().any(joined), "{seen:?}");
+        seat.client.accept(id, Speaker::Me, offer.offer).await.expect("accepted");
+        assert_eq!((watch.status(id).await, owner(&watch, id).await), (Status::Active, Some(ana)));
+        let seen = desk.visitor_history(id, Speaker::Visitor(visitor(1))).await;
+        assert!(seen.iter().any(joined), "{seen:?}");
+    }
+);
+
+rule!(
+    ad_18_forty_five_seconds_to_accept,
+    preset = "adobe",
+    with = "",
+    flip = ["defaults.accept_timeout = \"44s\"", "defaults.accept_timeout = \"46s\""],
+    async |house| {
+        let (ana, mut seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        let offer = seat.sees_offer(id).await;
+        house.wait(Duration::from_millis(44_999));
+        seat.client.accept(id, Speaker::Me, offer.offer).await.expect("in time");
+        assert_eq!(owner(&watch, id).await, Some(ana));
+        let id = desk.opens(2, group("support")).await;
+        let offer = seat.sees_offer(id).await;
+        house.wait(Duration::from_millis(45_001));
+        assert_eq!(code(seat.client.accept(id, Speaker::Me, offer.offer).await), "offer_timed_out");
+        assert_eq!(owner(&watch, id).await, None);
     }
 );

@@ -1,1 +1,187 @@
 //! Botnation: BO-1 to BO-35.
+
+use maitred::{
+    ids::AgentId,
+    protocol::{
+        notice::VisitorChange,
+        reply::{Done, WorkspaceDetail},
+        request::{Open, PutAgent, ShowWorkspace},
+        words::{Presence, QueueCause, Speaker, Status, Target},
+    },
+};
+
+use crate::{
+    floor::{code, group, new_id, opening, profile, workspace},
+    house::{House, rule},
+    scenes::{accepts, asked, owner, stays},
+};
+
+rule!(
+    bo_01_live_chat_without_a_bot,
+    preset = "botnation",
+    with = "",
+    flip = "workspace.default_group = \"none\"",
+    async |house| {
+        let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (watch, (whose, browser)) = (house.watch().await, house.visitor(1).await);
+        let id = new_id();
+        let open = Open { speaker: Speaker::Me, ..opening(id, whose, Target::Default) };
+        browser.client.open(open).await.expect("opened");
+        assert_eq!(seat.sees_offer(id).await.agent, ana);
+        assert_eq!(
+            stays(&watch, id).await,
+            [("advisers".to_owned(), QueueCause::Opened)],
+            "straight to routing"
+        );
+    }
+);
+
+/// What puts an adviser of this name, with a licence.
+fn licensed(house: &House, name: &str) -> PutAgent {
+    let agent = AgentId::derive(&workspace(), name);
+    PutAgent { cap: None, ..profile(&house.admin, agent, name, &["advisers"], 1) }
+}
+
+rule!(
+    bo_04_one_licence_per_adviser,
+    preset = "botnation",
+    with = "",
+    flip = ["defaults.seats = 6", "defaults.seats = \"off\""],
+    async |house| {
+        for number in 0..4 {
+            house.known(&format!("a{number}"), &["advisers"]).await;
+        }
+        // Of a hundred who want the last one, one has it.
+        let asked: Vec<_> =
+            (0..100).map(|number| house.admin.ask::<Done>(licensed(house, &format!("b{number}")))).collect();
+        let mut granted = 0;
+        for answer in asked {
+            match answer.await {
+                Ok(Done {}) => granted += 1,
+                refused => assert_eq!(code(refused), "no_seat"),
+            }
+        }
+        assert_eq!(granted, 1);
+        let counts: WorkspaceDetail = house.admin.ask(ShowWorkspace {}).await.expect("the counts");
+        assert_eq!((counts.seats, counts.seats_used), (Some(5), 5));
+        assert_eq!(code(house.admin.ask::<Done>(licensed(house, "sixth")).await), "no_seat");
+    }
+);
+
+rule!(
+    bo_20_no_byte_of_a_note_reaches_a_visitor,
+    preset = "botnation",
+    with = "",
+    flip = none("there is no value that shows notes to visitors"),
+    async |house| {
+        let (ana, seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let (whose, mut browser) = house.visitor(1).await;
+        let id = new_id();
+        let open = Open { speaker: Speaker::Me, ..opening(id, whose, Target::Default) };
+        browser.client.open(open).await.expect("opened");
+        browser.follow(id).await;
+        seat.client.take(id, Speaker::Me).await.expect("taken");
+        for number in 0..20 {
+            seat.client.say(id, Speaker::Me, &format!("answer {number}")).await.expect("said");
+            seat.client.note(id, Speaker::Me, &format!("SECRET-{number}")).await.expect("noted");
+            watch
+                .client
+                .note(id, Speaker::Me, &format!("SECRET-{number} of the supervisor"))
+                .await
+                .expect("noted");
+        }
+        seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
+        let pushed = browser.drain().await;
+        let read = browser.visitor_history(id, Speaker::Me).await;
+        let forwarded = desk.visitor_history(id, Speaker::Visitor(whose)).await;
+        for seen in [format!("{pushed:?}"), format!("{read:?}"), format!("{forwarded:?}")] {
+            assert!(!seen.contains("SECRET") && seen.contains("answer 19"), "{seen}");
+        }
+        // Nor can one see where a note stood: the visitor's numbers have no gaps.
+        let numbers: Vec<u64> = read.iter().map(|entry| entry.visitor_seq).collect();
+        assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+        let staff = format!("{:?}", watch.staff_history(id).await);
+        assert!(staff.contains("SECRET-19") && owner(&watch, id).await == Some(ana));
+    }
+);
+
+rule!(
+    bo_27_replies_are_pushed_at_once,
+    preset = "botnation",
+    with = "",
+    flip = none(
+        "how fast is measured by the load generator (docs/load-testing.md); this is that nothing has to be asked for"
+    ),
+    async |house| {
+        let (_ana, seat) = house.agent("ana", &["advisers"]).await;
+        let (whose, mut browser) = house.visitor(1).await;
+        let id = new_id();
+        let open = Open { speaker: Speaker::Me, ..opening(id, whose, Target::Default) };
+        browser.client.open(open).await.expect("opened");
+        browser.follow(id).await;
+        seat.client.take(id, Speaker::Me).await.expect("taken");
+        for number in 0..100 {
+            let body = format!("answer {number}");
+            seat.client.say(id, Speaker::Me, &body).await.expect("said");
+            let said = |change: &VisitorChange| match change {
+                VisitorChange::Said { body: seen, .. } if seen.as_str() == body => Some(()),
+                _ => None,
+            };
+            browser.sees_visitor(id, "the reply", said).await;
+        }
+    }
+);
+
+rule!(
+    bo_29_a_closed_conversation_becomes_active_again,
+    preset = "botnation",
+    with = "[workspace]\ncap = 1",
+    flip = "workspace.cap = 2",
+    async |house| {
+        let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (ben, other) = house.agent("ben", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("advisers")).await;
+        seat.client.take(id, Speaker::Me).await.expect("taken");
+        seat.client.say(id, Speaker::Me, "done?").await.expect("said");
+        seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
+        let before = watch.staff_history(id).await;
+
+        other.client.reopen(id, Speaker::Me).await.expect("reopened");
+        assert_eq!(asked(&watch, id).await, [ana], "the owner before");
+        accepts(&mut seat, id).await;
+        let after = watch.staff_history(id).await;
+        assert_eq!(after[..before.len()], before[..], "the same conversation, with its history");
+        seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
+
+        let more = desk.opens(2, group("advisers")).await;
+        seat.client.take(more, Speaker::Me).await.expect("taken");
+        other.client.reopen(id, Speaker::Me).await.expect("reopened");
+        assert_eq!(asked(&watch, id).await, [ben], "the owner before has no room");
+        watch.client.close_conversation(id, Speaker::Me).await.expect("closed");
+
+        seat.client.close_conversation(more, Speaker::Me).await.expect("closed");
+        seat.client.set_presence(ana, Presence::Away).await.expect("away");
+        other.client.reopen(id, Speaker::Me).await.expect("reopened");
+        assert_eq!(asked(&watch, id).await, [ben], "never to an agent who is away");
+    }
+);
+
+rule!(
+    bo_31_taking_assigns,
+    preset = "botnation",
+    with = "",
+    flip = "defaults.strategy = \"round_robin\"\ndefaults.allow_pull = false",
+    async |house| {
+        let (ana, seat) = house.agent("ana", &["advisers"]).await;
+        let (ben, other) = house.agent("ben", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let (taken, answered) =
+            (desk.opens(1, group("advisers")).await, desk.opens(2, group("advisers")).await);
+        seat.client.take(taken, Speaker::Me).await.expect("taken");
+        assert_eq!((owner(&watch, taken).await, watch.status(taken).await), (Some(ana), Status::Active));
+        other.client.say(answered, Speaker::Me, "hello").await.expect("the first public reply");
+        assert_eq!(owner(&watch, answered).await, Some(ben));
+    }
+);

@@ -91,4 +91,5 @@ mod floor;
 mod house;
 mod map;
 mod respond_io;
+mod scenes;
 mod zendesk;

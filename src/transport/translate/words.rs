@@ -42,6 +42,7 @@ macro_rules! same_words {
 }
 
 same_words!(strategy: routing::Strategy => wire::Strategy { RoundRobin, LeastActive, LongestIdle, Broadcast, Pull, Assign });
+same_words!(chosen_by: routing::Because => wire::ChosenBy { Strategy, Preferred, Direct });
 same_words!(queue_cause: routing::QueueCause => wire::QueueCause {
     Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened,
 });
