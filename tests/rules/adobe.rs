@@ -167,8 +167,7 @@ rule!(
         let desk = house.desk().await;
         for (number, turn) in (0..).zip([0, 1, 2, 0, 1, 2]) {
             let id = desk.opens(number, group("support")).await;
-            let offer = accepts(&mut seats[turn], id).await;
-            assert_eq!(offer.kind, OfferKind::Offer);
+            accepts(&mut seats[turn], id, OfferKind::Offer).await;
             // Whoever is idle is not preferred: cleo has nothing, and it is ana's turn all the same.
             if turn == 2 {
                 seats[turn].client.close_conversation(id, Speaker::Me).await.expect("closed");
@@ -181,13 +180,13 @@ rule!(
     ad_12_one_chosen_agent_and_nobody_else,
     preset = "adobe",
     with = "",
-    flip = ["defaults.when_empty = \"queue\"", "defaults.livechat_fallback_message = \"Another text.\""],
+    flip = "defaults.livechat_fallback_message = \"Another text.\"",
     async |house| {
         let (ana, mut chosen) = house.agent("ana", &["support"]).await;
         let (_ben, mut other) = house.agent("ben", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = desk.opens(1, Target::Agent(ana)).await;
-        accepts(&mut chosen, id).await;
+        accepts(&mut chosen, id, OfferKind::Offer).await;
         chosen.client.set_presence(ana, Presence::Offline).await.expect("offline");
         let id = desk.opens(2, Target::Agent(ana)).await;
         assert_eq!(watch.status(id).await, Status::Missed);
@@ -201,7 +200,7 @@ rule!(
     ad_15_a_team_takes_turns_of_its_own,
     preset = "adobe",
     with = "",
-    flip = "workspace.group.support.strategy = \"least_active\"",
+    flip = ["workspace.group.support.strategy = \"broadcast\"", "defaults.strategy = \"broadcast\""],
     async |house| {
         let mut seats = Vec::new();
         for number in 0..10 {

@@ -96,7 +96,7 @@ rule!(
         owned(&desk, &watch, ben, 2, "support").await;
         for (agent, helper) in [(ben, &mut ben_seat), (cleo, &mut cleo_seat)] {
             seat.client.invite(id, Speaker::Me, agent).await.expect("asked");
-            accepts(helper, id).await;
+            accepts(helper, id, OfferKind::Invitation).await;
         }
         let mut all = vec![ana, ben, cleo];
         all.sort();
@@ -115,8 +115,7 @@ rule!(
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = owned(&desk, &watch, ana, 1, "support").await;
         seat.client.invite(id, Speaker::Me, ben).await.expect("asked");
-        let invitation = accepts(&mut ben_seat, id).await;
-        assert_eq!(invitation.kind, OfferKind::Invitation);
+        accepts(&mut ben_seat, id, OfferKind::Invitation).await;
         assert_eq!(owner(&watch, id).await, Some(ana), "the owner stays the owner");
         assert!(participants(&watch, id).await.contains(&ben));
         assert_eq!(watch.agent_detail(ben).await.row.taken, 0);

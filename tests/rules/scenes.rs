@@ -3,8 +3,9 @@
 use maitred::{
     ids::{AgentId, ConversationId},
     protocol::{
+        Notice,
         notice::{OfferMade, StaffChange, VisitorChange},
-        words::{AssignCause, Destination, FallbackReason, QueueCause, Speaker},
+        words::{AssignCause, Destination, FallbackReason, OfferKind, QueueCause, Speaker},
     },
 };
 
@@ -80,11 +81,20 @@ pub(crate) async fn assignments(watch: &Seat, id: ConversationId) -> Vec<(AgentI
     assigned.collect()
 }
 
-/// Waits for an offer of this conversation and accepts it.
-pub(crate) async fn accepts(seat: &mut Seat, id: ConversationId) -> OfferMade {
-    let offer = seat.sees_offer(id).await;
+/// Waits for an offer of this kind and conversation, and accepts it.
+pub(crate) async fn accepts(seat: &mut Seat, id: ConversationId, kind: OfferKind) -> OfferMade {
+    let offer = is_asked(seat, id, kind).await;
     seat.client.accept(id, Speaker::Me, offer.offer).await.expect("accepted");
     offer
+}
+
+/// Waits for an offer of this kind and conversation.
+pub(crate) async fn is_asked(seat: &mut Seat, id: ConversationId, kind: OfferKind) -> OfferMade {
+    let find = |notice: &Notice| match notice {
+        Notice::OfferMade(made) if made.conversation == id && made.kind == kind => Some(made.clone()),
+        _ => None,
+    };
+    seat.sees("an offer of this kind", find).await
 }
 
 /// Who is asked about it now.

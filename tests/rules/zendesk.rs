@@ -4,7 +4,6 @@ use maitred::{
     ids::AgentId,
     protocol::{
         notice::StaffChange,
-        reply::Held,
         words::{AssignCause, CloseReason, Destination, Feed, OfferKind, QueueCause, Speaker, Status},
     },
 };
@@ -12,7 +11,7 @@ use maitred::{
 use crate::{
     floor::{code, group, seconds},
     house::rule,
-    scenes::{accepts, assignments, owned, owner, participants, stays, to},
+    scenes::{accepts, assignments, is_asked, owned, owner, participants, stays, to},
 };
 
 rule!(
@@ -50,9 +49,8 @@ rule!(
         assert_eq!(watch.agent_detail(ana).await.row.taken, 1);
         seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
         assert_eq!(watch.status(id).await, Status::Closed);
-        let holds = watch.agent_detail(ana).await.holds.into_vec();
-        let held: Vec<_> = holds.iter().map(|item| (item.conversation, item.held)).collect();
-        assert_eq!(held, [(id, Held::Wrapup)], "wrap-up begins with the close");
+        let row = watch.agent_detail(ana).await.row;
+        assert_eq!((row.taken, row.state.as_str()), (1, "available"), "wrap-up begins with the close");
         house.wait(seconds(30));
         let mut watch = watch;
         watch.client.subscribe(Feed::Agent(ana)).await.expect("subscribed");
@@ -92,7 +90,7 @@ rule!(
         let (one, other) =
             (owned(&desk, &watch, ana, 1, "support").await, owned(&desk, &watch, ana, 2, "support").await);
         seat.client.transfer(one, Speaker::Me, Destination::Agent(ben), true).await.expect("asked");
-        assert_eq!(accepts(&mut ben_seat, one).await.kind, OfferKind::Handover);
+        accepts(&mut ben_seat, one, OfferKind::Handover).await;
         assert_eq!(owner(&watch, one).await, Some(ben));
         seat.client.transfer(other, Speaker::Me, to("sales"), true).await.expect("moved");
         cleo.sees_offer(other).await;
@@ -136,7 +134,7 @@ rule!(
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = owned(&desk, &watch, ana, 1, "support").await;
         seat.client.invite(id, Speaker::Me, ben).await.expect("asked");
-        accepts(&mut ben_seat, id).await;
+        accepts(&mut ben_seat, id, OfferKind::Invitation).await;
         let mut both = vec![ana, ben];
         both.sort();
         assert_eq!((owner(&watch, id).await, participants(&watch, id).await), (Some(ana), both));
@@ -144,7 +142,7 @@ rule!(
         ben_seat.client.leave(id, Speaker::Me).await.expect("left");
 
         seat.client.transfer(id, Speaker::Me, Destination::Agent(ben), true).await.expect("asked");
-        let asked = ben_seat.sees_offer(id).await;
+        let asked = is_asked(&mut ben_seat, id, OfferKind::Handover).await;
         assert_eq!(owner(&watch, id).await, Some(ana), "hers until he has it");
         assert_eq!(watch.agent_detail(ana).await.row.taken, 1);
         ben_seat.client.accept(id, Speaker::Me, asked.offer).await.expect("accepted");

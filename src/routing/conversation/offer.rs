@@ -257,21 +257,22 @@ impl Conversation {
         self.record(cx, Event::OfferEnded { agent, outcome }, out);
         let end = if outcome == OfferOutcome::TimedOut { End::Missed } else { End::Freed };
         out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch: held, end });
-        self.go_on(cx, out);
+        self.go_on(cx, false, out);
     }
 
     /// Ends a broadcast that nobody took: a miss for nobody.
     pub(super) fn end_announcement(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
         let outcome = OfferOutcome::Rescinded(RescindReason::WaitedTooLong);
         self.record(cx, Event::AnnouncementEnded { outcome }, out);
-        self.go_on(cx, out);
+        self.go_on(cx, true, out);
     }
 
-    /// After an offer ended: the next one, or nobody.
-    fn go_on(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
+    /// After an offer, or an announcement to all, ended: the next one, or nobody.
+    fn go_on(&mut self, cx: &Context<'_>, to_all: bool, out: &mut Out<Event>) {
         let State::Waiting(stay) = &self.state else { return };
         let limit = match cx.policy.group(&stay.group).map(|policy| (policy.strategy, policy.max_offers)) {
-            Some((Strategy::Broadcast, max)) => Some(max.unwrap_or(1)),
+            // Whoever the visitor preferred was asked before the others, not instead of them.
+            Some((Strategy::Broadcast, None)) => to_all.then_some(1),
             Some((Strategy::Pull, _)) | None => None,
             Some((_, max)) => max,
         };

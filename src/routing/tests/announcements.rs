@@ -80,6 +80,18 @@ fn a_broadcast_lasts_the_accept_timeout_and_counts_as_one_offer() {
 }
 
 #[test]
+fn who_is_preferred_is_asked_before_the_others_and_not_instead_of_them() {
+    let mut floor = broadcast(["ana", "ben"]);
+    let visit = floor.visitor_arrives_with("sales", |opening| opening.preferred = Some(agent("ben")));
+    assert_eq!(floor.offered_to(visit), ["ben"]);
+    floor.wait(TIMEOUT);
+    assert_eq!(floor.offered_to(visit), ["ana"]);
+    floor.sees("ana", visit, OfferKind::Announcement);
+    floor.wait(TIMEOUT);
+    floor.fell_back(visit, FallbackReason::OffersExhausted);
+}
+
+#[test]
 fn a_broadcast_ends_early_when_all_declined() {
     let mut floor = broadcast(["ana", "ben"]);
     let visit = floor.visitor_arrives("sales");
