@@ -79,7 +79,7 @@ rule!(
     with = "",
     flip = none("there is no value that shows notes to visitors"),
     async |house| {
-        let (ana, seat) = house.agent("ana", &["advisers"]).await;
+        let (_ana, seat) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
         let (whose, mut browser) = house.visitor(1).await;
         let id = new_id();
@@ -112,7 +112,7 @@ rule!(
         let numbers: Vec<u64> = read.iter().map(|entry| entry.visitor_seq).collect();
         assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
         let staff = written(&watch.staff_history(id).await);
-        assert!(staff.contains("SECRET-19") && owner(&watch, id).await == Some(ana));
+        assert!(staff.contains("SECRET-19"), "colleagues read it: {staff}");
     }
 );
 
