@@ -165,6 +165,8 @@ impl Floor {
 
 fn opening(visitor: VisitorId) -> Opening {
     Opening {
+        origin: maitred::routing::Origin::Visitor,
+        bot: None,
         asked: uuid::Uuid::now_v7().into(),
         visitor,
         channel: "web".parse().expect("a name"),

@@ -48,6 +48,8 @@ fn entries(number: u64, now: Timestamp) -> Vec<Entry> {
     let variable =
         |name: &str| Variable { name: name.into(), value: Body("https://example.org/a/page".into()) };
     let opened = Event::Opened {
+        origin: maitred::routing::Origin::Visitor,
+        bot: None,
         visitor: VisitorId::from_bytes(id(number)),
         channel: "web".parse().expect("a name"),
         priority: Priority::DEFAULT,

@@ -33,6 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             preferred: None,
             priority: 5,
             variables: Variables::default(),
+            visitor: None,
+            bot: None,
             message: (!words.is_empty()).then_some(words).map(TryInto::try_into).transpose()?,
         })
         .await?;

@@ -155,6 +155,8 @@ impl Book {
                 priority: 5,
                 variables: Variables::default(),
                 message: None,
+                visitor: None,
+                bot: None,
             })
         } else {
             let recent = self.open.len().saturating_sub(RECENT);

@@ -220,6 +220,8 @@ impl Ask {
                 priority: 5,
                 variables: Variables::default(),
                 message: None,
+                visitor: None,
+                bot: None,
             }
             .into(),
             What::Say { speaker, number, bytes } => {

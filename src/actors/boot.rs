@@ -34,7 +34,7 @@ use crate::{
     ids::{ConversationId, GroupId, WorkspaceId},
     journal::{self, Archive, Position, Record, Shelf, View},
     routing::{
-        Policy, Tell, Variable,
+        Policy, Tell,
         agent::Profile,
         conversation::{self, Event, Phase},
         group::{self, Group},
@@ -74,7 +74,6 @@ pub struct Remembered {
 struct Beside {
     history: History,
     marks: Marks,
-    variables: Vec<Variable>,
 }
 
 impl Recovered {
@@ -121,9 +120,9 @@ impl Recovered {
                 let (at, mut folded) = stored::read::<Folded>(state)?;
                 folded.at = at;
                 folded.restarted(&space.restarts, None);
-                let Folded { machine, marks, variables, history, .. } = folded;
+                let Folded { machine, marks, history, .. } = folded;
                 space.world.conversations.insert(id, machine);
-                space.beside.insert(id, Beside { history, marks, variables });
+                space.beside.insert(id, Beside { history, marks });
             }
         }
         Ok(())
@@ -160,9 +159,6 @@ impl Recovered {
                 beside.history.add(position, record);
                 for event in &record.events {
                     beside.marks.see(record.at, event);
-                    if let Event::Opened { variables, .. } = event {
-                        beside.variables.clone_from(variables);
-                    }
                 }
             }
             Entry::Restarted { at, last, grace_us } => {
@@ -221,9 +217,9 @@ impl Remembered {
         let is_new = matches!(record.events.first(), Some(Event::Opened { .. }));
         let archive = archive.filter(|_| !is_new)?;
         match archived(archive, workspace, id, &self.restarts) {
-            Ok(Some(Folded { machine, marks, variables, history, .. })) => {
+            Ok(Some(Folded { machine, marks, history, .. })) => {
                 self.world.conversations.insert(id, machine);
-                self.beside.insert(id, Beside { history, marks, variables });
+                self.beside.insert(id, Beside { history, marks });
                 None
             }
             Ok(None) => None,
@@ -237,14 +233,8 @@ impl Remembered {
     /// A conversation's state.
     pub(super) fn conversation(&self, id: ConversationId) -> Option<Folded> {
         let machine = self.world.conversations.get(&id)?.clone();
-        let Beside { marks, variables, history } = self.beside.get(&id)?;
-        Some(Folded {
-            machine,
-            marks: marks.clone(),
-            variables: variables.clone(),
-            history: history.clone(),
-            at: Position::ZERO,
-        })
+        let Beside { marks, history } = self.beside.get(&id)?;
+        Some(Folded { machine, marks: marks.clone(), history: history.clone(), at: Position::ZERO })
     }
 
     /// Where a conversation's records are that the archive has not.
@@ -319,7 +309,7 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
         AgentActor::begin(space, agent);
     }
     for (id, machine) in world.conversations {
-        let Beside { history, marks, variables } = beside.remove(&id).unwrap_or_default();
+        let Beside { history, marks } = beside.remove(&id).unwrap_or_default();
         // What stands aside has an actor in any phase, as somebody may let it take part again.
         if matches!(machine.phase(), None | Some(Phase::Closed)) && !machine.is_quarantined() {
             if let Some(row) = ConversationRow::of(&machine) {
@@ -328,7 +318,7 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
             space.remember_closed(id, history.positions().clone());
         } else {
             let at = Position::ZERO;
-            ConversationActor::begin(space, Folded { machine, marks, variables, history, at });
+            ConversationActor::begin(space, Folded { machine, marks, history, at });
         }
     }
     for id in unreadable {

@@ -24,7 +24,7 @@ use crate::{
     ids::ConversationId,
     metrics::ActorKind,
     routing::{
-        Machine as _, Out, Refusal, Remains, Tell, Variable,
+        Machine as _, Out, Refusal, Remains, Tell,
         conversation::{Command, Conversation, Event, Phase, Record},
         notice::Before,
     },
@@ -40,7 +40,6 @@ pub struct ConversationActor {
     pub(super) machine: Conversation,
     pub(super) history: History,
     pub(super) marks: Marks,
-    pub(super) variables: Arc<[Variable]>,
     /// Its line in the lists, once it is opened.
     pub(super) line: Option<Rc<Line>>,
     /// Who holds a slot for it or takes part, as the lists have it.
@@ -121,14 +120,13 @@ impl ConversationActor {
     }
 
     fn new(space: &Rc<Space>, folded: Folded) -> Self {
-        let Folded { machine, marks, variables, history, .. } = folded;
+        let Folded { machine, marks, history, .. } = folded;
         Self {
             space: Rc::clone(space),
             aside: machine.is_quarantined(),
             machine,
             history,
             marks,
-            variables: variables.into(),
             line: None,
             listed: Listed::default(),
             armed: Timestamp::NEVER,
@@ -174,9 +172,6 @@ impl ConversationActor {
         for record in positions.into_iter().filter_map(&mut read) {
             self.history.see(&record);
             record.events.iter().for_each(|event| marks.see(record.at, event));
-            if let Some(Event::Opened { variables, .. }) = record.events.first() {
-                self.variables = variables.clone().into();
-            }
         }
         drop(read);
         self.marks = marks;
@@ -306,9 +301,6 @@ impl ConversationActor {
         let position = self.space.local.record_conversation(&self.space, id, &record);
         self.history.add(position, &record);
         faults::after_record(&self.machine, &record.events);
-        if let Some(Event::Opened { variables, .. }) = record.events.first() {
-            self.variables = variables.clone().into();
-        }
         self.marks.count(&self.space, &record);
         self.enlist();
         let (seq, visitor_seq) = numbers;

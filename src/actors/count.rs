@@ -28,6 +28,8 @@ pub(super) struct Marks {
     offers: u32,
     /// In a queue, answered or not.
     waits: bool,
+    /// With the bot.
+    with_bot: bool,
     /// When an agent first accepted it, since the last opening.
     served_at: Option<Timestamp>,
     answered_once: bool,
@@ -53,6 +55,7 @@ impl Marks {
 
     /// Takes an event in without counting it.
     pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
+        self.with_bot = with_bot(event).unwrap_or(self.with_bot);
         match event {
             Event::Queued { group, .. } => {
                 self.group = Some(group.clone());
@@ -72,6 +75,10 @@ impl Marks {
             }
             Event::FellBack { .. } | Event::TurnedAway { .. } | Event::Closed { .. } => self.waits = false,
             Event::Quarantined => self.served_at = None,
+            Event::ReturnedToBot => {
+                self.served_at = None;
+                self.waits = false;
+            }
             Event::Reopened => {
                 self.served_at = None;
                 self.answered_once = false;
@@ -81,6 +88,7 @@ impl Marks {
     }
 
     fn tally(&mut self, space: &Space, at: Timestamp, by: &By, event: &Event) {
+        self.tally_bot(space, event);
         if let Event::Queued { group, cause, .. } = event {
             let metrics = space.group_metrics(group);
             metrics.queued();
@@ -152,6 +160,26 @@ impl Marks {
         }
     }
 
+    /// What a bot has the hand of. Most conversations have none, and nothing of this happens to them.
+    fn tally_bot(&self, space: &Space, event: &Event) {
+        let metrics = || space.local.shared.metrics.workspace(space.id.as_str());
+        match event {
+            Event::HandedOver { .. } => metrics().handed_over.increment(1),
+            Event::ReturnedToBot => {
+                metrics().returned_to_bot.increment(1);
+                if self.in_service() {
+                    self.metrics(space).active.add(-1);
+                }
+            }
+            _ => {}
+        }
+        match with_bot(event) {
+            Some(true) if !self.with_bot => metrics().with_bot.add(1),
+            Some(false) if self.with_bot => metrics().with_bot.add(-1),
+            _ => {}
+        }
+    }
+
     fn in_service(&self) -> bool {
         self.served_at.is_some()
     }
@@ -171,6 +199,20 @@ impl Marks {
             Some(Phase::Choosing) => space.metrics.picker_held.add(1),
             _ => {}
         }
+        if self.with_bot {
+            space.local.shared.metrics.workspace(space.id.as_str()).with_bot.add(1);
+        }
+    }
+}
+
+/// Whether the bot has the hand after an event; `None`: as before.
+fn with_bot(event: &Event) -> Option<bool> {
+    match event {
+        Event::Opened { bot: Some(_), .. } | Event::ReturnedToBot => Some(true),
+        Event::HandedOver { .. } | Event::Assigned { .. } | Event::Queued { .. } | Event::Closed { .. } => {
+            Some(false)
+        }
+        _ => None,
     }
 }
 

@@ -6,10 +6,7 @@ use super::{count::Marks, history::History, space::Restart};
 use crate::{
     ids::ConversationId,
     journal::Position,
-    routing::{
-        Variable,
-        conversation::{Conversation, Event, Record},
-    },
+    routing::conversation::{Conversation, Record},
 };
 
 /// A conversation's machine, with what its actor needs beside it, after some of its records.
@@ -17,7 +14,6 @@ use crate::{
 pub(super) struct Folded {
     pub(super) machine: Conversation,
     pub(super) marks: Marks,
-    pub(super) variables: Vec<Variable>,
     pub(super) history: History,
     /// The last record taken in. Restarts after it have not been.
     #[serde(skip)]
@@ -28,13 +24,7 @@ impl Folded {
     /// A conversation without records.
     pub(super) fn new(id: ConversationId) -> Self {
         let machine = Conversation::new(id);
-        Self {
-            machine,
-            marks: Marks::default(),
-            variables: Vec::new(),
-            history: History::default(),
-            at: Position::ZERO,
-        }
+        Self { machine, marks: Marks::default(), history: History::default(), at: Position::ZERO }
     }
 
     /// Takes its next record in, after the restarts that came before it.
@@ -44,9 +34,6 @@ impl Folded {
         self.history.add(position, record);
         for event in &record.events {
             self.marks.see(record.at, event);
-            if let Event::Opened { variables, .. } = event {
-                self.variables.clone_from(variables);
-            }
         }
         self.at = position;
     }

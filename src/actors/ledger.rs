@@ -130,7 +130,7 @@ impl Ledger {
         match row.phase {
             Phase::Active => change(&mut self.served.entry(group.clone()).or_default().active),
             Phase::Missed => change(&mut self.served.entry(group.clone()).or_default().missed),
-            Phase::Waiting | Phase::Offered | Phase::Closed | Phase::Choosing => {}
+            Phase::Bot | Phase::Waiting | Phase::Offered | Phase::Closed | Phase::Choosing => {}
         }
     }
 

@@ -11,8 +11,8 @@ use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     journal::Position,
     routing::{
-        FallbackReason, GroupPolicy, OfferOutcome, Picker, Policy, Presence, Refusal, Reply, Variable,
-        WhyNot,
+        FallbackReason, GroupPolicy, OfferOutcome, Origin, Picker, Policy, Presence, Refusal, Reply,
+        Variable, WhyNot,
         agent::{Held, Profile},
         conversation::{Conversation, Party, PendingOffer, Phase, Record, StayFacts},
         notice::Parties,
@@ -190,6 +190,10 @@ pub struct ConversationRow {
     pub waiting_since: Option<Timestamp>,
     /// The newest event's number.
     pub seq: u64,
+    /// Who opened it.
+    pub origin: Origin,
+    /// The bot that it began with; boxed, as most have none.
+    pub bot: Option<Box<SmolStr>>,
 }
 
 impl ConversationRow {
@@ -213,6 +217,8 @@ impl ConversationRow {
             opened_at: machine.opened_at()?,
             waiting_since: machine.waiting_since().map(|(_, since)| since),
             seq: machine.numbers().0,
+            origin: machine.origin()?,
+            bot: machine.bot().cloned().map(Box::new),
         })
     }
 
@@ -227,7 +233,15 @@ impl ConversationRow {
 #[must_use]
 pub fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
     let (phase, id) = cursor.split_once(':')?;
-    let all = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Closed, Phase::Choosing];
+    let all = [
+        Phase::Bot,
+        Phase::Waiting,
+        Phase::Offered,
+        Phase::Active,
+        Phase::Missed,
+        Phase::Closed,
+        Phase::Choosing,
+    ];
     let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
     Some((phase, id.parse().ok()?))
 }
@@ -248,8 +262,14 @@ pub struct ConversationView {
     pub row: ConversationRow,
     /// Who takes part without owning it.
     pub participants: Vec<Party>,
-    /// What the frontend knew at the opening.
-    pub variables: Vec<Variable>,
+    /// What is known of the visitor.
+    pub variables: Arc<[Variable]>,
+    /// Its tags.
+    pub tags: Vec<SmolStr>,
+    /// Whether a human agent has written to the visitor.
+    pub answered_by_human: bool,
+    /// Whether the visitor may return to the bot.
+    pub may_return_to_bot: bool,
     /// Who has something pending.
     pub pending: Vec<(AgentId, PendingOffer)>,
     /// Its stay, if it waits.

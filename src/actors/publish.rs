@@ -120,9 +120,9 @@ fn offer_made(actor: &ConversationActor, agent: AgentId, pending: PendingOffer) 
         group: actor.machine.group().cloned(),
         visitor,
         waiting_since: actor.marks.queued_at().or(actor.machine.opened_at())?,
-        variables: Arc::clone(&actor.variables),
         face: actor.space.face(agent),
         owner_face: actor.machine.owner().and_then(|owner| actor.space.face(owner.agent)),
+        variables: actor.machine.variables(),
     }))
 }
 

@@ -201,7 +201,10 @@ impl ConversationActor {
         let view = ConversationView {
             row,
             participants: machine.participants().to_vec(),
-            variables: self.variables.to_vec(),
+            variables: machine.variables(),
+            tags: machine.facts().map(|facts| facts.tags().to_vec()).unwrap_or_default(),
+            answered_by_human: machine.answered_by_human(),
+            may_return_to_bot: machine.may_return_to_bot(),
             pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),
             stay: machine.stay(),
             quarantined: self.aside,
@@ -264,7 +267,7 @@ impl ConversationActor {
         let refusal = match ticket.by {
             _ if self.machine.phase() == Some(Phase::Closed) => Some(Refusal::ConversationClosed),
             By::Visitor(_) => None,
-            By::Bot => Some(Refusal::HandedOff),
+            By::Bot => (self.machine.phase() != Some(Phase::Bot)).then_some(Refusal::HandedOff),
             _ => by.is_none().then_some(Refusal::WrongState("join the conversation before writing")),
         };
         if let Some(refusal) = refusal {
@@ -275,7 +278,8 @@ impl ConversationActor {
             let to = Audience::Agent(party.agent);
             self.space.notify(ports, Notice::Typing { conversation, to, by: by.clone(), typing });
         }
-        if let (Some((visitor, _, via)), Some(_)) = (self.machine.visitor(), &by) {
+        let from_our_side = by.is_some() || ticket.by == By::Bot;
+        if let (Some((visitor, _, via)), true) = (self.machine.visitor(), from_our_side) {
             let ports = self.space.sessions.borrow().visitor(visitor, via);
             let to = Audience::Visitor(visitor);
             self.space.notify(ports, Notice::Typing { conversation, to, by, typing });
@@ -334,6 +338,7 @@ fn because(machine: &Conversation) -> Option<String> {
             Some(format!("offered to {}", names.join(", ")))
         }
         Phase::Missed => machine.missed_because().map(|reason| format!("missed: {}", fallback_words(reason))),
+        Phase::Bot => Some("the bot has the hand".to_owned()),
         Phase::Active | Phase::Closed | Phase::Choosing => None,
     }
 }

@@ -6,6 +6,7 @@ mod tests;
 use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use smol_str::SmolStr;
 
 use super::{port::ConversationRow, space::Restart};
 use crate::{
@@ -13,7 +14,10 @@ use crate::{
     codec,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
     journal::Position,
-    routing::conversation::{Conversation, Phase},
+    routing::{
+        Origin,
+        conversation::{Conversation, Phase},
+    },
 };
 
 /// The form of states, rows and chunks that is written.
@@ -66,6 +70,8 @@ pub(super) struct ClosedRow {
     pub(super) opened_at: Timestamp,
     pub(super) closed_at: Timestamp,
     pub(super) seq: u64,
+    pub(super) origin: Origin,
+    pub(super) bot: Option<Box<SmolStr>>,
 }
 
 impl ClosedRow {
@@ -84,6 +90,8 @@ impl ClosedRow {
             opened_at: machine.opened_at()?,
             closed_at,
             seq: machine.numbers().0,
+            origin: machine.origin()?,
+            bot: machine.bot().cloned().map(Box::new),
         })
     }
 
@@ -102,6 +110,8 @@ impl ClosedRow {
             opened_at: self.opened_at,
             waiting_since: None,
             seq: self.seq,
+            origin: self.origin,
+            bot: self.bot,
         }
     }
 }

@@ -208,7 +208,8 @@ impl WorkspaceActor {
     /// The machine that what is recorded makes, and what the lists say is open.
     pub(super) fn from(&self, durable: Workspace) -> Workspace {
         let mut machine = durable;
-        let open = [Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Choosing];
+        let open =
+            [Phase::Bot, Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Choosing];
         let aside = self.space.aside.borrow();
         machine.restore_engaged(self.space.ledger.borrow().engaged);
         for row in self.space.ledger.borrow().lines(&open, None) {

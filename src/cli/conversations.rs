@@ -153,7 +153,8 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
     }
     let roster = Roster::of(client).await?;
     let now = client.ping().await?.now;
-    let ConversationDetail { row, participants, variables, stay, waits_because, quarantined } = detail;
+    let ConversationDetail { row, participants, variables, tags, stay, waits_because, quarantined, .. } =
+        detail;
     show::facts(&[
         ("conversation", Some(row.conversation.to_string())),
         ("status", Some(show::word(&row.status))),
@@ -162,6 +163,8 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
         ("participants", some(roster.list(participants))),
         ("visitor", Some(row.visitor.to_string())),
         ("channel", Some(row.channel.to_string())),
+        ("opened by", Some(show::word(&row.origin))),
+        ("tags", some(tags.iter().map(|tag| tag.as_str()).collect::<Vec<_>>().join(", "))),
         ("class", Some(row.priority.to_string())),
         ("opened", Some(format!("{} ({} ago)", show::moment(row.opened_at), show::ago(row.opened_at, now)))),
         ("events", Some(row.seq.to_string())),

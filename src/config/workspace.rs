@@ -92,6 +92,12 @@ section! {
             auto_away_after: Option<u32> => OrWord(Whole(1..=100), "off"),
             /// Whether helping in somebody else's conversation takes a slot.
             invite_uses_slot: bool => Flag,
+            /// Variables that visitors may set themselves; `.*` at the end of an entry opens all that begin so.
+            visitor_variables: Vec<String> => ListOf(Text(64), 0..=64),
+            /// Whether visitors may return to the bot that handed them over, unless the hand-over says otherwise.
+            return_to_bot: bool => Flag,
+            /// Silence after which a conversation with the bot is closed; `None` ("off"): never.
+            bot_idle_close: Option<Duration> => OrWord(Wait(secs(1)..=secs(30 * DAY)), "off"),
             /// Whether a transferred conversation keeps its place by age, rather than joining the end of its class.
             keep_age_on_transfer: bool => Flag,
         }
@@ -123,6 +129,8 @@ section! {
             service_level_target: Duration => Wait(ms(100)..=secs(DAY)),
             /// Conversations that may wait; `None` ("off"): any number.
             queue_max: Option<u32> => OrWord(Whole(1..=1_000_000), "off"),
+            /// Variables that have to be known of what is opened in the group or handed over to it.
+            required_fields: Vec<String> => ListOf(Text(64), 0..=32),
         }
     }
 }

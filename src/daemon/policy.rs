@@ -1,6 +1,9 @@
 //! From what the operator wrote to what the machines go by. The only place that knows both.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use smol_str::SmolStr;
 
@@ -48,6 +51,9 @@ pub(super) fn policy(workspace: &config::Workspace) -> Policy {
         missed_ttl: settings.missed_ttl,
         seats: settings.seats,
         lifetime_engagements: settings.lifetime_engagements,
+        visitor_variables: settings.visitor_variables.iter().map(SmolStr::new).collect(),
+        return_to_bot: settings.return_to_bot,
+        bot_idle_close: settings.bot_idle_close,
         invite_uses_slot: settings.invite_uses_slot,
         choices: workspace
             .groups
@@ -108,10 +114,28 @@ fn rules(workspace: &config::Workspace, policy: &config::GroupPolicy) -> GroupPo
         requeue_on_disconnect: policy.requeue_on_disconnect,
         allow_pull: policy.allow_pull,
         queue_max: policy.queue_max,
+        required_fields: lasting(&policy.required_fields),
         service_level_target: policy.service_level_target,
         keep_age_on_transfer: workspace.settings.keep_age_on_transfer,
         ..GroupPolicy::default()
     }
+}
+
+/// A list of names for as long as the program runs: a refusal that names some of them is copied about. Each list is kept once,
+/// however often the configuration is read.
+fn lasting(names: &[String]) -> &'static [&'static str] {
+    static LISTS: Mutex<BTreeSet<&'static [&'static str]>> = Mutex::new(BTreeSet::new());
+    if names.is_empty() {
+        return &[];
+    }
+    let mut lists = LISTS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = lists.iter().find(|known| known.iter().eq(names.iter())) {
+        return known;
+    }
+    let names = names.iter().map(|name| &*Box::leak(name.clone().into_boxed_str())).collect::<Vec<_>>();
+    let list: &'static [&'static str] = Box::leak(names.into_boxed_slice());
+    lists.insert(list);
+    list
 }
 
 /// The agents that the file manages.

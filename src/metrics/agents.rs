@@ -17,6 +17,12 @@ series! {
         pub agents: Each<Level, AgentState> = "agents", ("state", ());
         /// Slots of agents who are not offline.
         pub slots: Each<Level, SlotState> = "agent_slots", ("state", ());
+        /// Conversations that a bot has the hand of.
+        pub with_bot: Level = "conversations_with_bot";
+        /// Conversations that a bot handed over to people.
+        pub handed_over: Counter = "bot_handovers_total";
+        /// Conversations whose visitor went back to the bot.
+        pub returned_to_bot: Counter = "bot_returns_total";
         /// Openings that are held until their visitors choose a group.
         pub picker_held: Level = "picker_held";
         /// Visitors who chose a group when they were asked to.

@@ -8,7 +8,7 @@ use super::{
     wire::{messages, wire},
     words::{
         Actor, AgentRow, AssignCause, CloseReason, ConversationRow, Face, FallbackReason, GoAwayReason,
-        GroupRow, NotifyClass, OfferKind, OfferOutcome, QueueCause,
+        GroupRow, NotifyClass, OfferKind, OfferOutcome, Origin, QueueCause, TAGS,
     },
 };
 use crate::{
@@ -215,6 +215,10 @@ wire! { lenient;
             channel: Channel,
             /// Class, 0 first to 9 last.
             priority: u8,
+            /// Who opened it.
+            origin: Origin,
+            /// The bot that has the hand at first; 64 bytes.
+            bot: Option<Text<64>>,
         },
         /// It entered a queue: a stay began.
         Queued {
@@ -338,6 +342,25 @@ wire! { lenient;
             /// Which; `everyone` for who was not sure.
             group: GroupId,
         },
+        /// Variables were set or taken away.
+        VariablesSet {
+            /// As they are now.
+            set: Variables,
+            /// No longer there; names of 64 bytes.
+            unset: List<Text<64>, 64>,
+        },
+        /// Tags were set or taken away.
+        TagsSet {
+            /// All that it has now; 64 bytes each.
+            tags: List<Text<64>, TAGS>,
+        },
+        /// The bot handed it over.
+        HandedOver {
+            /// Whether the visitor may return to the bot.
+            return_to_bot: bool,
+        },
+        /// The visitor went back to the bot: nobody owns it, and it waits nowhere.
+        ReturnedToBot,
     }
 
     /// An event of a conversation, as its visitor sees it.
@@ -395,6 +418,13 @@ wire! { lenient;
             /// How long what was written is kept for that.
             until: Timestamp,
         },
+        /// The bot handed it over to people.
+        HandedOver {
+            /// Whether there is a way back to the bot.
+            return_to_bot: bool,
+        },
+        /// It is with the bot again.
+        ReturnedToBot,
     }
 
     /// Who wrote, as the visitor sees it.

@@ -98,6 +98,7 @@ codes! {
     35 Starting "starting": "The daemon is still reading its log", "wait retry_after_ms, then send it again with the same key";
     36 Unsupported "unsupported": "This build or this connection does not offer it", "use another way; the message text says which";
     37 GroupUnavailable "group_unavailable": "The group stands aside after repeated failures", "choose another group, or let a supervisor release it";
+    38 MissingFields "missing_fields": "The group requires fields that are not known", "ask the visitor for those that the message text names, then send it again";
 }
 
 impl fmt::Display for RefusalCode {

@@ -10,7 +10,7 @@ use super::{
     wire::{messages, wire},
     words::{
         AgentRow, ChosenBy, ConversationRow, FallbackReason, GroupRow, HISTORY_PAGE, PAGE, QueueCause, Role,
-        Status, Strategy,
+        Status, Strategy, TAGS,
     },
 };
 use crate::{
@@ -163,7 +163,7 @@ wire! { lenient;
 
     /// A page of conversations.
     pub struct ConversationPage {
-        /// By status (waiting, offered, active, missed, closed), then by id, which for a version 7 is the order of opening.
+        /// By status (bot, waiting, offered, active, missed, closed), then by id, which for a version 7 is the order of opening.
         rows: List<ConversationRow, PAGE>,
         /// For the next page; absent at the end.
         cursor: Option<Text<128>>,
@@ -177,6 +177,12 @@ wire! { lenient;
         participants: List<AgentId, 32>,
         /// What is known about the visitor.
         variables: Variables,
+        /// Its tags; 64 bytes each.
+        tags: List<Text<64>, TAGS>,
+        /// Whether an agent has written to the visitor since it was opened, or opened again.
+        answered_by_human: bool,
+        /// Whether the visitor may return to the bot now.
+        return_to_bot: bool,
         /// Its present visit to a queue; absent unless waiting or offered.
         stay: Option<StayView>,
         /// What it waits for or why it was missed, in words; 512 bytes.

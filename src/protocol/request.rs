@@ -6,7 +6,7 @@
 use super::{
     bounded::{Text, Variables},
     wire::{messages, wire},
-    words::{Choice, Destination, Feed, Presence, Role, Speaker, Target, View},
+    words::{Choice, Destination, Feed, Presence, Role, Speaker, TAGS, Target, View},
 };
 use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
@@ -26,7 +26,8 @@ messages! {
         0x0005 Detach -> Done; Forbidden,
         0x0006 Announce -> Done; Forbidden,
         0x0010 Open -> Opened;
-            NotFound, Invalid, ChannelNotSupported, GroupDisabled, RateLimited, Draining, KeyExpired, KeyReused,
+            NotFound, Forbidden, Invalid, ChannelNotSupported, GroupDisabled, MissingFields, RateLimited, Draining, KeyExpired,
+            KeyReused,
         0x0011 Say -> Recorded;
             NotFound, ConversationClosed, WrongState, AlreadyTaken, AtCapacity, NotEligible, HandedOff, RateLimited,
             QuotaExhausted, KeyExpired, KeyReused,
@@ -77,6 +78,13 @@ messages! {
         0x0064 Erase -> Erasure; Forbidden, NotFound, Invalid, WrongState,
         0x0065 BackUp -> Done; Forbidden, Invalid,
         0x0066 ShowConfig -> ConfigPage; Forbidden,
+        0x0070 SetVariables -> Recorded;
+            NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, KeyExpired, KeyReused,
+        0x0071 SetTags -> Recorded; NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, KeyExpired, KeyReused,
+        0x0072 HandOver -> Recorded;
+            NotFound, Forbidden, Invalid, TooLarge, HandedOff, MissingFields, GroupDisabled, ConversationClosed, KeyExpired,
+            KeyReused,
+        0x0073 ReturnToBot -> Recorded; NotFound, Forbidden, WrongState, ConversationClosed, KeyExpired, KeyReused,
         0x00b0 ResolveLink -> ConversationDetail; Forbidden, NotFound, Invalid,
         0x00c0 Choose -> Recorded;
             NotFound, Forbidden, GroupDisabled, ConversationClosed, WrongState, RateLimited, KeyExpired, KeyReused,
@@ -136,7 +144,8 @@ wire! { strict;
     pub struct Open {
         /// A UUID version 7 made by the client, at most 24 h old.
         conversation: ConversationId,
-        /// The visitor, or the frontend for one of its visitors.
+        /// The visitor, or the frontend for one of its visitors. A frontend in its own name or its bot's names the visitor in
+        /// `visitor`. This is the conversation's origin.
         speaker: Speaker,
         /// Where it takes place.
         channel: Channel,
@@ -146,10 +155,16 @@ wire! { strict;
         preferred: Option<AgentId>,
         /// Class, 0 first to 9 last; 5 is usual. Visitors may only use 5.
         priority: u8,
-        /// What is known about the visitor: 64 of them, 8 KiB of names and values together.
+        /// What is known about the visitor: 64 of them, 8 KiB of names and values together. On a visitor's own connection only
+        /// what the workspace opens to visitors.
         variables: Variables,
-        /// The visitor's first message, 8 KiB.
+        /// The first message, of whoever speaks, 8 KiB.
         message: Option<Text<8192>>,
+        /// Whose it is, if a frontend opens it in its own name or its bot's. Absent otherwise.
+        visitor: Option<VisitorId>,
+        /// The bot that has the hand until HandOver, by the name that lists show it under; 64 bytes. Frontends only. Without one
+        /// it goes to people at once.
+        bot: Option<Text<64>>,
     }
 
     /// Writes a message that both sides see.
@@ -548,6 +563,70 @@ wire! { strict;
         visitor: Option<VisitorId>,
         /// The word of the first step's reply; 64 bytes.
         confirm: Option<Text<64>>,
+    }
+
+    /// Sets variables of a conversation, and takes others away before that: contact details (`contact.…`) and whatever else is
+    /// known. For agents who take part, supervisors, frontends; visitors set what the workspace opens to them. A conversation
+    /// has at most 64, of 8 KiB together, names included.
+    pub struct SetVariables {
+        /// The client's command counter.
+        key: u64,
+        /// Of which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// To be set; of two of a name the last counts.
+        set: Variables,
+        /// To be taken away; names of 64 bytes.
+        unset: List<Text<64>, 64>,
+    }
+
+    /// Sets tags of a conversation, and takes others away before that. For agents who take part, supervisors, frontends. A
+    /// conversation has at most 32.
+    pub struct SetTags {
+        /// The client's command counter.
+        key: u64,
+        /// Of which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// To be set; 64 bytes each.
+        add: List<Text<64>, TAGS>,
+        /// To be taken away; 64 bytes each.
+        remove: List<Text<64>, TAGS>,
+    }
+
+    /// The bot hands a conversation over to people: what it has learned, a note for whoever takes it and the routing, in one step.
+    /// Until ReturnToBot the bot may not write there (`handed_off`).
+    pub struct HandOver {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// Who: the frontend's bot, the frontend in its own name, a supervisor.
+        speaker: Speaker,
+        /// To whom: whoever the rules choose, a group, one agent and nobody else, or anybody.
+        target: Target,
+        /// An agent to be asked first. If they can't take it, others are asked.
+        preferred: Option<AgentId>,
+        /// What the bot has learned; set before anybody is asked.
+        variables: Variables,
+        /// Tags to be set; 64 bytes each.
+        tags: List<Text<64>, TAGS>,
+        /// A private note that is there before anybody is asked, 8 KiB.
+        note: Option<Text<8192>>,
+        /// Whether the visitor is offered a way back to the bot; absent: as the workspace says.
+        return_to_bot: Option<bool>,
+    }
+
+    /// The visitor goes back to the bot, if that was offered: whoever had the conversation is told and has their slot back.
+    pub struct ReturnToBot {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// The visitor.
+        speaker: Speaker,
     }
 
     /// Copies all that is durable into an empty directory of the daemon's machine, from which another daemon can be started. On

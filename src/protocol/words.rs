@@ -15,6 +15,9 @@ use crate::{
 /// The most rows on a page of a list.
 pub const PAGE: usize = 100;
 
+/// The most tags of a conversation.
+pub const TAGS: usize = 32;
+
 /// The most events on a page of a history.
 pub const HISTORY_PAGE: usize = 200;
 
@@ -123,6 +126,8 @@ wire! { strict;
         Closed,
         /// Standing aside after repeated failures.
         Quarantined,
+        /// With the bot.
+        Bot,
     }
 }
 
@@ -143,6 +148,18 @@ wire! { lenient;
         Closed,
         /// Opened, and its visitor is to choose a group. Nobody else knows of it.
         Choosing,
+    }
+
+    /// Who opened a conversation.
+    pub enum Origin: Copy + Hash {
+        /// The visitor, themself or through their frontend.
+        Visitor,
+        /// The frontend in its own name.
+        Api,
+        /// The bot.
+        Bot,
+        /// An agent.
+        Agent,
     }
 
     /// How a group chooses.
@@ -281,7 +298,7 @@ wire! { lenient;
         Assigned,
         /// The visitor wrote again after the fallback.
         Message,
-        /// The bot handed it over, or it came back from there.
+        /// Its owner gave it back.
         Returned,
         /// Its owner is gone.
         Requeued,
@@ -289,6 +306,8 @@ wire! { lenient;
         Handover,
         /// It was closed and opened again.
         Reopened,
+        /// The bot handed it over.
+        Bot,
     }
 
     /// How an agent came to own a conversation.
@@ -377,6 +396,10 @@ wire! { lenient;
         waiting_since: Option<Timestamp>,
         /// Number of its newest event, for staff.
         seq: u64,
+        /// Who opened it.
+        origin: Origin,
+        /// The bot that it began with; 64 bytes.
+        bot: Option<Text<64>>,
     }
 
     /// One line of a list of groups.

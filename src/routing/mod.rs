@@ -39,8 +39,8 @@ pub use aside::{Keeper, Remains};
 pub use policy::{GroupPolicy, Picker, Policy, WhenEmpty};
 pub use refusal::Refusal;
 pub use words::{
-    AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Presence, Priority, QueueCause,
-    ReplyTo, RescindReason, Strategy, Ticket, Variable,
+    AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Origin, Presence, Priority,
+    QueueCause, ReplyTo, RescindReason, Strategy, Ticket, Variable,
 };
 
 /// One pure state machine: a conversation, a group, an agent or a workspace.

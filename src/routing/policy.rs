@@ -36,8 +36,14 @@ pub struct Policy {
     pub seats: Option<u32>,
     /// Conversations that may ever ask for an agent; `None`: any number.
     pub lifetime_engagements: Option<u32>,
+    /// Variables that visitors may set themselves; an entry that ends with `*` stands for all that begin like it.
+    pub visitor_variables: Vec<SmolStr>,
     /// Whether who helps in another's conversation uses a slot for it.
     pub invite_uses_slot: bool,
+    /// Whether visitors may return to the bot that handed them over, unless the hand-over says otherwise.
+    pub return_to_bot: bool,
+    /// How long a conversation with the bot may be silent; `None`: for ever.
+    pub bot_idle_close: Option<Duration>,
     /// What visitors may choose from: the groups that are public and enabled, by names that say nothing of their own.
     pub choices: BTreeMap<GroupId, GroupId>,
     /// How visitors who name no group are asked to choose one; `None`: they are not asked.
@@ -107,6 +113,8 @@ pub struct GroupPolicy {
     pub service_level_target: Duration,
     /// Whether a conversation that is transferred in keeps its age instead of going to the end of its class.
     pub keep_age_on_transfer: bool,
+    /// Variables that have to be known of what is opened here or handed over to it. Refusals point at them, so they last.
+    pub required_fields: &'static [&'static str],
 }
 
 /// What happens to an arrival when no member is online.
@@ -140,6 +148,7 @@ impl Default for GroupPolicy {
             queue_max: None,
             service_level_target: Duration::from_secs(20),
             keep_age_on_transfer: false,
+            required_fields: &[],
         }
     }
 }
@@ -160,7 +169,10 @@ impl Default for Policy {
             missed_ttl: Duration::from_secs(24 * 3_600),
             seats: None,
             lifetime_engagements: None,
+            visitor_variables: Vec::new(),
             invite_uses_slot: false,
+            return_to_bot: false,
+            bot_idle_close: Some(Duration::from_secs(3_600)),
             choices: BTreeMap::new(),
             picker: None,
         }

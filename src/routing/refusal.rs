@@ -11,6 +11,10 @@ pub enum Refusal {
     NotFound,
     /// A value that makes no sense here.
     Invalid(&'static str),
+    /// More than there is room for.
+    TooLarge(&'static str),
+    /// What is there, and the caller's to see, is not theirs to change.
+    Forbidden(&'static str),
     /// The command's key is older than what is remembered.
     KeyExpired,
     /// The command's key was used for another command.
@@ -58,4 +62,32 @@ pub enum Refusal {
     QuotaExhausted,
     /// All seats of the workspace are in use.
     NoSeat,
+    /// The group wants to know more first.
+    MissingFields(Missing),
+}
+
+/// Fields that a group requires and that are not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Missing {
+    required: &'static [&'static str],
+    /// A bit for each of them.
+    which: u32,
+}
+
+impl Missing {
+    /// The most fields that a group may require.
+    pub const MAX: usize = 32;
+
+    /// Those that are not known; `None` if all are.
+    pub(super) fn of(required: &'static [&'static str], known: impl Fn(&str) -> bool) -> Option<Self> {
+        let bits = required.iter().take(Self::MAX).zip(0..).filter(|(name, _)| !known(name));
+        let which = bits.map(|(_, bit)| 1 << bit).sum();
+        (which != 0).then_some(Self { required, which })
+    }
+
+    /// Their names.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let missing = move |bit: u32| self.which & (1 << bit) != 0;
+        self.required.iter().zip(0..).filter(move |(_, bit)| missing(*bit)).map(|(name, _)| *name)
+    }
 }

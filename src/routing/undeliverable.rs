@@ -205,6 +205,7 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
             }
         }
         conversation::Command::Ask { ticket, .. }
+        | conversation::Command::NotEngaged { ticket, .. }
         | conversation::Command::Admitted { ticket, .. }
         | conversation::Command::Invitable { ticket, .. }
         | conversation::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),

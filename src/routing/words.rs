@@ -35,6 +35,19 @@ pub enum Strategy {
     Assign,
 }
 
+/// Who opened a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Origin {
+    /// The visitor, themself or through their frontend.
+    Visitor,
+    /// The frontend in its own name.
+    Api,
+    /// The bot.
+    Bot,
+    /// An agent, with a visitor who had asked for nobody.
+    Agent,
+}
+
 /// A priority class: 0 is served first, 9 last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Priority(u8);
@@ -157,6 +170,8 @@ pub enum QueueCause {
     Handover,
     /// It was reopened.
     Reopened,
+    /// The bot handed it over.
+    Bot,
 }
 
 /// How somebody became the owner.

@@ -450,9 +450,10 @@ impl Workspace {
         }
         self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
         self.enter(key, opening.asked);
-        let chooses = opening.is_undecided(&ticket) && cx.policy.asks().is_some();
-        // Who chooses first asks for nobody yet.
-        let way = Way::New { engaged: !chooses && self.engage(cx), chooses };
+        let chooses = opening.bot.is_none() && opening.is_undecided(&ticket) && cx.policy.asks().is_some();
+        // With a bot, and while its visitor chooses a group, it asks for nobody yet.
+        let engaged = opening.bot.is_none() && !chooses && self.engage(cx);
+        let way = Way::New { engaged, chooses };
         out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket, way });
         Ok(())
     }
@@ -467,6 +468,9 @@ impl Workspace {
         }
         if !cx.policy.channels.contains(&opening.channel) {
             return Err(Refusal::ChannelNotSupported);
+        }
+        if opening.own_choice {
+            conversation::check_open(cx, opening.variables.iter().map(|variable| &variable.name))?;
         }
         match &opening.target {
             Target::Default => cx.policy.default_group.as_ref().map_or(Ok(()), |group| enabled(cx, group)),

@@ -443,6 +443,7 @@ fn written(request: &Request) -> usize {
         Request::Open(open) => open.message.as_ref().map_or(0, |message| message.len()),
         Request::Say(say) => say.body.len(),
         Request::Note(note) => note.body.len(),
+        Request::HandOver(hand_over) => hand_over.note.as_ref().map_or(0, |note| note.len()),
         _ => 0,
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use crate::{
     actors::{
         aside::Subject,
@@ -13,17 +15,17 @@ use crate::{
         sessions::Feed,
     },
     clock::Timestamp,
-    ids::{AgentId, ClientId, Link},
+    ids::{AgentId, ClientId, Link, VisitorId},
     protocol::{
-        Request,
+        List, Request, Text,
         refusal::RefusalCode,
         request,
         words::{self as wire, Speaker},
     },
     routing::{
-        Body, By, Presence, Priority, Variable,
+        Body, By, Origin, Presence, Priority, Variable,
         agent::{Change, Profile},
-        conversation::{Ask, Choice, Destination, Opening, Phase, Target},
+        conversation::{Ask, Choice, Destination, HandOver, Opening, Phase, Target},
         workspace::Grants,
     },
 };
@@ -144,6 +146,23 @@ impl Asker<'_> {
                     matches!(by, By::Visitor(_))
                 })
             }
+            Request::SetVariables(asked) => {
+                let set = variables(&asked.set);
+                let ask = Ask::SetVariables { set, unset: names(&asked.unset) };
+                self.ask(asked.speaker, asked.key, asked.conversation, ask, |by| *by != By::Admin)
+            }
+            Request::SetTags(asked) => {
+                let ask = Ask::SetTags { add: names(&asked.add), remove: names(&asked.remove) };
+                self.ask(asked.speaker, asked.key, asked.conversation, ask, |by| {
+                    staff(by) || matches!(by, By::Frontend | By::Bot)
+                })
+            }
+            Request::HandOver(asked) => self.hand_over(asked),
+            Request::ReturnToBot(asked) => {
+                self.ask(asked.speaker, asked.key, asked.conversation, Ask::ReturnToBot, |by| {
+                    matches!(by, By::Visitor(_))
+                })
+            }
             Request::SetPresence(set) => self.set_presence(&set),
             Request::PutAgent(put) => self.put_agent(&put),
             Request::ChangeAgent(change) => self.change_agent(&change),
@@ -192,40 +211,49 @@ impl Asker<'_> {
 
     fn open(&self, open: request::Open) -> Result<Work, No> {
         let by = self.by(open.speaker)?;
-        let By::Visitor(visitor) = by else {
-            return Err((RefusalCode::Forbidden, Some("a conversation is opened for a visitor: name one")));
-        };
+        let (visitor, origin) = opened_for(by, open.visitor)?;
         let priority = Priority::new(open.priority)
             .ok_or((RefusalCode::Invalid, Some("a priority is 0 (first) to 9 (last)")))?;
         if matches!(self.grants, Grants::Visitor(_)) && priority != Priority::DEFAULT {
             return Err((RefusalCode::Forbidden, Some("visitors may not choose a priority: use 5")));
         }
+        if open.bot.is_some() && self.grants != Grants::Frontend {
+            return Err((RefusalCode::Forbidden, Some("a bot is a frontend's")));
+        }
+        if open.bot.as_ref().is_some_and(|bot| bot.is_empty()) {
+            return Err((RefusalCode::Invalid, Some("a bot has a name")));
+        }
         let opening = Opening {
             asked: open.conversation,
             visitor,
             channel: open.channel,
-            target: match open.target {
-                wire::Target::Default => Target::Default,
-                wire::Target::Group(group) => Target::Group(group),
-                wire::Target::Agent(agent) => Target::Agent(agent),
-                wire::Target::Everyone => Target::Group(crate::ids::GroupId::everyone()),
-            },
+            target: target(open.target),
             own_choice: matches!(self.grants, Grants::Visitor(_)),
             preferred: open.preferred,
             priority,
-            variables: open
-                .variables
-                .iter()
-                .map(|variable| Variable {
-                    name: variable.name.as_str().into(),
-                    value: Body(variable.value.as_str().into()),
-                })
-                .collect(),
+            variables: variables(&open.variables),
             message: open.message.as_ref().map(body),
+            origin,
+            bot: open.bot.as_ref().map(|bot| bot.as_str().into()),
             via: self.client,
             digest: self.digest,
         };
         Ok(Work::Order(by, None, Order::Open(Box::new(opening))))
+    }
+
+    /// By agents only where they take part, which nobody does while the bot has the hand: the conversation says so.
+    fn hand_over(&self, asked: request::HandOver) -> Result<Work, No> {
+        let ask = Ask::HandOver(Box::new(HandOver {
+            target: target(asked.target),
+            preferred: asked.preferred,
+            variables: variables(&asked.variables),
+            tags: names(&asked.tags),
+            note: asked.note.as_ref().map(body),
+            may_return: asked.return_to_bot,
+        }));
+        self.ask(asked.speaker, asked.key, asked.conversation, ask, |by| {
+            staff(by) || matches!(by, By::Frontend | By::Bot)
+        })
     }
 
     fn set_presence(&self, set: &request::SetPresence) -> Result<Work, No> {
@@ -478,6 +506,40 @@ impl Asker<'_> {
     }
 }
 
+/// Whose conversation is opened, and by whom.
+fn opened_for(by: By, named: Option<VisitorId>) -> Result<(VisitorId, Origin), No> {
+    match (by, named) {
+        (By::Visitor(visitor), None) => Ok((visitor, Origin::Visitor)),
+        (By::Visitor(_), Some(_)) => {
+            Err((RefusalCode::Invalid, Some("`visitor` is for a frontend in its own name or its bot's")))
+        }
+        (By::Frontend, Some(visitor)) => Ok((visitor, Origin::Api)),
+        (By::Bot, Some(visitor)) => Ok((visitor, Origin::Bot)),
+        _ => Err((RefusalCode::Forbidden, Some("a conversation is opened for a visitor: name one"))),
+    }
+}
+
+fn target(target: wire::Target) -> Target {
+    match target {
+        wire::Target::Default => Target::Default,
+        wire::Target::Group(group) => Target::Group(group),
+        wire::Target::Agent(agent) => Target::Agent(agent),
+        wire::Target::Everyone => Target::Group(crate::ids::GroupId::everyone()),
+    }
+}
+
+fn variables(variables: &crate::protocol::Variables) -> Vec<Variable> {
+    let variable = |variable: &wire::Variable| Variable {
+        name: variable.name.as_str().into(),
+        value: Body(variable.value.as_str().into()),
+    };
+    variables.iter().map(variable).collect()
+}
+
+fn names<const MAX: usize>(names: &List<Text<64>, MAX>) -> Vec<SmolStr> {
+    names.iter().map(|name| name.as_str().into()).collect()
+}
+
 fn staff(by: &By) -> bool {
     matches!(by, By::Agent(_) | By::Supervisor)
 }
@@ -495,7 +557,8 @@ fn destination(to: wire::Destination) -> Destination {
 
 fn phases(view: wire::View) -> Vec<Phase> {
     match view {
-        wire::View::All => vec![Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed],
+        wire::View::All => vec![Phase::Bot, Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed],
+        wire::View::Bot => vec![Phase::Bot],
         wire::View::Waiting => vec![Phase::Waiting],
         wire::View::Offered => vec![Phase::Offered],
         wire::View::Active => vec![Phase::Active],

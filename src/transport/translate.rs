@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use self::{
     events::{staff_entries, visitor_entries},
-    words::{chosen_by, fallback_reason, phase, queue_cause, strategy, variables},
+    words::{chosen_by, fallback_reason, origin, phase, queue_cause, strategy, variables},
 };
 use crate::{
     actors::{
@@ -65,6 +65,8 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
     let (code, more) = match refusal {
         Refusal::NotFound => (RefusalCode::NotFound, None),
         Refusal::Invalid(why) => (RefusalCode::Invalid, Some(why.to_owned())),
+        Refusal::TooLarge(why) => (RefusalCode::TooLarge, Some(why.to_owned())),
+        Refusal::Forbidden(why) => (RefusalCode::Forbidden, Some(why.to_owned())),
         Refusal::KeyExpired => (RefusalCode::KeyExpired, None),
         Refusal::KeyReused => (RefusalCode::KeyReused, None),
         Refusal::AlreadyTaken(agent) => (RefusalCode::AlreadyTaken, Some(format!("agent {agent} has it"))),
@@ -88,6 +90,10 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
         Refusal::GroupUnavailable => (RefusalCode::GroupUnavailable, None),
         Refusal::QuotaExhausted => (RefusalCode::QuotaExhausted, None),
         Refusal::NoSeat => (RefusalCode::NoSeat, None),
+        Refusal::MissingFields(missing) => {
+            let names: Vec<_> = missing.names().collect();
+            (RefusalCode::MissingFields, Some(format!("missing_fields[{}]", names.join(", "))))
+        }
     };
     no(code, more.as_deref(), None)
 }
@@ -250,6 +256,9 @@ fn conversation_detail(view: ConversationView) -> protocol::Reply {
             view.row.owner.into_iter().chain(view.participants.iter().map(|party| party.agent)),
         ),
         variables: variables(&view.variables),
+        tags: List::clip(view.tags.iter().map(Text::clip)),
+        answered_by_human: view.answered_by_human,
+        return_to_bot: view.may_return_to_bot,
         stay,
         waits_because: view.because.map(Text::clip),
         quarantined: view.quarantined,
@@ -448,6 +457,8 @@ fn conversation_row(row: &ConversationRow) -> wire::ConversationRow {
         opened_at: row.opened_at,
         waiting_since: row.waiting_since,
         seq: row.seq,
+        origin: origin(row.origin),
+        bot: row.bot.as_deref().map(Text::clip),
     }
 }
 

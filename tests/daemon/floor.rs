@@ -340,6 +340,8 @@ pub(crate) fn opening(id: ConversationId, whose: VisitorId, target: Target) -> O
         priority: 5,
         variables: Variables::default(),
         message: Some(Text::clip("hello")),
+        visitor: None,
+        bot: None,
     }
 }
 

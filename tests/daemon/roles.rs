@@ -4,10 +4,10 @@ use maitred::{
     client::RequestError,
     ids::{AgentId, ConversationId, GroupId, Link},
     protocol::{
-        List, RefusalCode, Reply, Request, Text,
+        List, RefusalCode, Reply, Request, Text, Variables,
         reply::{ConversationPage, Minted, Refused},
         request::*,
-        words::{Choice, Destination, Feed, Presence, Role, Speaker, Status, Target, View},
+        words::{Choice, Destination, Feed, Presence, Role, Speaker, Status, Target, Variable, View},
     },
 };
 
@@ -71,6 +71,10 @@ enum State {
     Offered,
     /// Was active and is closed.
     Closed,
+    /// With the bot.
+    Bot,
+    /// Handed over by the bot, with a way back, and offered to the owner.
+    HandedOver,
     /// The command is not about a conversation.
     None,
 }
@@ -141,6 +145,19 @@ const TABLE: &[Row] = &[
         build: |ask| Close { key: ask.key, conversation: ask.id, speaker: ask.speaker }.into() },
     Row { command: "reopen", state: State::Closed, cells: "f f y y y n  y  f f f y y n f  f",
         build: |ask| Reopen { key: ask.key, conversation: ask.id, speaker: ask.speaker }.into() },
+    // What the workspace opens to visitors; the rest is theirs to read alone.
+    Row { command: "set variables", state: State::Active, cells: "y n y y n n  y  y y n y n n y  f",
+        build: |ask| SetVariables { key: ask.key, conversation: ask.id, speaker: ask.speaker,
+            set: Variables::try_from(vec![Variable { name: Text::clip("page.title"), value: Text::clip("Prices") }]).expect("small"),
+            unset: List::new() }.into() },
+    Row { command: "set tags", state: State::Active, cells: "f f y y n n  y  y f f y n n y  f",
+        build: |ask| SetTags { key: ask.key, conversation: ask.id, speaker: ask.speaker,
+            add: List::clip([Text::clip("vip")]), remove: List::new() }.into() },
+    // Nobody takes part while the bot has the hand.
+    Row { command: "hand over from the bot", state: State::Bot, cells: "f f n n n n  y  y f f n n n y  f",
+        build: |ask| HandOver { target: Target::Group(ask.group.clone()), ..hand_over(ask.key, ask.id, ask.speaker) }.into() },
+    Row { command: "return to the bot", state: State::HandedOver, cells: "y n f f f f  f  f y n f f n f  f",
+        build: |ask| ReturnToBot { key: ask.key, conversation: ask.id, speaker: ask.speaker }.into() },
     Row { command: "history", state: State::Active, cells: "y n y y y n  y  f y n y y n f  y",
         build: |ask| History { conversation: ask.id, speaker: ask.speaker, after: 0, limit: 100 }.into() },
     Row { command: "history when it is closed", state: State::Closed, cells: "y n y y y n  y  f y n y y n f  y",
@@ -261,6 +278,21 @@ fn link(conversation: ConversationId, offer: u32) -> Text<64> {
     Text::clip(&Link { conversation, offer }.to_string())
 }
 
+/// A hand-over by the bot to whoever the rules choose.
+fn hand_over(key: u64, conversation: ConversationId, speaker: Speaker) -> HandOver {
+    HandOver {
+        key,
+        conversation,
+        speaker,
+        target: Target::Default,
+        preferred: None,
+        variables: Variables::default(),
+        tags: List::new(),
+        note: None,
+        return_to_bot: None,
+    }
+}
+
 fn token(role: Role, whose: Option<u16>, agent: Option<AgentId>) -> Request {
     MintToken { role, visitor: whose.map(visitor), agent, ttl_seconds: Some(60) }.into()
 }
@@ -362,11 +394,21 @@ impl Hall {
         }
         let id = new_id();
         let preferred = Some(self.owner.0);
-        let open = Open { preferred, ..opening(id, visitor(1), group("sales")) };
+        let bot = matches!(state, State::Bot | State::HandedOver).then(|| Text::clip("Bibi"));
+        let open = Open { preferred, bot, ..opening(id, visitor(1), group("sales")) };
         let opened = self.frontend.client.open(open).await.expect("opened");
         assert!(!opened.existing, "the one before was closed");
+        if state == State::Bot {
+            return (id, 0);
+        }
+        if state == State::HandedOver {
+            let key = self.frontend.client.identity().next_key();
+            let (target, return_to_bot) = (group("sales"), Some(true));
+            let over = HandOver { target, preferred, return_to_bot, ..hand_over(key, id, Speaker::Bot) };
+            self.frontend.client.send(over).await.expect("handed over");
+        }
         let offer = self.owner.1.sees_offer(id).await.offer;
-        if state == State::Offered {
+        if matches!(state, State::Offered | State::HandedOver) {
             return (id, offer);
         }
         self.owner.1.client.accept(id, Speaker::Me, offer).await.expect("accepted");

@@ -254,6 +254,8 @@ impl Sim {
         let tell = match act {
             Act::Open { conversation, visitor, channel, target, preferred, priority } => {
                 let opening = Opening {
+                    origin: maitred::routing::Origin::Visitor,
+                    bot: None,
                     asked: conversation,
                     visitor,
                     channel,

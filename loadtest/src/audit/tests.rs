@@ -276,7 +276,13 @@ fn holes_that_a_lost_connection_left_may_be_filled_late_but_have_to_be() {
 fn an_agent_may_read_again_what_they_saw() {
     let mut story = Story::answered();
     let events = [
-        StaffChange::Opened { visitor: VISITOR, channel: "web".parse().expect("a name"), priority: 5 },
+        StaffChange::Opened {
+            visitor: VISITOR,
+            channel: "web".parse().expect("a name"),
+            priority: 5,
+            origin: maitred::protocol::words::Origin::Visitor,
+            bot: None,
+        },
         StaffChange::OfferEnded { agent: ANA, outcome: OfferOutcome::Accepted },
     ];
     let entry = |(seq, event)| StaffEntry {

@@ -123,6 +123,8 @@ fn some_events(random: &mut StdRng, phase: Option<Phase>, at: Timestamp) -> Vec<
                 direct: None,
                 preferred: None,
                 variables: Vec::new(),
+                origin: crate::routing::Origin::Visitor,
+                bot: None,
                 via: ClientId::from_bytes([8; 16]),
                 digest: random.random(),
             },

@@ -30,6 +30,8 @@ fn conversation(events: &[Vec<Event>]) -> Folded {
         variables: vec![Variable { name: "page".into(), value: Body("/prices".into()) }],
         via: ClientId::from_bytes([4; 16]),
         digest: 5,
+        origin: Origin::Visitor,
+        bot: None,
     };
     let queued = Event::Queued {
         stay: 1,

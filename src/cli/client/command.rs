@@ -103,9 +103,13 @@ fn obvious(command: &str, field: &str, client: &Client) -> Option<Value> {
         (_, "key") => Some(client.identity().next_key().into()),
         ("Open", "conversation") => Some(Uuid::now_v7().to_string().into()),
         ("Open", "channel") => Some("web".into()),
-        ("Open", "target") => Some("default".into()),
+        ("Open" | "HandOver", "target") => Some("default".into()),
         ("Open", "priority") => Some(5.into()),
-        ("Open", "variables") | ("PutAgent", "groups" | "sites") => Some(json!([])),
+        ("Open", "variables")
+        | ("PutAgent", "groups" | "sites")
+        | ("SetVariables", "set" | "unset")
+        | ("HandOver", "variables" | "tags")
+        | ("SetTags", "add" | "remove") => Some(json!([])),
         ("PutAgent", "sees_bot") => Some(false.into()),
         ("PutAgent", "live_chat") | ("Announce", "present") | ("Typing", "typing") => Some(true.into()),
         ("SetPresence", "agent") => welcome.agent.map(|agent| agent.to_string().into()),

@@ -39,6 +39,7 @@ impl Conversation {
             State::Missed { expires, .. } if *expires <= cx.now => {
                 self.close(cx, CloseReason::MissedExpired, out);
             }
+            State::Bot => self.leave_bot(cx, out),
             State::Choosing { until } if *until <= cx.now => self.close(cx, CloseReason::NotChosen, out),
             State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }

@@ -1,7 +1,7 @@
 //! The first time that a conversation asks for an agent is an engagement, which the workspace grants (AD-1 to AD-4). Afterwards it is
 //! one for good, however often it is offered, moved, missed and opened again.
 
-use super::{Ask, Conversation, Event, Opening, State, Way};
+use super::{Ask, Conversation, Event, HandOver, Opening, State, Way};
 use crate::routing::{
     Context, Out, Refused,
     words::{By, Ticket},
@@ -31,9 +31,13 @@ impl Conversation {
         let brings = match ask {
             Ask::Take | Ask::Assign { .. } => true,
             Ask::Say(_) => matches!(ticket.by, By::Agent(_)),
+            Ask::HandOver(_) => matches!(self.state, State::Bot),
             _ => false,
         };
-        brings && matches!(self.state, State::Missed { .. }) && self.needs_grant() && self.may_read(ticket)
+        brings
+            && matches!(self.state, State::Bot | State::Missed { .. })
+            && self.needs_grant()
+            && self.may_read(ticket)
     }
 
     /// Whether it has to ask the workspace before it asks for an agent.
@@ -65,6 +69,21 @@ impl Conversation {
                 self.give_engagement_back(out);
             }
         }
+    }
+
+    /// The workspace does not grant it: a hand-over that nothing else speaks against leads to the fallback (AD-2).
+    pub(super) fn hand_over_unengaged(
+        &mut self,
+        cx: &Context<'_>,
+        hand_over: HandOver,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        match self.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(ticket))? {
+            Some(reply) => out.answer(ticket, reply),
+            None => self.hand_over(cx, hand_over, ticket, out)?,
+        }
+        Ok(())
     }
 
     /// What the workspace grants. Two may have asked at once: one grant is enough.

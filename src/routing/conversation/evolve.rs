@@ -2,8 +2,8 @@
 //! what is durable.
 
 use super::{
-    Active, Conversation, Crowd, Event, Handover, Invitation, Opened, PAST_MAX, Party, Past, Pending, State,
-    Stay, Whom,
+    Active, Bot, Conversation, Crowd, Event, Facts, Handover, Invitation, Opened, PAST_MAX, Party, Past,
+    Pending, State, Stay, Whom,
 };
 use crate::{
     clock::Timestamp,
@@ -17,7 +17,24 @@ impl Conversation {
         self.visitor_seq += u64::from(event.visitor_sees());
         let offer = u32::try_from(self.seq).unwrap_or(u32::MAX);
         match event {
-            Event::Opened { visitor, channel, priority, direct, preferred, via, digest, .. } => {
+            Event::Opened {
+                visitor,
+                channel,
+                priority,
+                direct,
+                preferred,
+                variables,
+                via,
+                digest,
+                origin,
+                bot,
+            } => {
+                self.facts = Facts::of(variables);
+                if let Some(name) = bot {
+                    self.bot = Some(Bot::new(name.clone()));
+                    self.active_at = at;
+                    self.state = State::Bot;
+                }
                 self.opened = Some(Opened {
                     visitor: *visitor,
                     channel: channel.clone(),
@@ -26,6 +43,7 @@ impl Conversation {
                     preferred: *preferred,
                     via: *via,
                     digest: *digest,
+                    origin: *origin,
                     at,
                 });
             }
@@ -161,6 +179,7 @@ impl Conversation {
                 if matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor) {
                     self.active_at = at;
                 }
+                self.answered |= matches!(by, By::Agent(_) | By::Supervisor);
             }
             Event::Noted { .. } => {}
             Event::Closed { reason } => {
@@ -177,10 +196,19 @@ impl Conversation {
             }
             // Where it goes from here is recorded with it.
             Event::Chosen { group } => self.home = Some(group.clone()),
-            Event::Reopened => self.epoch += 1,
+            Event::Reopened => {
+                self.epoch += 1;
+                self.answered = false;
+            }
             Event::CommandFailed => self.command_failed(),
             Event::Quarantined => self.set_aside(at),
             Event::Reinstated { expires } => self.taken_back(*expires),
+            Event::VariablesSet { changes } => self.variables_set(changes),
+            Event::TagsSet { tags } => self.tags_set(tags),
+            Event::HandedOver { direct, preferred, may_return } => {
+                self.handed_over(*direct, *preferred, *may_return);
+            }
+            Event::ReturnedToBot => self.returned_to_bot(),
         }
     }
 
@@ -249,7 +277,11 @@ impl Conversation {
             State::Active(active) => {
                 active.handover.as_ref().map(|handover| (Whom::One(handover.to.agent), handover.offer))
             }
-            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => None,
+            State::New
+            | State::Bot
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. } => None,
         };
         match pending {
             Some((Whom::One(agent), _)) if Some(agent) == but => {}

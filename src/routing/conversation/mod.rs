@@ -1,15 +1,18 @@
-//! A conversation: the one record of who owns it (design §3.1). Its life: waiting → offered → active → closed, and missed.
+//! A conversation: the one record of who owns it (design §3.1). Its life: bot → waiting → offered → active → closed, and missed.
 //!
-//! One file per part of that life: `open.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept, decline, time out), `transfer.rs` (take, assign,
-//! transfer, invite, leave), `end.rs` (fallback, close, reopen), `deadlines.rs`, `quarantine.rs`, and
+//! One file per part of that life: `open.rs`, `bot.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept,
+//! decline, time out), `transfer.rs` (take, assign, transfer, invite, leave), `end.rs` (fallback, close, reopen), `facts.rs`
+//! (variables, tags), `deadlines.rs`, `quarantine.rs`, and
 //! `views.rs` for what can be seen of it. What it may be asked and what it records is in `words.rs`.
 
+mod bot;
 mod choose;
 mod crowd;
 mod deadlines;
 mod end;
 mod engage;
 mod evolve;
+mod facts;
 mod offer;
 mod open;
 mod quarantine;
@@ -24,8 +27,12 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+use bot::Bot;
+pub use bot::HandOver;
 pub(in crate::routing) use crowd::Announcement;
 use crowd::Crowd;
+pub(in crate::routing) use facts::check_open;
+pub use facts::{CONTACT, Changed, Facts, TAGS_MAX, VARIABLES_BYTES, VARIABLES_MAX};
 pub use views::{OfferKind, PendingOffer, StayFacts};
 pub use words::{
     Ask, Choice, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
@@ -34,7 +41,7 @@ pub use words::{
 use super::{
     Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply, agent, group,
     keys::Keys,
-    words::{FallbackReason, Key, OfferOutcome, Priority, QueueCause, Ticket},
+    words::{FallbackReason, Key, OfferOutcome, Origin, Priority, QueueCause, Ticket},
     workspace,
 };
 use crate::{
@@ -57,6 +64,10 @@ pub struct Conversation {
     id: ConversationId,
     /// What was said at the opening; `None` before it.
     opened: Option<Opened>,
+    /// Variables and tags, if there are any.
+    facts: Option<Box<Facts>>,
+    /// The bot that it began with, if it did.
+    bot: Option<Box<Bot>>,
     state: State,
     /// The number of the newest event; events are numbered 1, 2, 3… (S7).
     seq: u64,
@@ -79,6 +90,8 @@ pub struct Conversation {
     /// Whether the workspace has granted that it may, and it has not yet. Volatile.
     #[serde(skip)]
     may_engage: bool,
+    /// Whether an agent has written to the visitor since it was opened, or opened again (RE-6, RE-7).
+    answered: bool,
     past: SmallVec<[Past; 2]>,
     /// When somebody last wrote, or it was assigned.
     active_at: Timestamp,
@@ -98,6 +111,7 @@ struct Opened {
     preferred: Option<AgentId>,
     via: ClientId,
     digest: u32,
+    origin: Origin,
     at: Timestamp,
 }
 
@@ -147,6 +161,8 @@ enum Whom {
 enum State {
     /// Not opened yet.
     New,
+    /// With the bot: in no queue, on nobody's slot.
+    Bot,
     Waiting(Box<Stay>),
     Active(Box<Active>),
     Missed {
@@ -232,6 +248,8 @@ impl Conversation {
         Self {
             id,
             opened: None,
+            facts: None,
+            bot: None,
             state: State::New,
             seq: 0,
             visitor_seq: 0,
@@ -244,6 +262,7 @@ impl Conversation {
             invitations: SmallVec::new(),
             engaged: false,
             may_engage: false,
+            answered: false,
             past: SmallVec::new(),
             active_at: Timestamp::default(),
             absent_since: None,
@@ -322,7 +341,11 @@ impl Conversation {
                 Pending::Announcement { .. } | Pending::Nothing => {}
             },
             State::Active(active) => agents.extend(active.handover.iter().map(|handover| handover.to.agent)),
-            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
+            State::New
+            | State::Bot
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. } => {}
         }
         agents
     }
@@ -352,6 +375,7 @@ impl Conversation {
                 active.handover.iter_mut().for_each(|handover| later(&mut handover.deadline));
                 self.active_at = start;
             }
+            State::Bot => self.active_at = start,
             State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }
         self.invitations.iter_mut().for_each(|invitation| later(&mut invitation.deadline));
@@ -367,6 +391,9 @@ impl Machine for Conversation {
         match command {
             Command::Open { opening, ticket, way } => self.open_granted(cx, opening, ticket, way, out)?,
             Command::Engaged { then } => self.engaged_now(cx, then, out),
+            Command::NotEngaged { hand_over, ticket } => {
+                self.hand_over_unengaged(cx, *hand_over, &ticket, out)?;
+            }
             Command::Ask { ask, ticket } => self.ask(cx, ask, ticket, out)?,
             Command::Granted(granted) => self.granted(cx, *granted, out),
             Command::Announce { stay, agents, decision } => {
@@ -400,6 +427,7 @@ impl Machine for Conversation {
         let ticket = match command {
             Command::Open { ticket, .. }
             | Command::Ask { ticket, .. }
+            | Command::NotEngaged { ticket, .. }
             | Command::Admitted { ticket, .. }
             | Command::Invitable { ticket, .. }
             | Command::ReopenGranted { ticket, .. }
@@ -435,6 +463,7 @@ impl Machine for Conversation {
             }
             State::Missed { expires, .. } => Some(*expires),
             State::Choosing { until } => Some(*until),
+            State::Bot => self.bot_until(cx),
             State::New | State::Closed { .. } => None,
         };
         let invitations = self.invitations.iter().map(|invitation| invitation.deadline);
@@ -479,6 +508,10 @@ impl Conversation {
             Ask::Close => self.close_by(cx, &ticket, out),
             Ask::Reopen => self.ask_reopen(ticket, out),
             Ask::Choose { choice, turned_away } => self.choose(cx, choice, turned_away, ticket, out),
+            Ask::SetVariables { set, unset } => self.set_variables(cx, set, unset, &ticket, out),
+            Ask::SetTags { add, remove } => self.set_tags(cx, add, &remove, &ticket, out),
+            Ask::HandOver(hand_over) => self.hand_over(cx, *hand_over, &ticket, out),
+            Ask::ReturnToBot => self.return_to_bot(cx, &ticket, out),
         }
     }
 

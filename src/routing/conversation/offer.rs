@@ -342,7 +342,11 @@ impl Conversation {
                     self.give_back(cx, crate::routing::QueueCause::Requeued, out);
                 }
             }
-            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
+            State::New
+            | State::Bot
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. } => {}
         }
     }
 }

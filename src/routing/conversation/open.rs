@@ -1,6 +1,10 @@
 //! Opening, and entering a queue.
 
-use super::{Conversation, Event, Opening, State, Target, Way};
+use super::{
+    Conversation, Event, Opening, State, Way,
+    bot::{missing, place_of},
+    facts::Facts,
+};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, GroupId},
@@ -43,7 +47,13 @@ impl Conversation {
             (State::New, _) if self.is_spent() && !existing => return Err(Refusal::Failed.to(&ticket)),
             (State::New, _) if matches!(way, Way::New { .. }) && !self.is_spent() => {
                 let chooses = matches!(way, Way::New { chooses: true, .. });
-                self.open_new(cx, *opening, chooses, out)
+                let (visitor, channel) = (opening.visitor, opening.channel.clone());
+                if let Err(refusal) = self.open_new(cx, *opening, chooses, out) {
+                    let (conversation, led) = (self.id, None);
+                    out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation, led });
+                    out.refuse(&ticket, refusal);
+                    return Ok(());
+                }
             }
             // Its own opening failed before this one came.
             (State::New, _) => {
@@ -81,16 +91,20 @@ impl Conversation {
         out.tell_workspace(workspace::Command::Open { opening, ticket });
     }
 
-    fn open_new(&mut self, cx: &Context<'_>, opening: Opening, chooses: bool, out: &mut Out<Event>) {
-        let direct = match opening.target {
-            Target::Agent(agent) => Some(agent),
-            Target::Default | Target::Group(_) => None,
-        };
-        let group = match opening.target {
-            Target::Default => cx.policy.default_group.clone(),
-            Target::Group(group) => Some(group),
-            Target::Agent(_) => Some(GroupId::everyone()),
-        };
+    fn open_new(
+        &mut self,
+        cx: &Context<'_>,
+        opening: Opening,
+        chooses: bool,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refusal> {
+        let (group, direct) = place_of(cx, opening.target);
+        // What a bot has the hand of may still ask for what is required.
+        let asks = group.as_ref().filter(|_| opening.bot.is_none() && !chooses);
+        let facts = Facts::of(&opening.variables);
+        if let Some(missing) = asks.and_then(|group| missing(cx, group, facts.as_deref())) {
+            return Err(Refusal::MissingFields(missing));
+        }
         let opened = Event::Opened {
             visitor: opening.visitor,
             channel: opening.channel,
@@ -100,15 +114,19 @@ impl Conversation {
             variables: opening.variables,
             via: opening.via,
             digest: opening.digest,
+            origin: opening.origin,
+            bot: opening.bot,
         };
         self.record(cx, opened, out);
         if let Some(body) = opening.message {
             self.record(cx, Event::Said { body }, out);
         }
         if chooses {
-            return self.hold(cx, out);
+            self.hold(cx, out);
+        } else if !matches!(self.state, State::Bot) {
+            self.route(cx, group, QueueCause::Opened, opening.preferred, out);
         }
-        self.route(cx, group, QueueCause::Opened, opening.preferred, out);
+        Ok(())
     }
 
     /// To a group's queue, or to the fallback where no rule names one.

@@ -32,10 +32,11 @@ impl Conversation {
                 return Err(Refusal::WrongState("join the conversation before writing").to(&ticket));
             }
             By::Frontend | By::System => return Err(Refusal::NotFound.to(&ticket)),
-            By::Bot => {
+            // The last card of a branch is the one that hands over (AD-8).
+            By::Bot if !matches!(self.state, State::Bot) => {
                 return Err(Refusal::HandedOff.to(&ticket));
             }
-            By::Visitor(_) | By::Agent(_) => {}
+            By::Bot | By::Visitor(_) | By::Agent(_) => {}
         }
         self.begin(&ticket, out);
         self.record(cx, Event::Said { body }, out);

@@ -95,7 +95,7 @@ impl Conversation {
                     Refusal::WrongState("this group's members are asked: wait for the offer").to(&ticket)
                 );
             }
-            (State::Waiting(_) | State::Missed { .. }, _) => {}
+            (State::Bot | State::Waiting(_) | State::Missed { .. }, _) => {}
             (_, Some(owner)) if owner.agent == agent => {
                 return Err(Refusal::WrongState("it is yours already").to(&ticket));
             }
@@ -404,6 +404,7 @@ impl Conversation {
         let handover = match &self.state {
             State::Active(active) => active.handover.as_ref(),
             State::New
+            | State::Bot
             | State::Waiting(_)
             | State::Missed { .. }
             | State::Closed { .. }

@@ -9,7 +9,7 @@ use crate::{
     routing::{
         agent::Held,
         group::Waiting,
-        words::{By, CloseReason, FallbackReason, OfferOutcome, Priority, QueueCause, Ticket},
+        words::{By, CloseReason, FallbackReason, OfferOutcome, Origin, Priority, QueueCause, Ticket},
     },
 };
 
@@ -68,6 +68,7 @@ impl Conversation {
     pub fn phase(&self) -> Option<Phase> {
         match &self.state {
             State::New => None,
+            State::Bot => Some(Phase::Bot),
             State::Waiting(stay) if matches!(stay.pending, Pending::Nothing) => Some(Phase::Waiting),
             State::Waiting(_) => Some(Phase::Offered),
             State::Active(_) => Some(Phase::Active),
@@ -87,6 +88,19 @@ impl Conversation {
     #[must_use]
     pub fn priority(&self) -> Priority {
         self.opened.as_ref().map_or(Priority::DEFAULT, |opened| opened.priority)
+    }
+
+    /// Who opened it.
+    #[must_use]
+    pub fn origin(&self) -> Option<Origin> {
+        self.opened.as_ref().map(|opened| opened.origin)
+    }
+
+    /// Whether a human agent has written to the visitor since it was opened, or opened again: neither a bot's lines nor notes
+    /// count, nor what was said before a close (RE-6, RE-7).
+    #[must_use]
+    pub fn answered_by_human(&self) -> bool {
+        self.answered
     }
 
     /// When it was opened.
@@ -122,6 +136,8 @@ impl Conversation {
         match &self.state {
             State::Waiting(stay) => Some(&stay.group),
             State::Active(active) => Some(&active.group),
+            // What it was served for before is no reason to see what it says to the bot.
+            State::Bot => None,
             State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {
                 self.home.as_ref()
             }
@@ -185,7 +201,11 @@ impl Conversation {
                     holds.push((handover.to.agent, handover.held, Held::Reserved));
                 }
             }
-            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
+            State::New
+            | State::Bot
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. } => {}
         }
         // Who helps and is handed the conversation has one slot for both.
         for (agent, held) in &self.helpers {
@@ -223,7 +243,11 @@ impl Conversation {
                 }
                 _ => return self.invitation_of(agent),
             },
-            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => return None,
+            State::New
+            | State::Bot
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. } => return None,
         };
         Some(PendingOffer { kind, offer, since, deadline })
     }
@@ -317,7 +341,10 @@ impl Conversation {
     /// The one agent that a stay is for. Only for as long as the visitor's wish is all that brought it there: whoever moves it or
     /// gives it back means somebody else.
     pub(super) fn direct(&self, stay: &Stay) -> Option<AgentId> {
-        let wished = matches!(stay.cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+        let wished = matches!(
+            stay.cause,
+            QueueCause::Opened | QueueCause::Message | QueueCause::Reopened | QueueCause::Bot
+        );
         let direct = self.opened.as_ref().and_then(|opened| opened.direct);
         direct.filter(|_| wished && stay.group.is_everyone())
     }

@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::{bot::HandOver, facts::Changed};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     routing::{
         Decision,
         words::{
-            AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Priority, QueueCause,
-            RescindReason, Ticket, Variable,
+            AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Origin, Priority,
+            QueueCause, RescindReason, Ticket, Variable,
         },
     },
 };
@@ -18,6 +19,8 @@ use crate::{
 /// Where a conversation stands (design §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Phase {
+    /// With the bot: in no queue.
+    Bot,
     /// In a group's queue.
     Waiting,
     /// In a group's queue, and offered or announced.
@@ -69,8 +72,12 @@ pub struct Opening {
     pub preferred: Option<AgentId>,
     /// Its class.
     pub priority: Priority,
-    /// What the frontend knows.
+    /// What the frontend knows, or the visitor says.
     pub variables: Vec<Variable>,
+    /// Who opens it.
+    pub origin: Origin,
+    /// The bot that it begins with; `None`: it goes to people at once (BO-1).
+    pub bot: Option<SmolStr>,
     /// The visitor's first message.
     pub message: Option<Body>,
     /// The program that opens it: while it is connected the visitor is present.
@@ -125,6 +132,10 @@ pub enum Event {
         via: ClientId,
         /// The opening hashed.
         digest: u32,
+        /// Who opened it.
+        origin: Origin,
+        /// The bot that it begins with.
+        bot: Option<SmolStr>,
     },
     /// A stay in a group's queue began.
     Queued {
@@ -315,6 +326,27 @@ pub enum Event {
         /// The group.
         group: GroupId,
     },
+    /// Variables were set or taken away.
+    VariablesSet {
+        /// Which, how, and for contact details what they were before.
+        changes: Vec<Changed>,
+    },
+    /// Tags were set or taken away.
+    TagsSet {
+        /// Those that it has now.
+        tags: Vec<SmolStr>,
+    },
+    /// The bot handed it over: a stay or a fallback follows.
+    HandedOver {
+        /// The one agent it is for.
+        direct: Option<AgentId>,
+        /// Whom to try first.
+        preferred: Option<AgentId>,
+        /// Whether the visitor may return to the bot.
+        may_return: bool,
+    },
+    /// The visitor went back to the bot: a stay that was under way ended with that, and nobody owns it.
+    ReturnedToBot,
 }
 
 impl Event {
@@ -331,7 +363,9 @@ impl Event {
             | Self::Said { .. }
             | Self::Closed { .. }
             | Self::Held { .. }
-            | Self::Reopened => true,
+            | Self::Reopened
+            | Self::HandedOver { .. }
+            | Self::ReturnedToBot => true,
             Self::FellBack { message, .. } | Self::TurnedAway { message, .. } => message.is_some(),
             Self::Offered { .. }
             | Self::Announced { .. }
@@ -347,7 +381,9 @@ impl Event {
             | Self::Chosen { .. }
             | Self::CommandFailed
             | Self::Quarantined
-            | Self::Reinstated { .. } => false,
+            | Self::Reinstated { .. }
+            | Self::VariablesSet { .. }
+            | Self::TagsSet { .. } => false,
         }
     }
 }
@@ -515,6 +551,24 @@ pub enum Ask {
         /// Whether the workspace was asked meanwhile, and does not let it ask for an agent.
         turned_away: bool,
     },
+    /// Set variables and take others away.
+    SetVariables {
+        /// To be set, the last of a name counts.
+        set: Vec<Variable>,
+        /// To be taken away before that.
+        unset: Vec<SmolStr>,
+    },
+    /// Set tags and take others away.
+    SetTags {
+        /// To be set.
+        add: Vec<SmolStr>,
+        /// To be taken away before that.
+        remove: Vec<SmolStr>,
+    },
+    /// Hand it over from the bot to people.
+    HandOver(Box<HandOver>),
+    /// Give it back to the bot.
+    ReturnToBot,
 }
 
 /// What a conversation may be told.
@@ -533,6 +587,13 @@ pub enum Command {
     Engaged {
         /// What somebody asked of it that needs this; `None`: it is routed.
         then: Option<Box<(Ask, Ticket)>>,
+    },
+    /// The workspace does not let it ask for an agent: a hand-over ends with the fallback.
+    NotEngaged {
+        /// What was asked.
+        hand_over: Box<HandOver>,
+        /// Who asked.
+        ticket: Ticket,
     },
     /// Somebody asks something.
     Ask {

@@ -7,9 +7,11 @@
 mod floor;
 
 mod announcements;
+mod bots;
 mod counted;
 mod decisions;
 mod endings;
+mod facts;
 mod fallback;
 mod keys;
 mod models;

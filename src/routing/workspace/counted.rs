@@ -60,6 +60,10 @@ impl Workspace {
                 out.tell_conversation(conversation, conversation::Command::Engaged { then });
                 Ok(())
             }
+            (false, Some((Ask::HandOver(hand_over), ticket))) => {
+                out.tell_conversation(conversation, conversation::Command::NotEngaged { hand_over, ticket });
+                Ok(())
+            }
             // The visitor is told as at an opening.
             (false, Some((Ask::Choose { choice, .. }, ticket))) => {
                 let ask = Ask::Choose { choice, turned_away: true };

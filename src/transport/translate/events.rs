@@ -1,11 +1,16 @@
 //! A conversation's events in both their forms: for staff, and what of them its visitor may see.
 
-use super::words::{actor, assign_cause, close_reason, fallback_reason, offer_outcome, queue_cause, text};
+use super::words::{
+    actor, assign_cause, close_reason, fallback_reason, offer_outcome, origin, queue_cause, text, variables,
+};
 use crate::{
     actors::port::{Faces, Numbered},
     ids::AgentId,
     protocol::{List, Text, notice as wire_notice},
-    routing::{By, conversation::Event},
+    routing::{
+        By, Variable,
+        conversation::{Changed, Event},
+    },
 };
 
 pub(super) fn staff_entries(numbered: &Numbered) -> impl Iterator<Item = wire_notice::StaffEntry> + '_ {
@@ -26,9 +31,13 @@ pub(super) fn staff_entries(numbered: &Numbered) -> impl Iterator<Item = wire_no
 fn staff_change(event: &Event) -> wire_notice::StaffChange {
     use wire_notice::StaffChange as Change;
     match event {
-        Event::Opened { visitor, channel, priority, .. } => {
-            Change::Opened { visitor: *visitor, channel: channel.clone(), priority: priority.get() }
-        }
+        Event::Opened { visitor, channel, priority, origin: opened_by, bot, .. } => Change::Opened {
+            visitor: *visitor,
+            channel: channel.clone(),
+            priority: priority.get(),
+            origin: origin(*opened_by),
+            bot: bot.as_ref().map(Text::clip),
+        },
         Event::Queued { stay, group, cause, .. } => {
             Change::Queued { stay: *stay, group: group.clone(), cause: queue_cause(*cause) }
         }
@@ -72,7 +81,21 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::Reinstated { .. } => Change::Released,
         Event::Held { until } => Change::Held { until: *until },
         Event::Chosen { group } => Change::Chosen { group: group.clone() },
+        Event::VariablesSet { changes } => variables_set(changes),
+        Event::HandedOver { may_return, .. } => Change::HandedOver { return_to_bot: *may_return },
+        Event::ReturnedToBot => Change::ReturnedToBot,
+        Event::TagsSet { tags } => Change::TagsSet { tags: List::clip(tags.iter().map(Text::clip)) },
     }
+}
+
+/// What of a change is there afterwards: what contact details were before is kept for whoever exports it.
+fn variables_set(changes: &[Changed]) -> wire_notice::StaffChange {
+    let set: Vec<Variable> = changes
+        .iter()
+        .filter_map(|change| Some(Variable { name: change.name.clone(), value: change.to.clone()? }))
+        .collect();
+    let unset = changes.iter().filter(|change| change.to.is_none()).map(|change| Text::clip(&change.name));
+    wire_notice::StaffChange::VariablesSet { set: variables(&set), unset: List::clip(unset) }
 }
 
 pub(super) fn visitor_entries<'a>(
@@ -126,6 +149,8 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         }
         Event::Closed { .. } => Change::Closed { by_me: matches!(by, By::Visitor(_)) },
         Event::Reopened => Change::Reopened,
+        Event::HandedOver { may_return, .. } => Change::HandedOver { return_to_bot: *may_return },
+        Event::ReturnedToBot => Change::ReturnedToBot,
         Event::Held { until } => Change::Choose { until: *until },
         Event::Chosen { .. }
         | Event::Offered { .. }
@@ -141,6 +166,8 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         | Event::Noted { .. }
         | Event::CommandFailed
         | Event::Quarantined
-        | Event::Reinstated { .. } => return None,
+        | Event::Reinstated { .. }
+        | Event::VariablesSet { .. }
+        | Event::TagsSet { .. } => return None,
     })
 }

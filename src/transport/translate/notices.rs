@@ -79,9 +79,10 @@ fn typing(conversation: ConversationId, to: Audience, by: Option<&str>, typing: 
         Audience::Agent(agent) => wire_notice::Audience::Agent(agent),
         Audience::Visitor(visitor) => wire_notice::Audience::Visitor(visitor),
     };
-    let by = match by {
-        Some(name) => wire_notice::Typist::Agent { name: Text::clip(name) },
-        None => wire_notice::Typist::Visitor,
+    let by = match (by, to) {
+        (Some(name), _) => wire_notice::Typist::Agent { name: Text::clip(name) },
+        (None, Audience::Agent(_)) => wire_notice::Typist::Visitor,
+        (None, Audience::Visitor(_)) => wire_notice::Typist::Bot,
     };
     wire_notice::Typing { conversation, audience, by, typing }
 }
@@ -180,6 +181,8 @@ mod tests {
             opened_at: Timestamp::default(),
             waiting_since: None,
             seq: 1,
+            origin: crate::routing::Origin::Visitor,
+            bot: None,
         }
     }
 

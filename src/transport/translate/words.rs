@@ -11,6 +11,7 @@ pub(super) fn text(body: &Body) -> Text<8192> {
 
 pub(super) fn phase(phase: Phase) -> wire::Status {
     match phase {
+        Phase::Bot => wire::Status::Bot,
         Phase::Waiting => wire::Status::Waiting,
         Phase::Offered => wire::Status::Offered,
         Phase::Active => wire::Status::Active,
@@ -41,10 +42,11 @@ macro_rules! same_words {
     };
 }
 
+same_words!(origin: routing::Origin => wire::Origin { Visitor, Api, Bot, Agent });
 same_words!(strategy: routing::Strategy => wire::Strategy { RoundRobin, LeastActive, LongestIdle, Broadcast, Pull, Assign });
 same_words!(chosen_by: routing::Because => wire::ChosenBy { Strategy, Preferred, Direct });
 same_words!(queue_cause: routing::QueueCause => wire::QueueCause {
-    Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened,
+    Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened, Bot,
 });
 same_words!(assign_cause: routing::AssignCause => wire::AssignCause { Accepted, Taken, Assigned, Strategy, Handover, Forced });
 same_words!(close_reason: routing::CloseReason => wire::CloseReason {

@@ -216,6 +216,8 @@ impl Narrator {
             Event::Joined { name, .. } => (format!("{name} joined"), Mood::Good),
             Event::Left { agent } => (format!("{} left", self.name(*agent)), Mood::Neutral),
             Event::Reopened => ("opened again".to_owned(), Mood::Neutral),
+            Event::HandedOver { .. } => ("the bot hands it over".to_owned(), Mood::Neutral),
+            Event::ReturnedToBot => ("the visitor goes back to the bot".to_owned(), Mood::Neutral),
             Event::CommandFailed => ("a command failed".to_owned(), Mood::Bad),
             Event::Quarantined => ("stands aside after repeated failures".to_owned(), Mood::Bad),
             Event::Reinstated { .. } => ("takes part again".to_owned(), Mood::Neutral),

@@ -109,6 +109,8 @@ async fn visit(
             value: Text::clip(one_of(&NAMES)),
         }])?,
         message: Some(Text::clip(one_of(&QUESTIONS))),
+        visitor: None,
+        bot: None,
     };
     client.open(open).await?;
     // Some do not wait long.

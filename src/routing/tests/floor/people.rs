@@ -71,6 +71,8 @@ impl Floor {
             preferred: None,
             priority: Priority::DEFAULT,
             variables: Vec::new(),
+            origin: crate::routing::Origin::Visitor,
+            bot: None,
             message: None,
             via: ClientId::from_bytes([9; 16]),
             digest: 1,
