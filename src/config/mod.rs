@@ -8,6 +8,7 @@ mod checks;
 mod conditions;
 mod daemon;
 mod difference;
+mod lint;
 mod measures;
 mod presets;
 mod problem;

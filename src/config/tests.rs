@@ -811,6 +811,26 @@ warning: my.toml:14:8: group \"idle\" is served by no agent of this file
 }
 
 #[test]
+fn what_is_said_in_vain_is_named() {
+    let text = shop(
+        "[workspace.picker]\nenabled = true\n\
+         [[workspace.group]]\nname = \"a\"\nlabel = \"A\"\nmax_offers = 3\nmax_wait = \"20s\"\n\
+         [[workspace.group]]\nname = \"b\"\nenabled = false\nstrategy = \"pull\"\nmax_offers = 2\n\
+         [[workspace.rule]]\nname = \"to-b\"\nwhen = { name = \"country\", eq = \"FR\" }\nthen = { group = \"b\" }\n",
+    );
+    let messages: Vec<String> = file(&text).expect("usable").warnings.into_iter().map(|each| each.message).collect();
+    assert_eq!(
+        messages,
+        [
+            "visitors are to choose a group, and 1 can be chosen: nobody is asked",
+            "group \"a\": max_wait is over when the first who was asked has not answered: nobody else is",
+            "group \"b\": max_offers is 2, and \"pull\" asks nobody",
+            "rule \"to-b\" sends to \"b\", which is disabled",
+        ]
+    );
+}
+
+#[test]
 fn no_workspace_at_all_is_a_warning() {
     let [warning] = &warnings("workspace = []")[..] else { panic!("one warning was expected") };
     assert!(warning.contains("no workspace is defined"), "{warning}");

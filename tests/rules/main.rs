@@ -85,6 +85,7 @@
 mod adobe;
 mod botnation;
 mod brevo;
+mod brevo_picker;
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/daemon, which uses the rest")]
 #[path = "../daemon/floor.rs"]
 mod floor;

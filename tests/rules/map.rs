@@ -122,8 +122,12 @@ fn quoted(cell: &str) -> Vec<String> {
 /// The tests that `rule!` makes, with their files.
 fn defined() -> BTreeMap<String, String> {
     let mut defined = BTreeMap::new();
-    for file in ["adobe", "botnation", "brevo", "respond_io", "zendesk"] {
-        let text: String = read(&format!("tests/rules/{file}.rs")).split_whitespace().collect();
+    for entry in fs::read_dir(root().join("tests/rules")).expect("the tests") {
+        let file = entry.expect("a file").file_name().to_string_lossy().into_owned();
+        if ["house.rs", "main.rs", "map.rs"].contains(&file.as_str()) {
+            continue;
+        }
+        let text: String = read(&format!("tests/rules/{file}")).split_whitespace().collect();
         for rest in text.split("rule!(").skip(1) {
             let name = rest.split(',').next().unwrap_or_default();
             let before = defined.insert(name.to_owned(), file.to_owned());
