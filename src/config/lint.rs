@@ -22,7 +22,8 @@ pub(super) fn second_look(
     for (group, (at, written)) in workspace.groups.iter().zip(table.tables("group")) {
         let scopes = [written, table].into_iter().chain(defaults).collect::<Vec<_>>();
         // What a group inherits may well mean others.
-        let in_vain = in_vain(&group.policy).filter(|(key, _)| *key != "max_offers" || written.get(key).is_some());
+        let in_vain =
+            in_vain(&group.policy).filter(|(key, _)| *key != "max_offers" || written.get(key).is_some());
         if let Some((key, why)) = in_vain {
             let at = scopes.iter().find_map(|scope| scope.get(key)).map_or(at, |value| &value.at);
             warn(Some(at.clone()), format!("group {:?}: {why}", group.name.as_str()), "");
@@ -51,7 +52,8 @@ fn rules(workspace: &Workspace, table: &Table, warn: &mut impl FnMut(Option<Plac
         let RuleTarget::Group(name) = &rule.then else { continue };
         if workspace.group(name).is_some_and(|group| !group.enabled) {
             let at = written.get("then").map_or(at, |value| &value.at);
-            let message = format!("rule {:?} sends to {:?}, which is disabled", rule.name.as_str(), name.as_str());
+            let message =
+                format!("rule {:?} sends to {:?}, which is disabled", rule.name.as_str(), name.as_str());
             warn(Some(at.clone()), message, "enable it, or send elsewhere");
         }
     }
@@ -65,9 +67,10 @@ fn in_vain(policy: &GroupPolicy) -> Option<(&'static str, String)> {
         (Some(max), _) if !asks => {
             Some(("max_offers", format!("max_offers is {max}, and {word:?} asks nobody")))
         }
-        (Some(max), Some(wait)) if max > 1 && wait <= policy.accept_timeout => {
-            Some(("max_wait", "max_wait is over when the first who was asked has not answered: nobody else is".to_owned()))
-        }
+        (Some(max), Some(wait)) if max > 1 && wait <= policy.accept_timeout => Some((
+            "max_wait",
+            "max_wait is over when the first who was asked has not answered: nobody else is".to_owned(),
+        )),
         _ => None,
     }
 }

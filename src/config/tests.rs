@@ -818,7 +818,8 @@ fn what_is_said_in_vain_is_named() {
          [[workspace.group]]\nname = \"b\"\nenabled = false\nstrategy = \"pull\"\nmax_offers = 2\n\
          [[workspace.rule]]\nname = \"to-b\"\nwhen = { name = \"country\", eq = \"FR\" }\nthen = { group = \"b\" }\n",
     );
-    let messages: Vec<String> = file(&text).expect("usable").warnings.into_iter().map(|each| each.message).collect();
+    let messages: Vec<String> =
+        file(&text).expect("usable").warnings.into_iter().map(|each| each.message).collect();
     assert_eq!(
         messages,
         [

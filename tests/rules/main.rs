@@ -83,9 +83,9 @@
 //! rule is a truth table, put the cells into groups of one configuration.
 
 mod adobe;
+mod adobe_offers;
 mod botnation;
 mod brevo;
-mod brevo_picker;
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/daemon, which uses the rest")]
 #[path = "../daemon/floor.rs"]
 mod floor;
@@ -94,3 +94,4 @@ mod map;
 mod respond_io;
 mod scenes;
 mod zendesk;
+mod zendesk_transfers;
