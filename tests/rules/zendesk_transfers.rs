@@ -57,7 +57,7 @@ rule!(
     zd_14_who_transferred_it_is_not_offered_it_again,
     preset = "zendesk",
     with = "",
-    flip = "defaults.max_wait = \"none\"",
+    flip = none("a rule of every transfer, which has no switch"),
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, other) = house.agent("ben", &["support"]).await;
