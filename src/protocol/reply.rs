@@ -121,7 +121,7 @@ wire! { lenient;
         /// What to show above the list; 2 KiB.
         text: Option<Text<2048>>,
         /// The groups. Further ones, if it is full: ListChoices.
-        choices: List<Choice, PAGE>,
+        choices: List<ChoiceRow, PAGE>,
         /// What the entry for who does not know is called; absent if there is none. 64 bytes.
         not_sure: Option<Text<64>>,
     }
@@ -346,7 +346,7 @@ wire! { lenient;
     /// A page of what a visitor may choose from. Answers ListChoices.
     pub struct ChoicePage {
         /// The groups.
-        rows: List<Choice, PAGE>,
+        rows: List<ChoiceRow, PAGE>,
         /// For the next page; absent on the last.
         cursor: Option<Text<128>>,
         /// Whether who opens without naming a group is asked to choose one: to be announced before they write.
@@ -358,7 +358,7 @@ wire! { lenient;
     }
 
     /// One group that a visitor may choose.
-    pub struct Choice {
+    pub struct ChoiceRow {
         /// What to name as the target of Open, or in Choose: not the group's own name, which visitors never see.
         group: GroupId,
         /// What people call it; 64 bytes.

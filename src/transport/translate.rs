@@ -186,8 +186,8 @@ fn choice_page(choices: &Choices) -> protocol::Reply {
     wire_reply::ChoicePage { rows, cursor, asked: choices.picker.is_some(), text, not_sure }.into()
 }
 
-fn choice((group, label): &(GroupId, SmolStr)) -> wire_reply::Choice {
-    wire_reply::Choice { group: group.clone(), label: Text::clip(label) }
+fn choice((group, label): &(GroupId, SmolStr)) -> wire_reply::ChoiceRow {
+    wire_reply::ChoiceRow { group: group.clone(), label: Text::clip(label) }
 }
 
 /// What is shown above a list of choices, and what its last entry is called.
