@@ -177,7 +177,7 @@ wire! { lenient;
         participants: List<AgentId, 32>,
         /// What is known about the visitor.
         variables: Variables,
-        /// Its tags; 64 bytes each.
+        /// Its tags; 64 bytes each, and within the 8 KiB of the variables.
         tags: List<Text<64>, TAGS>,
         /// Whether an agent has written to the visitor since it was opened, or opened again.
         answered_by_human: bool,
@@ -205,8 +205,8 @@ wire! { lenient;
         until: Option<Timestamp>,
         /// Offers made so far.
         offers: u32,
-        /// Who has it on their screen now.
-        pending: List<PendingOffer, 64>,
+        /// Who has it on their screen now; the first 32 of them.
+        pending: List<PendingOffer, 32>,
         /// Who missed or declined it, and is not asked again in this stay.
         tried: List<AgentId, 64>,
     }

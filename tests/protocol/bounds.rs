@@ -172,8 +172,8 @@ fn heaviest(shape: &Shape, name: &str) -> usize {
         Shape::Name(_) => 66,
         Shape::Option(inner) => heaviest(inner, name),
         Shape::List { .. } if name == "variables" || name == "set" => 64 * 24 + 6 * Variables::MAX_BYTES,
-        // Names that are taken away share the bytes of those that are set.
-        Shape::List { max, .. } if name == "unset" => 2 + max * 3,
+        // Names that are taken away share the bytes of those that are set, and tags those of the variables.
+        Shape::List { max, .. } if name == "unset" || name == "tags" => 2 + max * 3,
         Shape::List { max, item } => 2 + max * (1 + heaviest(item, name)),
         Shape::Struct { fields: all, .. } => fields(all),
         Shape::Enum { variants, .. } => variants

@@ -81,8 +81,8 @@ impl Conversation {
         let (group, direct) = place_of(cx, target);
         check_place(cx, group.as_ref()).map_err(|refusal| refusal.to(ticket))?;
         let changes = self.changes(variables, Vec::new());
-        self.check_room(&changes).map_err(|refusal| refusal.to(ticket))?;
         let tags = self.tags_with(tags, &[]).map_err(|refusal| refusal.to(ticket))?;
+        self.check_room(&changes, &tags).map_err(|refusal| refusal.to(ticket))?;
         let then = self.facts_with(&changes);
         if let Some(missing) = group.as_ref().and_then(|group| missing(cx, group, then.as_ref())) {
             return Err(Refusal::MissingFields(missing).to(ticket));

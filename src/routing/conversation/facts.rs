@@ -136,7 +136,7 @@ impl Conversation {
             return Err(Refusal::TooLarge("one request sets and takes away at most 8 KiB").to(ticket));
         }
         let changes = self.changes(set, unset);
-        self.check_room(&changes).map_err(|refusal| refusal.to(ticket))?;
+        self.check_room(&changes, self.tags()).map_err(|refusal| refusal.to(ticket))?;
         self.begin(ticket, out);
         self.record(cx, Event::VariablesSet { changes }, out);
         self.done(ticket, out);
@@ -153,6 +153,7 @@ impl Conversation {
     ) -> Result<(), Refused> {
         self.may_set_facts(ticket)?;
         let tags = self.tags_with(add, remove).map_err(|refusal| refusal.to(ticket))?;
+        self.check_room(&[], &tags).map_err(|refusal| refusal.to(ticket))?;
         self.begin(ticket, out);
         self.record(cx, Event::TagsSet { tags }, out);
         self.done(ticket, out);
@@ -211,9 +212,9 @@ impl Conversation {
         gone.chain(set).collect()
     }
 
-    /// Whether there is room for what the variables would be.
-    pub(super) fn check_room(&self, changes: &[Changed]) -> Result<(), Refusal> {
-        let Some(then) = self.facts_with(changes) else { return Ok(()) };
+    /// Whether there is room for what the variables and tags would be: all of it is shown at once, so it has to fit a frame.
+    pub(super) fn check_room(&self, changes: &[Changed], tags: &[SmolStr]) -> Result<(), Refusal> {
+        let then = self.facts_with(changes).unwrap_or_default();
         let bytes = |variable: &Variable| variable.name.len() + variable.value.0.len();
         if changes.iter().any(|change| change.name.is_empty()) {
             return Err(Refusal::Invalid("a variable has a name"));
@@ -221,8 +222,11 @@ impl Conversation {
         if then.variables.len() > VARIABLES_MAX {
             return Err(Refusal::TooLarge("a conversation has at most 64 variables"));
         }
-        if then.variables.iter().map(bytes).sum::<usize>() > VARIABLES_BYTES {
-            return Err(Refusal::TooLarge("a conversation's variables take at most 8 KiB, names included"));
+        let all = then.variables.iter().map(bytes).chain(tags.iter().map(SmolStr::len));
+        if all.sum::<usize>() > VARIABLES_BYTES {
+            return Err(Refusal::TooLarge(
+                "a conversation's variables and tags take at most 8 KiB, names included",
+            ));
         }
         Ok(())
     }

@@ -90,6 +90,13 @@ fn there_is_room_for_64_variables_of_8_kib() {
     let fills = |bytes: usize| set("v0", &"y".repeat(bytes));
     assert!(matches!(floor.asks(By::Supervisor, visit, fills(rest + 2)), Err(Refusal::TooLarge(_))));
     done(floor.asks(By::Supervisor, visit, fills(rest + 1)));
+    // Tags share the room: all of it is shown in one frame.
+    let tag =
+        |add: &[&str]| Ask::SetTags { add: add.iter().map(|tag| (*tag).into()).collect(), remove: vec![] };
+    assert!(matches!(floor.asks(By::Supervisor, visit, tag(&["vip"])), Err(Refusal::TooLarge(_))));
+    done(floor.asks(By::Supervisor, visit, fills(rest - 2)));
+    done(floor.asks(By::Supervisor, visit, tag(&["vip"])));
+    assert!(matches!(floor.asks(By::Supervisor, visit, fills(rest - 1)), Err(Refusal::TooLarge(_))));
 }
 
 #[test]
