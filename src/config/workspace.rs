@@ -197,7 +197,7 @@ section! {
             /// What their picture is known by, outside.
             avatar: Option<String> => Optional(Text(256)),
             /// The sites whose conversations they serve and see.
-            sites: Vec<String> => ListOf(Text(128), 0..=64),
+            sites: Vec<String> => ListOf(Text(128), 0..=32),
             /// Whether they see conversations that the bot has in hand.
             sees_bot: bool => OffUnlessSaid,
         }

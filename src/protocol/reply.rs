@@ -288,7 +288,7 @@ wire! { lenient;
         /// What holds their slots.
         holds: List<HeldItem, 200>,
         /// The sites that they are limited to; empty for all.
-        sites: List<Text<128>, 64>,
+        sites: List<Text<128>, 32>,
         /// Whether they see conversations that the bot has in hand.
         sees_bot: bool,
     }
@@ -437,8 +437,8 @@ wire! { lenient;
 
     /// A piece of the configuration. Answers ShowConfig.
     pub struct ConfigPage {
-        /// TOML, as in a file; 16 KiB.
-        text: Text<16384>,
+        /// TOML, as in a file; 8 KiB.
+        text: Text<8192>,
         /// What to ask with as `after` for the next piece; absent at the end.
         next: Option<u32>,
     }

@@ -337,7 +337,7 @@ wire! { strict;
         /// What their picture is known by, outside: maitred hands it on with their name; 256 bytes.
         avatar: Option<Text<256>>,
         /// The sites (variable `site`) whose conversations they serve and see; empty for all.
-        sites: List<Text<128>, 64>,
+        sites: List<Text<128>, 32>,
         /// Whether they see conversations that the bot has in hand.
         sees_bot: bool,
     }
@@ -367,7 +367,7 @@ wire! { strict;
         /// What their picture is known by; empty for none; 256 bytes.
         avatar: Option<Text<256>>,
         /// The sites that they are limited to; empty for all.
-        sites: Option<List<Text<128>, 64>>,
+        sites: Option<List<Text<128>, 32>>,
         /// Whether they see conversations that the bot has in hand.
         sees_bot: Option<bool>,
         /// Whether they have a seat. Taken from an agent who still has conversations, it is free when the last of these ends.

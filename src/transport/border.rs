@@ -432,7 +432,7 @@ impl Post {
 /// A page of the configuration. It may change between two pages: who asks reads it as a whole and would notice.
 fn config_page(text: &str, after: u32) -> reply::ConfigPage {
     let from = text.ceil_char_boundary(after as usize);
-    let page: Text<16_384> = Text::clip(&text[from..]);
+    let page: Text<8_192> = Text::clip(&text[from..]);
     let end = from + page.len();
     reply::ConfigPage { text: page, next: (end < text.len()).then(|| u32::try_from(end).unwrap_or(u32::MAX)) }
 }
