@@ -307,7 +307,7 @@ impl Control {
         let placements = steering.placements.lock().unwrap_or_else(PoisonError::into_inner);
         for workspace in &loaded.config.workspaces {
             match placements.iter().position(|(id, _)| *id == workspace.name) {
-                Some(at) => take_over(&placements[at].1, at, workspace),
+                Some(at) => take_over(&placements[at].1, at, workspace, &loaded.config.plans),
                 None => said.push(format!("workspace {} begins with the next restart", workspace.name)),
             }
         }
@@ -324,8 +324,8 @@ impl Control {
 }
 
 /// Hands a workspace's new rules to its arbiter.
-fn take_over(arbiter: &ArbiterHandle, index: usize, workspace: &config::Workspace) {
-    let rules = Arc::new(policy::policy(workspace));
+fn take_over(arbiter: &ArbiterHandle, index: usize, workspace: &config::Workspace, plans: &[config::Plan]) {
+    let rules = Arc::new(policy::policy(workspace, plans));
     let agents = policy::agents(workspace);
     arbiter.spawn_fn(move || {
         let space = u32::try_from(index).ok().and_then(|index| gate::here()?.space(index));
@@ -598,7 +598,7 @@ fn openings(config: &Config, mut recovered: Recovered, tokens: &Arc<TokenBook>) 
         openings.push(boot::Opening {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             id: workspace.name.clone(),
-            policy: Arc::new(policy::policy(workspace)),
+            policy: Arc::new(policy::policy(workspace, &config.plans)),
             agents: policy::agents(workspace),
             remembered: recovered.spaces.remove(&workspace.name).unwrap_or_default(),
             grace: config.recovery.reconnect_grace,

@@ -312,7 +312,7 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
         let Beside { history, marks } = beside.remove(&id).unwrap_or_default();
         // What stands aside has an actor in any phase, as somebody may let it take part again.
         if matches!(machine.phase(), None | Some(Phase::Closed)) && !machine.is_quarantined() {
-            if let Some(row) = ConversationRow::of(&machine) {
+            if let Some(row) = ConversationRow::of(&machine, &space.policy()) {
                 space.ledger.borrow_mut().list(None, Line::new(row));
             }
             space.remember_closed(id, history.positions().clone());

@@ -12,7 +12,7 @@ use super::{
     fold::Folded,
     history::History,
     ledger::Line,
-    port::{ConversationRow, Numbered},
+    port::{ConversationRow, Numbered, pseudonym_of},
     publish::{self, Listed},
     respawn::Dead,
     shell::{Deliver, Scratch, Step, release, step},
@@ -302,6 +302,9 @@ impl ConversationActor {
         self.history.add(position, &record);
         faults::after_record(&self.machine, &record.events);
         self.marks.count(&self.space, &record);
+        if record.events.iter().any(|event| matches!(event, Event::VariablesSet { .. })) {
+            self.rename();
+        }
         self.enlist();
         let (seq, visitor_seq) = numbers;
         publish::publish(self, before, &Numbered { record, seq, visitor_seq }, asker);
@@ -383,6 +386,14 @@ impl ConversationActor {
         }
     }
 
+    /// What is known of the visitor has changed: lists may call them something else from now on.
+    fn rename(&mut self) {
+        let now = pseudonym_of(self.machine.facts(), &self.space.policy());
+        if let Some(row) = self.line.as_ref().map(|line| line.row()).filter(|row| row.pseudonym != now) {
+            self.list(ConversationRow { pseudonym: now, ..row });
+        }
+    }
+
     pub(super) fn list(&mut self, row: ConversationRow) {
         let line = Line::new(row);
         let before = self.line.replace(Rc::clone(&line));
@@ -400,7 +411,7 @@ impl ConversationActor {
     /// Its line in a list.
     #[must_use]
     pub fn row(&self) -> Option<ConversationRow> {
-        ConversationRow::of(&self.machine)
+        ConversationRow::of(&self.machine, &self.space.policy())
     }
 }
 

@@ -88,7 +88,7 @@ impl Marks {
     }
 
     fn tally(&mut self, space: &Space, at: Timestamp, by: &By, event: &Event) {
-        self.tally_bot(space, event);
+        self.tally_rare(space, event);
         if let Event::Queued { group, cause, .. } = event {
             let metrics = space.group_metrics(group);
             metrics.queued();
@@ -132,7 +132,7 @@ impl Marks {
             Event::FellBack { reason, .. } | Event::TurnedAway { reason, .. } => {
                 metrics.fell_back(reason_word(*reason), wait, self.offers);
             }
-            Event::Said { .. } if !self.answered_once && by.agent().is_some() => {
+            Event::Said { .. } | Event::Posted { .. } if !self.answered_once && by.agent().is_some() => {
                 self.answered_once = true;
                 metrics.first_response.record(wait);
             }
@@ -160,11 +160,16 @@ impl Marks {
         }
     }
 
-    /// What a bot has the hand of. Most conversations have none, and nothing of this happens to them.
-    fn tally_bot(&self, space: &Space, event: &Event) {
+    /// Bots and ratings: to most conversations nothing of this happens.
+    fn tally_rare(&self, space: &Space, event: &Event) {
         let metrics = || space.local.shared.metrics.workspace(space.id.as_str());
         match event {
             Event::HandedOver { .. } => metrics().handed_over.increment(1),
+            Event::RatingRequested => metrics().ratings_requested.increment(1),
+            Event::Rated { score, .. } => {
+                metrics().ratings.increment(1);
+                metrics().rating_points.increment(u64::from(*score));
+            }
             Event::ReturnedToBot => {
                 metrics().returned_to_bot.increment(1);
                 if self.in_service() {

@@ -11,11 +11,12 @@ use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     journal::Position,
     routing::{
-        FallbackReason, GroupPolicy, OfferOutcome, Origin, Picker, Policy, Presence, Refusal, Reply,
+        Body, FallbackReason, GroupPolicy, OfferOutcome, Origin, Picker, Policy, Presence, Refusal, Reply,
         Variable, WhyNot,
         agent::{Held, Profile},
-        conversation::{Conversation, Party, PendingOffer, Phase, Record, StayFacts},
+        conversation::{Conversation, Facts, Party, PendingOffer, Phase, Record, StayFacts},
         notice::Parties,
+        pseudonym::pseudonym,
         queue::Place,
         workspace::{Counts, Token},
     },
@@ -194,12 +195,14 @@ pub struct ConversationRow {
     pub origin: Origin,
     /// The bot that it began with; boxed, as most have none.
     pub bot: Option<Box<SmolStr>>,
+    /// What staff see its visitor as; `None`: an anonymous label.
+    pub pseudonym: Option<Box<str>>,
 }
 
 impl ConversationRow {
     /// The line of a conversation; `None` before it was opened, and when it ended with no group chosen.
     #[must_use]
-    pub fn of(machine: &Conversation) -> Option<Self> {
+    pub fn of(machine: &Conversation, policy: &Policy) -> Option<Self> {
         if machine.is_unsent() && !machine.is_choosing() {
             return None;
         }
@@ -219,6 +222,7 @@ impl ConversationRow {
             seq: machine.numbers().0,
             origin: machine.origin()?,
             bot: machine.bot().cloned().map(Box::new),
+            pseudonym: pseudonym_of(machine.facts(), policy),
         })
     }
 
@@ -227,6 +231,13 @@ impl ConversationRow {
     pub fn cursor(&self) -> String {
         format!("{}:{}", self.phase as u8, self.conversation)
     }
+}
+
+/// What staff see a conversation's visitor as, by the workspace's template; `None`: an anonymous label.
+#[must_use]
+pub fn pseudonym_of(facts: Option<&Facts>, policy: &Policy) -> Option<Box<str>> {
+    let (template, facts) = policy.pseudonym.as_ref().filter(|_| policy.features.names).zip(facts)?;
+    pseudonym(template, |name| facts.get(name))
 }
 
 /// Reads what [`ConversationRow::cursor`] wrote.
@@ -270,6 +281,8 @@ pub struct ConversationView {
     pub answered_by_human: bool,
     /// Whether the visitor may return to the bot.
     pub may_return_to_bot: bool,
+    /// How the visitor rated it, and in words.
+    pub rating: Option<(u8, Option<Body>)>,
     /// Who has something pending.
     pub pending: Vec<(AgentId, PendingOffer)>,
     /// Its stay, if it waits.

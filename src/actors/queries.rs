@@ -26,7 +26,7 @@ use crate::{
     routing::{
         By, Refusal, ReplyTo, Ticket, WhyNot,
         agent::Held,
-        conversation::{Conversation, Event, Phase},
+        conversation::{Conversation, Event, Phase, Rating},
     },
 };
 
@@ -205,6 +205,10 @@ impl ConversationActor {
             tags: machine.facts().map(|facts| facts.tags().to_vec()).unwrap_or_default(),
             answered_by_human: machine.answered_by_human(),
             may_return_to_bot: machine.may_return_to_bot(),
+            rating: match machine.rating() {
+                Some(Rating::Given { score, comment }) => Some((*score, comment.clone())),
+                Some(Rating::Asked) | None => None,
+            },
             pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),
             stay: machine.stay(),
             quarantined: self.aside,
@@ -319,7 +323,7 @@ impl ConversationActor {
 /// About how many bytes a record's events take on the wire.
 fn weight(numbered: &Numbered) -> usize {
     let body = |event: &Event| match event {
-        Event::Said { body } | Event::Noted { body } => body.0.len(),
+        Event::Said { body } | Event::Noted { body } | Event::Posted { body, .. } => body.0.len(),
         Event::FellBack { message: Some(message), .. } | Event::TurnedAway { message: Some(message), .. } => {
             message.len()
         }

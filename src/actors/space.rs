@@ -397,6 +397,7 @@ impl Space {
         visible: &dyn Fn(&ConversationRow) -> bool,
         enough: usize,
     ) -> Vec<ConversationRow> {
+        let policy = self.policy();
         let ledger = self.ledger.borrow();
         let mut listed = ledger.lines(&[Phase::Closed], after.map(|id| (Phase::Closed, id))).peekable();
         let mut rows: Vec<ConversationRow> = Vec::new();
@@ -414,7 +415,7 @@ impl Space {
                 // What is listed here is newer: closed again, or open again.
                 if ledger.line(id).is_none() && !self.is_erased(id) {
                     match stored::read::<Option<ClosedRow>>(row) {
-                        Ok((_, row)) => rows.extend(row.map(|row| row.row(id)).filter(visible)),
+                        Ok((_, row)) => rows.extend(row.map(|row| row.row(id, &policy)).filter(visible)),
                         Err(trouble) => tracing::error!(%trouble, "a line of the archive can't be read"),
                     }
                 }
@@ -455,7 +456,7 @@ impl Space {
             return Some(line.row());
         }
         match stored::read::<Option<ClosedRow>>(&self.archived_row(id)?) {
-            Ok((_, row)) => row.map(|row| row.row(id)),
+            Ok((_, row)) => row.map(|row| row.row(id, &self.policy())),
             Err(trouble) => {
                 tracing::error!(%trouble, "a line of the archive can't be read");
                 None

@@ -8,15 +8,18 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
-use super::{port::ConversationRow, space::Restart};
+use super::{
+    port::{ConversationRow, pseudonym_of},
+    space::Restart,
+};
 use crate::{
     clock::Timestamp,
     codec,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
     journal::Position,
     routing::{
-        Origin,
-        conversation::{Conversation, Phase},
+        Origin, Policy,
+        conversation::{Conversation, Facts, Phase},
     },
 };
 
@@ -72,6 +75,8 @@ pub(super) struct ClosedRow {
     pub(super) seq: u64,
     pub(super) origin: Origin,
     pub(super) bot: Option<Box<SmolStr>>,
+    /// What its visitor is called by, as far as it was known.
+    pub(super) facts: Option<Box<Facts>>,
 }
 
 impl ClosedRow {
@@ -92,11 +97,12 @@ impl ClosedRow {
             seq: machine.numbers().0,
             origin: machine.origin()?,
             bot: machine.bot().cloned().map(Box::new),
+            facts: machine.facts().cloned().map(Box::new),
         })
     }
 
     /// As lists show it.
-    pub(super) fn row(self, conversation: ConversationId) -> ConversationRow {
+    pub(super) fn row(self, conversation: ConversationId, policy: &Policy) -> ConversationRow {
         ConversationRow {
             conversation,
             visitor: self.visitor,
@@ -112,6 +118,7 @@ impl ClosedRow {
             seq: self.seq,
             origin: self.origin,
             bot: self.bot,
+            pseudonym: pseudonym_of(self.facts.as_deref(), policy),
         }
     }
 }

@@ -43,7 +43,9 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
     }
     for (_, workspace) in &workspaces {
         check.workspace(workspace, defaults(root));
+        check.plan(workspace, root);
     }
+    check.names_once("plan", root.tables("plan").map(|(_, plan)| plan));
     if let Some(config) = config {
         check.sections(root, config);
         for (workspace, (_, table)) in config.workspaces.iter().zip(&workspaces) {
@@ -125,6 +127,18 @@ impl Check<'_> {
         self.served(&agents, &lines);
         let groups: Vec<&str> = lines.keys().copied().chain([EVERYONE]).collect();
         super::rules::check(workspace, &groups, &agents, self.findings);
+    }
+
+    /// A plan that a workspace names is one of the file's.
+    fn plan(&mut self, workspace: &Table, root: &Table) {
+        let named = workspace.get("plan").or_else(|| defaults(root)?.get("plan"));
+        let Some((value, plan)) = named.and_then(|value| Some((value, value.text()?))) else { return };
+        let known: Vec<&str> = root.tables("plan").filter_map(|(_, plan)| plan.text("name")).collect();
+        if !known.contains(&plan) {
+            let expected =
+                if known.is_empty() { "a [[plan]] of this name".to_owned() } else { known.join(", ") };
+            self.error(&value.at, format!("there is no plan {plan:?}"), &expected, "");
+        }
     }
 
     fn reserved(&mut self, workspace: &Table) {

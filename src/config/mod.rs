@@ -40,7 +40,7 @@ pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};
 pub use toml::Value;
 pub use workspace::{
-    Agent, Defaults, Group, GroupPolicy, Picker, Strategy, WhenEmpty, Workspace, WorkspaceSettings,
+    Agent, Defaults, Group, GroupPolicy, Picker, Plan, Strategy, WhenEmpty, Workspace, WorkspaceSettings,
 };
 
 /// The commented default that the program carries. The only list of defaults there is.
@@ -75,6 +75,8 @@ section! {
         lists {
             /// The workspaces, in the order of the file.
             workspaces: [Workspace] = "workspace",
+            /// What customers may do, by what they pay for.
+            plans: [Plan] = "plan",
         }
     }
 }

@@ -98,6 +98,16 @@ section! {
             return_to_bot: bool => Flag,
             /// Silence after which a conversation with the bot is closed; `None` ("off"): never.
             bot_idle_close: Option<Duration> => OrWord(Wait(secs(1)..=secs(30 * DAY)), "off"),
+            /// The plan that the customer is on, one of `[[plan]]`; `None`: no plan takes anything away.
+            plan: Option<SmolStr> => Optional(Handle),
+            /// Whether staff may write private notes.
+            feature_notes: bool => Flag,
+            /// Whether agents may ask visitors for a rating.
+            feature_ratings: bool => Flag,
+            /// Whether staff see names of visitors.
+            feature_names: bool => Flag,
+            /// What staff see a visitor as: text with variables in it, `{{contact.first_name}}`.
+            pseudonym: Option<String> => Optional(Text(256)),
             /// Whether a transferred conversation keeps its place by age, rather than joining the end of its class.
             keep_age_on_transfer: bool => Flag,
         }
@@ -174,6 +184,24 @@ section! {
         flat {
             /// How the group distributes, with what it inherits filled in.
             policy: GroupPolicy,
+        }
+    }
+}
+
+section! {
+    /// `[[plan]]`: what workspaces on this plan may do. What a plan lacks no workspace on it can switch on.
+    pub struct Plan {
+        own {
+            /// What workspaces call it.
+            name: SmolStr => Handle,
+            /// Whether it has live chat at all.
+            live_chat: bool => OnUnlessSaid,
+            /// Whether it has private notes.
+            notes: bool => OnUnlessSaid,
+            /// Whether it has ratings.
+            ratings: bool => OnUnlessSaid,
+            /// Whether it has names of visitors.
+            names: bool => OnUnlessSaid,
         }
     }
 }

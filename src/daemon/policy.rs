@@ -12,7 +12,7 @@ use crate::{
     config,
     ids::{AgentId, GroupId},
     metrics::GroupLabel,
-    routing::{self, GroupPolicy, Picker, Policy, WhenEmpty, agent::Profile},
+    routing::{self, Features, GroupPolicy, Picker, Policy, WhenEmpty, agent::Profile},
 };
 
 /// How long each workspace's closed conversations are kept.
@@ -24,7 +24,7 @@ pub(super) fn keeping(config: &config::Config) -> Keeping {
 }
 
 /// The rules of a workspace.
-pub(super) fn policy(workspace: &config::Workspace) -> Policy {
+pub(super) fn policy(workspace: &config::Workspace, plans: &[config::Plan]) -> Policy {
     let settings = &workspace.settings;
     let fallback = SmolStr::new(&settings.livechat_fallback_message);
     let groups: BTreeMap<_, _> = workspace
@@ -53,6 +53,8 @@ pub(super) fn policy(workspace: &config::Workspace) -> Policy {
         lifetime_engagements: settings.lifetime_engagements,
         visitor_variables: settings.visitor_variables.iter().map(SmolStr::new).collect(),
         return_to_bot: settings.return_to_bot,
+        features: features(settings, plans),
+        pseudonym: settings.pseudonym.as_ref().map(SmolStr::new),
         bot_idle_close: settings.bot_idle_close,
         invite_uses_slot: settings.invite_uses_slot,
         choices: workspace
@@ -73,6 +75,18 @@ fn picker(picker: &config::Picker) -> Option<Arc<Picker>> {
             hold: picker.hold,
         })
     })
+}
+
+/// What the workspace switches on and its plan has.
+fn features(settings: &config::WorkspaceSettings, plans: &[config::Plan]) -> Features {
+    let plan = settings.plan.as_ref().and_then(|name| plans.iter().find(|plan| plan.name == *name));
+    let has = |of: fn(&config::Plan) -> bool| plan.is_none_or(of);
+    Features {
+        live_chat: has(|plan| plan.live_chat),
+        notes: settings.feature_notes && has(|plan| plan.notes),
+        ratings: settings.feature_ratings && has(|plan| plan.ratings),
+        names: settings.feature_names && has(|plan| plan.names),
+    }
 }
 
 /// An empty message tells nothing.

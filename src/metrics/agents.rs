@@ -29,6 +29,12 @@ series! {
         pub picker_chosen: Counter = "picker_chosen_total";
         /// Visitors who were asked to choose a group and did not: nobody ever knew of what they wrote.
         pub picker_expired: Counter = "picker_expired_total";
+        /// Conversations whose visitor was asked for a rating.
+        pub ratings_requested: Counter = "ratings_requested_total";
+        /// Ratings given.
+        pub ratings: Counter = "ratings_total";
+        /// Points of all ratings together, 1 to 5 each: divided by the ratings, their mean.
+        pub rating_points: Counter = "rating_points_total";
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     wire::{messages, wire},
     words::{
         Actor, AgentRow, AssignCause, CloseReason, ConversationRow, Face, FallbackReason, GoAwayReason,
-        GroupRow, NotifyClass, OfferKind, OfferOutcome, Origin, QueueCause, TAGS,
+        GroupRow, NotifyClass, OfferKind, OfferOutcome, Origin, PARTS, Part, QueueCause, TAGS,
     },
 };
 use crate::{
@@ -361,6 +361,22 @@ wire! { lenient;
         },
         /// The visitor went back to the bot: nobody owns it, and it waits nowhere.
         ReturnedToBot,
+        /// Somebody wrote, with images or files.
+        Posted {
+            /// In words; 8 KiB.
+            body: Text<8192>,
+            /// Beside the words.
+            parts: List<Part, PARTS>,
+        },
+        /// The visitor is asked to rate it.
+        RatingRequested,
+        /// The visitor rated it.
+        Rated {
+            /// 1 (worst) to 5 (best).
+            score: u8,
+            /// In words; 1 KiB.
+            comment: Option<Text<1024>>,
+        },
     }
 
     /// An event of a conversation, as its visitor sees it.
@@ -425,6 +441,22 @@ wire! { lenient;
         },
         /// It is with the bot again.
         ReturnedToBot,
+        /// Somebody wrote, with images or files.
+        Posted {
+            /// Who.
+            from: VisitorSide,
+            /// In words; 8 KiB.
+            body: Text<8192>,
+            /// Beside the words.
+            parts: List<Part, PARTS>,
+        },
+        /// Please rate it.
+        RatingRequested,
+        /// The visitor has rated it.
+        Rated {
+            /// 1 (worst) to 5 (best).
+            score: u8,
+        },
     }
 
     /// Who wrote, as the visitor sees it.

@@ -99,6 +99,10 @@ codes! {
     36 Unsupported "unsupported": "This build or this connection does not offer it", "use another way; the message text says which";
     37 GroupUnavailable "group_unavailable": "The group stands aside after repeated failures", "choose another group, or let a supervisor release it";
     38 MissingFields "missing_fields": "The group requires fields that are not known", "ask the visitor for those that the message text names, then send it again";
+    39 FeatureDisabled "feature_disabled": "The workspace has switched this off, or its plan lacks it", "switch it on in the configuration, or do without";
+    40 PlanNotEligible "plan_not_eligible": "The workspace's plan has no live chat", "change the plan in the configuration";
+    41 RatingDisabled "rating_disabled": "The workspace asks visitors for no ratings", "switch ratings on in the configuration";
+    42 UnsupportedSetting "unsupported_setting": "There is no such switch, and there will be none", "do without: images and emoji are always on";
 }
 
 impl fmt::Display for RefusalCode {

@@ -6,7 +6,7 @@
 use super::{
     bounded::{Text, Variables},
     wire::{messages, wire},
-    words::{Choice, Destination, Feed, Presence, Role, Speaker, TAGS, Target, View},
+    words::{Choice, Destination, Feed, PARTS, Part, Presence, Role, Speaker, TAGS, Target, View},
 };
 use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
@@ -26,12 +26,12 @@ messages! {
         0x0005 Detach -> Done; Forbidden,
         0x0006 Announce -> Done; Forbidden,
         0x0010 Open -> Opened;
-            NotFound, Forbidden, Invalid, ChannelNotSupported, GroupDisabled, MissingFields, RateLimited, Draining, KeyExpired,
-            KeyReused,
+            NotFound, Forbidden, Invalid, ChannelNotSupported, GroupDisabled, MissingFields, PlanNotEligible, RateLimited,
+            Draining, KeyExpired, KeyReused,
         0x0011 Say -> Recorded;
             NotFound, ConversationClosed, WrongState, AlreadyTaken, AtCapacity, NotEligible, HandedOff, RateLimited,
             QuotaExhausted, KeyExpired, KeyReused,
-        0x0012 Note -> Recorded; NotFound, KeyExpired, KeyReused,
+        0x0012 Note -> Recorded; NotFound, FeatureDisabled, KeyExpired, KeyReused,
         0x0013 Typing -> Done; NotFound, ConversationClosed, WrongState, HandedOff,
         0x0014 Accept -> Recorded;
             NotFound, OfferEnded, OfferTimedOut, AlreadyTaken, AtCapacity, NotEligible, ConversationClosed, WrongState,
@@ -82,9 +82,15 @@ messages! {
             NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, KeyExpired, KeyReused,
         0x0071 SetTags -> Recorded; NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, KeyExpired, KeyReused,
         0x0072 HandOver -> Recorded;
-            NotFound, Forbidden, Invalid, TooLarge, HandedOff, MissingFields, GroupDisabled, ConversationClosed, KeyExpired,
-            KeyReused,
+            NotFound, Forbidden, Invalid, TooLarge, HandedOff, MissingFields, GroupDisabled, PlanNotEligible,
+            FeatureDisabled, ConversationClosed, KeyExpired, KeyReused,
         0x0073 ReturnToBot -> Recorded; NotFound, Forbidden, WrongState, ConversationClosed, KeyExpired, KeyReused,
+        0x0074 Post -> Recorded;
+            NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, WrongState, AlreadyTaken, AtCapacity, NotEligible,
+            HandedOff, RateLimited, QuotaExhausted, KeyExpired, KeyReused,
+        0x0075 RequestRating -> Recorded; NotFound, Forbidden, RatingDisabled, WrongState, KeyExpired, KeyReused,
+        0x0076 Rate -> Recorded; NotFound, Forbidden, WrongState, Invalid, KeyExpired, KeyReused,
+        0x0077 SetFeature -> Done; Forbidden, UnsupportedSetting, ManagedByConfig, Invalid,
         0x00b0 ResolveLink -> ConversationDetail; Forbidden, NotFound, Invalid,
         0x00c0 Choose -> Recorded;
             NotFound, Forbidden, GroupDisabled, ConversationClosed, WrongState, RateLimited, KeyExpired, KeyReused,
@@ -627,6 +633,53 @@ wire! { strict;
         conversation: ConversationId,
         /// The visitor.
         speaker: Speaker,
+    }
+
+    /// Writes a message with images or files, which both sides see. As Say otherwise.
+    pub struct Post {
+        /// The client's command counter.
+        key: u64,
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// In words, at most as long as Welcome's `message_body`; may be empty.
+        body: Text<8192>,
+        /// Beside the words; without any it is as Say.
+        parts: List<Part, PARTS>,
+    }
+
+    /// Asks the visitor to rate the conversation, once.
+    pub struct RequestRating {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// Who: an agent who takes part, a supervisor.
+        speaker: Speaker,
+    }
+
+    /// The visitor rates the conversation, once and after they were asked; also when it is closed.
+    pub struct Rate {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// The visitor.
+        speaker: Speaker,
+        /// 1 (worst) to 5 (best).
+        score: u8,
+        /// In words; 1 KiB.
+        comment: Option<Text<1024>>,
+    }
+
+    /// Supervisors and admins: switches a feature of the workspace. Nothing can be switched this way: features are the
+    /// configuration file's (`managed_by_config`), and images and emoji have no switch at all (`unsupported_setting`).
+    pub struct SetFeature {
+        /// Which: `notes`, `ratings`, `names`, `images`, `emoji`; 64 bytes.
+        feature: Text<64>,
+        /// On, or off.
+        on: bool,
     }
 
     /// Copies all that is durable into an empty directory of the daemon's machine, from which another daemon can be started. On

@@ -15,6 +15,9 @@ use crate::{
 /// The most rows on a page of a list.
 pub const PAGE: usize = 100;
 
+/// The most parts of a message.
+pub const PARTS: usize = 8;
+
 /// The most tags of a conversation.
 pub const TAGS: usize = 32;
 
@@ -75,6 +78,18 @@ wire! { strict;
         name: Text<64>,
         /// Its value; 1 KiB.
         value: Text<1024>,
+    }
+
+    /// An image or file beside a message. The media are the frontend's; this says where it has them.
+    pub struct Part: Hash {
+        /// An opaque handle: printable ASCII without quotes and backslashes; 512 bytes.
+        media: Text<512>,
+        /// What it is, such as `image/png`, written as the handle; 128 bytes.
+        mime: Text<128>,
+        /// How large it is.
+        bytes: u64,
+        /// What people call it; 128 bytes.
+        name: Option<Text<128>>,
     }
 
     /// What an agent intends. Whether they are connected and respond are separate facts.
@@ -400,6 +415,8 @@ wire! { lenient;
         origin: Origin,
         /// The bot that it began with; 64 bytes.
         bot: Option<Text<64>>,
+        /// What staff see its visitor as: what the workspace makes of their variables, or an anonymous label; 128 bytes.
+        pseudonym: Text<128>,
     }
 
     /// One line of a list of groups.

@@ -15,6 +15,7 @@ pub mod group;
 pub mod keys;
 pub mod notice;
 pub mod policy;
+pub mod pseudonym;
 pub mod queue;
 pub mod recovery;
 pub mod refusal;
@@ -36,7 +37,7 @@ use crate::{
 };
 
 pub use aside::{Keeper, Remains};
-pub use policy::{GroupPolicy, Picker, Policy, WhenEmpty};
+pub use policy::{Features, GroupPolicy, Picker, Policy, WhenEmpty};
 pub use refusal::Refusal;
 pub use words::{
     AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Origin, Presence, Priority,

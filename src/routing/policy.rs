@@ -44,6 +44,10 @@ pub struct Policy {
     pub return_to_bot: bool,
     /// How long a conversation with the bot may be silent; `None`: for ever.
     pub bot_idle_close: Option<Duration>,
+    /// What the workspace may do.
+    pub features: Features,
+    /// What staff see a visitor as: text with variables in it, `{{contact.first_name}}`; `None`: an anonymous label.
+    pub pseudonym: Option<SmolStr>,
     /// What visitors may choose from: the groups that are public and enabled, by names that say nothing of their own.
     pub choices: BTreeMap<GroupId, GroupId>,
     /// How visitors who name no group are asked to choose one; `None`: they are not asked.
@@ -75,6 +79,25 @@ impl Policy {
     #[must_use]
     pub fn asks(&self) -> Option<&Arc<Picker>> {
         self.picker.as_ref().filter(|_| self.choices.len() >= CHOICES_MIN)
+    }
+}
+
+/// What a workspace may do: by its own switches and its plan together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// Conversations with people at all.
+    pub live_chat: bool,
+    /// Private notes.
+    pub notes: bool,
+    /// Ratings by visitors.
+    pub ratings: bool,
+    /// Names of visitors: without them staff see anonymous labels.
+    pub names: bool,
+}
+
+impl Default for Features {
+    fn default() -> Self {
+        Self { live_chat: true, notes: true, ratings: true, names: true }
     }
 }
 
@@ -173,6 +196,8 @@ impl Default for Policy {
             invite_uses_slot: false,
             return_to_bot: false,
             bot_idle_close: Some(Duration::from_secs(3_600)),
+            features: Features::default(),
+            pseudonym: None,
             choices: BTreeMap::new(),
             picker: None,
         }

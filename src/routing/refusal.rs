@@ -64,6 +64,12 @@ pub enum Refusal {
     NoSeat,
     /// The group wants to know more first.
     MissingFields(Missing),
+    /// The workspace has switched this off, or its plan lacks it.
+    FeatureDisabled(&'static str),
+    /// The workspace's plan has no live chat.
+    PlanNotEligible,
+    /// The workspace asks for no ratings.
+    RatingDisabled,
 }
 
 /// Fields that a group requires and that are not known.

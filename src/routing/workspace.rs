@@ -469,6 +469,10 @@ impl Workspace {
         if !cx.policy.channels.contains(&opening.channel) {
             return Err(Refusal::ChannelNotSupported);
         }
+        // A bot needs no live chat.
+        if opening.bot.is_none() && !cx.policy.features.live_chat {
+            return Err(Refusal::PlanNotEligible);
+        }
         if opening.own_choice {
             conversation::check_open(cx, opening.variables.iter().map(|variable| &variable.name))?;
         }

@@ -356,7 +356,7 @@ impl Post {
     ) -> Result<gate::Asked, (RefusalCode, Option<&'static str>, Option<Duration>)> {
         let digest = digest(&request);
         let opens = matches!(request, Request::Open(_));
-        let writes = matches!(request, Request::Say(_));
+        let writes = matches!(request, Request::Say(_) | Request::Post(_));
         if written(&request) > self.rates.message_body as usize {
             let why = "the message is longer than Welcome's message_body";
             return Err((RefusalCode::TooLarge, Some(why), None));
@@ -443,6 +443,7 @@ fn written(request: &Request) -> usize {
         Request::Open(open) => open.message.as_ref().map_or(0, |message| message.len()),
         Request::Say(say) => say.body.len(),
         Request::Note(note) => note.body.len(),
+        Request::Post(post) => post.body.len(),
         Request::HandOver(hand_over) => hand_over.note.as_ref().map_or(0, |note| note.len()),
         _ => 0,
     }

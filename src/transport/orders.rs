@@ -25,7 +25,7 @@ use crate::{
     routing::{
         Body, By, Origin, Presence, Priority, Variable,
         agent::{Change, Profile},
-        conversation::{Ask, Choice, Destination, HandOver, Opening, Phase, Target},
+        conversation::{Ask, Choice, Destination, HandOver, Message, Opening, Part, Phase, Target},
         workspace::Grants,
     },
 };
@@ -157,6 +157,21 @@ impl Asker<'_> {
                     staff(by) || matches!(by, By::Frontend | By::Bot)
                 })
             }
+            Request::Post(post) => {
+                let (body, parts) = (body(&post.body), post.parts.iter().map(part).collect());
+                let ask = Ask::Post(Box::new(Message { body, parts }));
+                self.ask(post.speaker, post.key, post.conversation, ask, |by| {
+                    matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor | By::Bot)
+                })
+            }
+            Request::RequestRating(asked) => {
+                self.ask(asked.speaker, asked.key, asked.conversation, Ask::RequestRating, staff)
+            }
+            Request::Rate(rate) => {
+                let ask = Ask::Rate { score: rate.score, comment: rate.comment.as_ref().map(body) };
+                self.ask(rate.speaker, rate.key, rate.conversation, ask, |by| matches!(by, By::Visitor(_)))
+            }
+            Request::SetFeature(set) => Err(self.set_feature(&set)),
             Request::HandOver(asked) => self.hand_over(asked),
             Request::ReturnToBot(asked) => {
                 self.ask(asked.speaker, asked.key, asked.conversation, Ask::ReturnToBot, |by| {
@@ -239,6 +254,22 @@ impl Asker<'_> {
             digest: self.digest,
         };
         Ok(Work::Order(by, None, Order::Open(Box::new(opening))))
+    }
+
+    /// Features are the file's; images and emoji have no switch (ZD-3).
+    fn set_feature(&self, set: &request::SetFeature) -> No {
+        match (self.grants, set.feature.as_str()) {
+            (Grants::Supervisor | Grants::Admin, "images" | "emoji") => {
+                (RefusalCode::UnsupportedSetting, None)
+            }
+            (Grants::Supervisor | Grants::Admin, "notes" | "ratings" | "names") => {
+                (RefusalCode::ManagedByConfig, None)
+            }
+            (Grants::Supervisor | Grants::Admin, _) => {
+                (RefusalCode::Invalid, Some("there is no such feature"))
+            }
+            _ => FORBIDDEN,
+        }
     }
 
     /// By agents only where they take part, which nobody does while the bot has the hand: the conversation says so.
@@ -516,6 +547,15 @@ fn opened_for(by: By, named: Option<VisitorId>) -> Result<(VisitorId, Origin), N
         (By::Frontend, Some(visitor)) => Ok((visitor, Origin::Api)),
         (By::Bot, Some(visitor)) => Ok((visitor, Origin::Bot)),
         _ => Err((RefusalCode::Forbidden, Some("a conversation is opened for a visitor: name one"))),
+    }
+}
+
+fn part(part: &wire::Part) -> Part {
+    Part {
+        media: Body(part.media.as_str().into()),
+        mime: part.mime.as_str().into(),
+        bytes: part.bytes,
+        name: part.name.as_ref().map(|name| name.as_str().into()),
     }
 }
 

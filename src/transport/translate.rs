@@ -28,6 +28,7 @@ use crate::{
         self, Policy, Refusal, Reply,
         agent::Held,
         conversation::{Event, Phase, Record},
+        pseudonym::anonymous,
         workspace::{Grants, Token},
     },
 };
@@ -90,6 +91,11 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
         Refusal::GroupUnavailable => (RefusalCode::GroupUnavailable, None),
         Refusal::QuotaExhausted => (RefusalCode::QuotaExhausted, None),
         Refusal::NoSeat => (RefusalCode::NoSeat, None),
+        Refusal::FeatureDisabled(what) => {
+            (RefusalCode::FeatureDisabled, Some(format!("feature_disabled({what})")))
+        }
+        Refusal::PlanNotEligible => (RefusalCode::PlanNotEligible, None),
+        Refusal::RatingDisabled => (RefusalCode::RatingDisabled, None),
         Refusal::MissingFields(missing) => {
             let names: Vec<_> = missing.names().collect();
             (RefusalCode::MissingFields, Some(format!("missing_fields[{}]", names.join(", "))))
@@ -259,6 +265,8 @@ fn conversation_detail(view: ConversationView) -> protocol::Reply {
         tags: List::clip(view.tags.iter().map(Text::clip)),
         answered_by_human: view.answered_by_human,
         return_to_bot: view.may_return_to_bot,
+        rating: view.rating.as_ref().map(|(score, _)| *score),
+        rating_comment: view.rating.and_then(|(_, comment)| comment).map(|comment| Text::clip(&*comment.0)),
         stay,
         waits_because: view.because.map(Text::clip),
         quarantined: view.quarantined,
@@ -459,6 +467,10 @@ fn conversation_row(row: &ConversationRow) -> wire::ConversationRow {
         seq: row.seq,
         origin: origin(row.origin),
         bot: row.bot.as_deref().map(Text::clip),
+        pseudonym: match &row.pseudonym {
+            Some(pseudonym) => Text::clip(pseudonym),
+            None => Text::clip(anonymous(row.visitor)),
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use maitred::{
         List, RefusalCode, Reply, Request, Text, Variables,
         reply::{ConversationPage, Minted, Refused},
         request::*,
-        words::{Choice, Destination, Feed, Presence, Role, Speaker, Status, Target, Variable, View},
+        words::{Choice, Destination, Feed, Part, Presence, Role, Speaker, Status, Target, Variable, View},
     },
 };
 
@@ -153,6 +153,16 @@ const TABLE: &[Row] = &[
     Row { command: "set tags", state: State::Active, cells: "f f y y n n  y  y f f y n n y  f",
         build: |ask| SetTags { key: ask.key, conversation: ask.id, speaker: ask.speaker,
             add: List::clip([Text::clip("vip")]), remove: List::new() }.into() },
+    Row { command: "post an image", state: State::Active, cells: "y n y y w n  w  f y n y w n h  f",
+        build: |ask| Post { key: ask.key, conversation: ask.id, speaker: ask.speaker, body: Text::clip(""), parts: List::clip([
+            Part { media: Text::clip("store:1"), mime: Text::clip("image/png"), bytes: 1, name: None }]) }.into() },
+    Row { command: "request a rating", state: State::Active, cells: "f f y y n n  y  f f f y n n f  f",
+        build: |ask| RequestRating { key: ask.key, conversation: ask.id, speaker: ask.speaker }.into() },
+    // Nobody has asked for one here.
+    Row { command: "rate", state: State::Active, cells: "w n f f f f  f  f w n f f n f  f",
+        build: |ask| Rate { key: ask.key, conversation: ask.id, speaker: ask.speaker, score: 5, comment: None }.into() },
+    Row { command: "switch a feature that is none", state: State::None, cells: "f f f f f f  i  f . . . . . .  i",
+        build: |_| SetFeature { feature: Text::clip("sorcery"), on: true }.into() },
     // Nobody takes part while the bot has the hand.
     Row { command: "hand over from the bot", state: State::Bot, cells: "f f n n n n  y  y f f n n n y  f",
         build: |ask| HandOver { target: Target::Group(ask.group.clone()), ..hand_over(ask.key, ask.id, ask.speaker) }.into() },

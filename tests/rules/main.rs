@@ -85,6 +85,7 @@
 mod adobe;
 mod adobe_offers;
 mod botnation;
+mod bots;
 mod brevo;
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/daemon, which uses the rest")]
 #[path = "../daemon/floor.rs"]

@@ -77,6 +77,12 @@ impl Conversation {
             State::Closed { .. } => return Err(Refusal::ConversationClosed.to(ticket)),
             _ => return Err(Refusal::HandedOff.to(ticket)),
         }
+        if !cx.policy.features.live_chat {
+            return Err(Refusal::PlanNotEligible.to(ticket));
+        }
+        if hand_over.note.is_some() && !cx.policy.features.notes {
+            return Err(Refusal::FeatureDisabled("notes").to(ticket));
+        }
         let HandOver { target, preferred, variables, tags, note, may_return } = hand_over;
         let (group, direct) = place_of(cx, target);
         check_place(cx, group.as_ref()).map_err(|refusal| refusal.to(ticket))?;

@@ -30,7 +30,7 @@ impl Conversation {
     pub(super) fn would_engage(&self, ask: &Ask, ticket: &Ticket) -> bool {
         let brings = match ask {
             Ask::Take | Ask::Assign { .. } => true,
-            Ask::Say(_) => matches!(ticket.by, By::Agent(_)),
+            Ask::Say(_) | Ask::Post(_) => matches!(ticket.by, By::Agent(_)),
             Ask::HandOver(_) => matches!(self.state, State::Bot),
             _ => false,
         };

@@ -3,7 +3,7 @@
 
 use super::{
     Active, Bot, Conversation, Crowd, Event, Facts, Handover, Invitation, Opened, PAST_MAX, Party, Past,
-    Pending, State, Stay, Whom,
+    Pending, Rating, State, Stay, Whom,
 };
 use crate::{
     clock::Timestamp,
@@ -174,7 +174,7 @@ impl Conversation {
                 self.epoch += 1;
                 self.state = State::Missed { reason: *reason, expires: *expires };
             }
-            Event::Said { .. } => {
+            Event::Said { .. } | Event::Posted { .. } => {
                 // A bot or system line doesn't keep an idle conversation open.
                 if matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor) {
                     self.active_at = at;
@@ -209,6 +209,10 @@ impl Conversation {
                 self.handed_over(*direct, *preferred, *may_return);
             }
             Event::ReturnedToBot => self.returned_to_bot(),
+            Event::RatingRequested => self.rating = Some(Box::new(Rating::Asked)),
+            Event::Rated { score, comment } => {
+                self.rating = Some(Box::new(Rating::Given { score: *score, comment: comment.clone() }));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One file per part of that life: `open.rs`, `bot.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept,
 //! decline, time out), `transfer.rs` (take, assign, transfer, invite, leave), `end.rs` (fallback, close, reopen), `facts.rs`
-//! (variables, tags), `deadlines.rs`, `quarantine.rs`, and
+//! (variables, tags), `parts.rs` (images), `rating.rs`, `deadlines.rs`, `quarantine.rs`, and
 //! `views.rs` for what can be seen of it. What it may be asked and what it records is in `words.rs`.
 
 mod bot;
@@ -15,7 +15,9 @@ mod evolve;
 mod facts;
 mod offer;
 mod open;
+mod parts;
 mod quarantine;
+mod rating;
 mod say;
 mod transfer;
 mod views;
@@ -33,6 +35,8 @@ pub(in crate::routing) use crowd::Announcement;
 use crowd::Crowd;
 pub(in crate::routing) use facts::check_open;
 pub use facts::{CONTACT, Changed, Facts, TAGS_MAX, VARIABLES_BYTES, VARIABLES_MAX};
+pub use parts::{Message, PARTS_MAX, Part};
+pub use rating::{Rating, SCORE_MAX};
 pub use views::{OfferKind, PendingOffer, StayFacts};
 pub use words::{
     Ask, Choice, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
@@ -68,6 +72,7 @@ pub struct Conversation {
     facts: Option<Box<Facts>>,
     /// The bot that it began with, if it did.
     bot: Option<Box<Bot>>,
+    rating: Option<Box<Rating>>,
     state: State,
     /// The number of the newest event; events are numbered 1, 2, 3… (S7).
     seq: u64,
@@ -250,6 +255,7 @@ impl Conversation {
             opened: None,
             facts: None,
             bot: None,
+            rating: None,
             state: State::New,
             seq: 0,
             visitor_seq: 0,
@@ -496,7 +502,10 @@ impl Conversation {
             return Ok(());
         }
         match ask {
-            Ask::Say(body) => self.say(cx, body, ticket, out),
+            Ask::Say(body) => self.say(cx, body.into(), ticket, out),
+            Ask::Post(message) => self.post(cx, *message, ticket, out),
+            Ask::RequestRating => self.request_rating(cx, &ticket, out),
+            Ask::Rate { score, comment } => self.rate(cx, score, comment, &ticket, out),
             Ask::Note(body) => self.note(cx, body, &ticket, out),
             Ask::Accept { offer } => self.accept(cx, offer, ticket, out),
             Ask::Decline { offer } => self.decline(cx, offer, &ticket, out),

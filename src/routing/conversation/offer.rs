@@ -59,8 +59,8 @@ impl Conversation {
             Purpose::Take { ticket, say } => {
                 self.begin(&ticket, out);
                 self.give(cx, party, Handing::to(AssignCause::Taken), out);
-                if let Some(body) = say {
-                    self.record(cx, Event::Said { body }, out);
+                if let Some(message) = say {
+                    self.record(cx, message.event(), out);
                 }
                 self.done(&ticket, out);
             }

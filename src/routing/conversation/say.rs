@@ -1,6 +1,6 @@
 //! Messages both ways, and private notes.
 
-use super::{Conversation, Event, State};
+use super::{Conversation, Event, Message, State};
 use crate::routing::{
     Context, Out, Refusal, Refused,
     words::{Body, By, Ticket},
@@ -10,7 +10,7 @@ impl Conversation {
     pub(super) fn say(
         &mut self,
         cx: &Context<'_>,
-        body: Body,
+        message: Message,
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
@@ -26,7 +26,7 @@ impl Conversation {
                     return Err(Refusal::WrongState("join the conversation before writing").to(&ticket));
                 }
                 // A public reply to an unassigned conversation takes it (BO-31).
-                _ => return self.take(cx, Some(body), ticket, out),
+                _ => return self.take(cx, Some(message), ticket, out),
             },
             By::Supervisor | By::Admin => {
                 return Err(Refusal::WrongState("join the conversation before writing").to(&ticket));
@@ -39,7 +39,7 @@ impl Conversation {
             By::Bot | By::Visitor(_) | By::Agent(_) => {}
         }
         self.begin(&ticket, out);
-        self.record(cx, Event::Said { body }, out);
+        self.record(cx, message.event(), out);
         if matches!(self.state, State::Missed { .. }) && matches!(ticket.by, By::Visitor(_)) {
             self.route_again(cx, out);
         }
@@ -61,6 +61,9 @@ impl Conversation {
         };
         if !may {
             return Err(Refusal::NotFound.to(ticket));
+        }
+        if !cx.policy.features.notes {
+            return Err(Refusal::FeatureDisabled("notes").to(ticket));
         }
         self.begin(ticket, out);
         self.record(cx, Event::Noted { body }, out);

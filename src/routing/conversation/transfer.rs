@@ -1,13 +1,13 @@
 //! Changing hands: take, assign, transfer with handover, invite, leave.
 
-use super::{Conversation, Destination, Event, Party, Pending, Phase, Purpose, State, open::Entry};
+use super::{Conversation, Destination, Event, Message, Party, Pending, Phase, Purpose, State, open::Entry};
 use crate::{
     ids::{AgentId, GroupId},
     routing::{
         Context, Decision, Out, Refusal, Refused,
         agent::{self, End, Held},
         group,
-        words::{AssignCause, Body, By, OfferOutcome, QueueCause, RescindReason, Ticket},
+        words::{AssignCause, By, OfferOutcome, QueueCause, RescindReason, Ticket},
     },
 };
 
@@ -75,7 +75,7 @@ impl Conversation {
     pub(super) fn take(
         &mut self,
         cx: &Context<'_>,
-        say: Option<Body>,
+        say: Option<Message>,
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {

@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{bot::HandOver, facts::Changed};
+use super::{
+    bot::HandOver,
+    facts::Changed,
+    parts::{Message, Part},
+};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
@@ -347,9 +351,34 @@ pub enum Event {
     },
     /// The visitor went back to the bot: a stay that was under way ended with that, and nobody owns it.
     ReturnedToBot,
+    /// Somebody wrote, with images or files.
+    Posted {
+        /// What, in words.
+        body: Body,
+        /// What is beside them.
+        parts: Vec<Part>,
+    },
+    /// The visitor is asked to rate it.
+    RatingRequested,
+    /// The visitor rated it.
+    Rated {
+        /// 1 to 5.
+        score: u8,
+        /// In words.
+        comment: Option<Body>,
+    },
 }
 
 impl Event {
+    /// What somebody wrote to the other side, with or without images.
+    #[must_use]
+    pub fn message(&self) -> Option<&Body> {
+        match self {
+            Self::Said { body } | Self::Posted { body, .. } => Some(body),
+            _ => None,
+        }
+    }
+
     /// Whether the visitor may know of it: their numbering counts these only (S7).
     #[must_use]
     pub fn visitor_sees(&self) -> bool {
@@ -365,7 +394,10 @@ impl Event {
             | Self::Held { .. }
             | Self::Reopened
             | Self::HandedOver { .. }
-            | Self::ReturnedToBot => true,
+            | Self::ReturnedToBot
+            | Self::Posted { .. }
+            | Self::RatingRequested
+            | Self::Rated { .. } => true,
             Self::FellBack { message, .. } | Self::TurnedAway { message, .. } => message.is_some(),
             Self::Offered { .. }
             | Self::Announced { .. }
@@ -451,7 +483,7 @@ pub enum Purpose {
         /// Who asked.
         ticket: Ticket,
         /// The answer.
-        say: Option<Body>,
+        say: Option<Message>,
     },
     /// Somebody assigns it to them.
     Assign {
@@ -569,6 +601,17 @@ pub enum Ask {
     HandOver(Box<HandOver>),
     /// Give it back to the bot.
     ReturnToBot,
+    /// Write, with images or files.
+    Post(Box<Message>),
+    /// Ask the visitor to rate it.
+    RequestRating,
+    /// Rate it.
+    Rate {
+        /// 1 to 5.
+        score: u8,
+        /// In words.
+        comment: Option<Body>,
+    },
 }
 
 /// What a conversation may be told.

@@ -6,10 +6,13 @@ use super::words::{
 use crate::{
     actors::port::{Faces, Numbered},
     ids::AgentId,
-    protocol::{List, Text, notice as wire_notice},
+    protocol::{
+        List, Text, notice as wire_notice,
+        words::{self as wire, PARTS},
+    },
     routing::{
         By, Variable,
-        conversation::{Changed, Event},
+        conversation::{Changed, Event, Part},
     },
 };
 
@@ -84,8 +87,23 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::VariablesSet { changes } => variables_set(changes),
         Event::HandedOver { may_return, .. } => Change::HandedOver { return_to_bot: *may_return },
         Event::ReturnedToBot => Change::ReturnedToBot,
+        Event::Posted { body, parts } => Change::Posted { body: text(body), parts: self::parts(parts) },
+        Event::RatingRequested => Change::RatingRequested,
+        Event::Rated { score, comment } => {
+            let comment = comment.as_ref().map(|comment| Text::clip(&*comment.0));
+            Change::Rated { score: *score, comment }
+        }
         Event::TagsSet { tags } => Change::TagsSet { tags: List::clip(tags.iter().map(Text::clip)) },
     }
+}
+
+fn parts(parts: &[Part]) -> List<wire::Part, PARTS> {
+    List::clip(parts.iter().map(|part| wire::Part {
+        media: Text::clip(&*part.media.0),
+        mime: Text::clip(&part.mime),
+        bytes: part.bytes,
+        name: part.name.as_ref().map(Text::clip),
+    }))
 }
 
 /// What of a change is there afterwards: what contact details were before is kept for whoever exports it.
@@ -122,6 +140,11 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         let avatar = faces.avatars.iter().find(|(whose, _)| whose == agent);
         avatar.map(|(_, avatar)| Text::clip(avatar))
     };
+    let from = || match by {
+        By::Visitor(_) => wire_notice::VisitorSide::Me,
+        By::Agent(agent) => wire_notice::VisitorSide::Agent { name: name(&agent), avatar: avatar(&agent) },
+        _ => wire_notice::VisitorSide::Bot,
+    };
     Some(match event {
         Event::Opened { .. } => Change::Opened,
         Event::Queued { group, .. } => {
@@ -134,16 +157,7 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
             Change::AgentJoined { name: Text::clip(name), avatar: avatar(agent) }
         }
         Event::Left { agent } => Change::AgentLeft { name: name(agent) },
-        Event::Said { body } => {
-            let from = match by {
-                By::Visitor(_) => wire_notice::VisitorSide::Me,
-                By::Agent(agent) => {
-                    wire_notice::VisitorSide::Agent { name: name(&agent), avatar: avatar(&agent) }
-                }
-                _ => wire_notice::VisitorSide::Bot,
-            };
-            Change::Said { from, body: text(body) }
-        }
+        Event::Said { body } => Change::Said { from: from(), body: text(body) },
         Event::FellBack { message, .. } | Event::TurnedAway { message, .. } => {
             Change::Fallback { message: Text::clip(message.as_ref()?) }
         }
@@ -151,6 +165,11 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         Event::Reopened => Change::Reopened,
         Event::HandedOver { may_return, .. } => Change::HandedOver { return_to_bot: *may_return },
         Event::ReturnedToBot => Change::ReturnedToBot,
+        Event::Posted { body, parts } => {
+            Change::Posted { from: from(), body: text(body), parts: self::parts(parts) }
+        }
+        Event::RatingRequested => Change::RatingRequested,
+        Event::Rated { score, .. } => Change::Rated { score: *score },
         Event::Held { until } => Change::Choose { until: *until },
         Event::Chosen { .. }
         | Event::Offered { .. }

@@ -183,6 +183,7 @@ mod tests {
             seq: 1,
             origin: crate::routing::Origin::Visitor,
             bot: None,
+            pseudonym: None,
         }
     }
 

@@ -217,6 +217,8 @@ impl Narrator {
             Event::Left { agent } => (format!("{} left", self.name(*agent)), Mood::Neutral),
             Event::Reopened => ("opened again".to_owned(), Mood::Neutral),
             Event::HandedOver { .. } => ("the bot hands it over".to_owned(), Mood::Neutral),
+            Event::RatingRequested => ("the visitor is asked for a rating".to_owned(), Mood::Neutral),
+            Event::Rated { score, .. } => (format!("rated {score} of 5"), Mood::Neutral),
             Event::ReturnedToBot => ("the visitor goes back to the bot".to_owned(), Mood::Neutral),
             Event::CommandFailed => ("a command failed".to_owned(), Mood::Bad),
             Event::Quarantined => ("stands aside after repeated failures".to_owned(), Mood::Bad),

@@ -1,0 +1,499 @@
+//! Bots and what they hand over: rules of Botnation, Adobe and Zendesk that meet there (BO, AD-8, AD-9, ZD-3, ZD-4, ZD-9).
+
+use maitred::{
+    ids::{AgentId, ConversationId},
+    protocol::{
+        List, Text, Variables,
+        notice::{StaffChange, VisitorChange},
+        reply::{ConversationPage, Done, Recorded},
+        request::{
+            HandOver, ListConversations, Open, Post, Rate, RequestRating, ReturnToBot, SetFeature,
+            SetVariables,
+        },
+        words::{
+            Actor, Destination, OfferOutcome, Part, QueueCause, Speaker, Status, Target, Variable, View,
+        },
+    },
+};
+
+use crate::{
+    floor::{Seat, code, group, new_id, opening, visitor},
+    house::rule,
+};
+
+const ME: Speaker = Speaker::Me;
+
+fn variables(list: &[(&str, &str)]) -> Variables {
+    let variable =
+        |(name, value): &(&str, &str)| Variable { name: Text::clip(name), value: Text::clip(value) };
+    Variables::try_from(list.iter().map(variable).collect::<Vec<_>>()).expect("small")
+}
+
+/// A frontend opens a conversation that begins with its bot.
+async fn with_bot(desk: &Seat, whose: u16) -> ConversationId {
+    let id = new_id();
+    let open = Open { bot: Some(Text::clip("Bibi")), ..opening(id, visitor(whose), Target::Default) };
+    assert_eq!(desk.client.open(open).await.expect("opened").status, Status::Bot);
+    id
+}
+
+fn over(desk: &Seat, conversation: ConversationId, target: Target) -> HandOver {
+    HandOver {
+        key: desk.client.identity().next_key(),
+        conversation,
+        speaker: Speaker::Bot,
+        target,
+        preferred: None,
+        variables: Variables::default(),
+        tags: List::new(),
+        note: None,
+        return_to_bot: None,
+    }
+}
+
+async fn hand_over(desk: &Seat, id: ConversationId, to: &str) {
+    let _: Recorded = desk.client.ask(over(desk, id, group(to))).await.expect("handed over");
+}
+
+fn back(desk: &Seat, conversation: ConversationId, whose: u16) -> ReturnToBot {
+    ReturnToBot {
+        key: desk.client.identity().next_key(),
+        conversation,
+        speaker: Speaker::Visitor(visitor(whose)),
+    }
+}
+
+/// An agent is given a conversation and owns it.
+async fn given(desk: &Seat, watch: &Seat, whose: u16, to: &str, agent: AgentId) -> ConversationId {
+    let id = desk.opens(whose, group(to)).await;
+    watch.client.assign(id, ME, Destination::Agent(agent), false).await.expect("given");
+    id
+}
+
+fn set(seat: &Seat, conversation: ConversationId, speaker: Speaker, list: &[(&str, &str)]) -> SetVariables {
+    let key = seat.client.identity().next_key();
+    SetVariables { key, conversation, speaker, set: variables(list), unset: List::new() }
+}
+
+rule!(
+    bo_02_only_on_channels_that_allow_live_chat,
+    preset = "botnation",
+    with = "",
+    flip = "defaults.channels = [\"web\", \"sms\"]",
+    async |house| {
+        let desk = house.desk().await;
+        let open = |channel: &str| Open {
+            channel: channel.parse().expect("a name"),
+            ..opening(new_id(), visitor(1), Target::Default)
+        };
+        assert_eq!(code(desk.client.open(open("sms")).await), "channel_not_supported");
+        desk.client.open(open("web")).await.expect("opened");
+    }
+);
+
+rule!(
+    bo_03_notes_are_a_feature,
+    preset = "botnation",
+    with = "[workspace]\nfeature_notes = false",
+    flip = "workspace.feature_notes = true",
+    async |house| {
+        let (ana, ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        assert_eq!(code(ana_seat.client.note(id, ME, "hm").await), "feature_disabled");
+        let noted = HandOver {
+            note: Some(Text::clip("hm")),
+            ..over(&desk, with_bot(&desk, 2).await, Target::Default)
+        };
+        assert_eq!(code(desk.client.ask::<Recorded>(noted).await), "feature_disabled");
+    }
+);
+
+rule!(
+    bo_05_an_excluded_plan_is_not_eligible,
+    preset = "botnation",
+    with = r#"
+        [[plan]]
+        name = "legacy"
+        live_chat = false
+        [workspace]
+        plan = "legacy"
+    "#,
+    flip = "plan.legacy.live_chat = true",
+    async |house| {
+        let desk = house.desk().await;
+        let id = new_id();
+        let opened = desk.client.open(opening(id, visitor(1), Target::Default)).await;
+        assert_eq!(code(opened), "plan_not_eligible");
+        // The bot needs no live chat, and hands over to nobody.
+        let id = with_bot(&desk, 2).await;
+        let handed = desk.client.ask::<Recorded>(over(&desk, id, Target::Default)).await;
+        assert_eq!(code(handed), "plan_not_eligible");
+    }
+);
+
+rule!(
+    bo_13_a_bot_is_a_named_source,
+    preset = "botnation",
+    with = "",
+    flip = none("a bot is named by the frontend that opens with it"),
+    async |house| {
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let (bots, plain) = (with_bot(&desk, 1).await, desk.opens(2, Target::Default).await);
+        let page = async |view| {
+            let list = ListConversations { view, group: None, agent: None, cursor: None, limit: 100 };
+            let page: ConversationPage = watch.client.ask(list).await.expect("a page");
+            page.rows.iter().map(|row| (row.conversation, row.bot.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(page(View::Bot).await, [(bots, Some(Text::clip("Bibi")))]);
+        hand_over(&desk, bots, "advisers").await;
+        assert_eq!(page(View::Bot).await, []);
+        let all = page(View::All).await;
+        assert!(all.contains(&(bots, Some(Text::clip("Bibi")))), "it keeps its name: {all:?}");
+        assert!(all.contains(&(plain, None)), "{all:?}");
+    }
+);
+
+rule!(
+    bo_14_a_pseudonym_is_built_from_variables,
+    preset = "botnation",
+    with = "[workspace]\npseudonym = \"{{PRENOM}} ({{SOCIETE}})\"",
+    flip = "workspace.pseudonym = \"{{PRENOM}}\"",
+    async |house| {
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = with_bot(&desk, 1).await;
+        let called = async || watch.detail(id).await.row.pseudonym.as_str().to_owned();
+        let anonymous = called().await;
+        assert!(!anonymous.is_empty() && !anonymous.contains('{'), "{anonymous}");
+        let _: Recorded =
+            desk.client.ask(set(&desk, id, Speaker::Bot, &[("PRENOM", "Léa")])).await.expect("set");
+        assert_eq!(called().await, anonymous, "as long as one of them is missing");
+        let _: Recorded =
+            desk.client.ask(set(&desk, id, Speaker::Bot, &[("SOCIETE", "Acme")])).await.expect("set");
+        assert_eq!(called().await, "Léa (Acme)");
+        let other = with_bot(&desk, 2).await;
+        assert_ne!(
+            watch.detail(other).await.row.pseudonym.as_str(),
+            anonymous,
+            "each visitor has a label of their own"
+        );
+    }
+);
+
+rule!(
+    bo_26_images_go_both_ways,
+    preset = "botnation",
+    with = "",
+    flip = none("images have no switch, and their limits are the wire's"),
+    async |house| {
+        let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (mut desk, watch) = (house.desk().await, house.watch().await);
+        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        let part = Part {
+            media: Text::clip("store:7f3a/photo-1"),
+            mime: Text::clip("image/png"),
+            bytes: 184_223,
+            name: Some(Text::clip("Schäden am Dach.png")),
+        };
+        let post = |seat: &Seat, speaker, parts: Vec<Part>| Post {
+            key: seat.client.identity().next_key(),
+            conversation: id,
+            speaker,
+            body: Text::clip("☕".repeat(2_000)),
+            parts: List::try_from(parts).expect("few"),
+        };
+        let theirs = Speaker::Visitor(visitor(1));
+        let _: Recorded = desk.client.ask(post(&desk, theirs, vec![part.clone()])).await.expect("posted");
+        let seen = ana_seat.sees_staff(id, "the image", |change| match change {
+            StaffChange::Posted { parts, .. } => Some(parts.to_vec()),
+            _ => None,
+        });
+        assert_eq!(seen.await, std::slice::from_ref(&part));
+        let eight = vec![part.clone(); 8];
+        let _: Recorded = ana_seat.client.ask(post(&ana_seat, ME, eight.clone())).await.expect("posted");
+        let seen = desk.sees_visitor(id, "the images", |change| match change {
+            VisitorChange::Posted {
+                parts,
+                from: maitred::protocol::notice::VisitorSide::Agent { .. },
+                ..
+            } => Some(parts.to_vec()),
+            _ => None,
+        });
+        assert_eq!(seen.await, eight);
+        assert!(List::<Part, 8>::try_from(vec![part.clone(); 9]).is_err(), "a ninth can't even be said");
+        let odd = Part { media: Text::clip("a \"quoted\" handle"), ..part };
+        assert_eq!(code(ana_seat.client.ask::<Recorded>(post(&ana_seat, ME, vec![odd])).await), "invalid");
+    }
+);
+
+rule!(
+    bo_28_the_visitor_returns_to_the_bot,
+    preset = "botnation",
+    with = "[workspace]\nreturn_to_bot = true",
+    flip = "workspace.return_to_bot = false",
+    async |house| {
+        let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (mut desk, watch) = (house.desk().await, house.watch().await);
+        let (served, waiting) = (with_bot(&desk, 1).await, with_bot(&desk, 2).await);
+        for id in [served, waiting] {
+            hand_over(&desk, id, "advisers").await;
+            let offered = desk.sees_visitor(id, "the button", |change| match change {
+                VisitorChange::HandedOver { return_to_bot } => Some(*return_to_bot),
+                _ => None,
+            });
+            assert!(offered.await);
+        }
+        ana_seat.client.take(served, ME).await.expect("taken");
+        let offer = ana_seat.sees_offer(waiting).await.offer;
+        for (id, whose) in [(served, 1), (waiting, 2)] {
+            let _: Recorded = desk.client.ask(back(&desk, id, whose)).await.expect("back");
+            let detail = watch.detail(id).await;
+            assert_eq!((detail.row.status, detail.row.owner), (Status::Bot, None));
+            desk.client.say(id, Speaker::Bot, "Where were we?").await.expect("the bot goes on");
+        }
+        let told = |change: &StaffChange| matches!(change, StaffChange::ReturnedToBot).then_some(());
+        ana_seat.sees_staff(served, "that it went back", told).await;
+        assert!(matches!(ana_seat.sees_ended(waiting, offer).await, OfferOutcome::Rescinded(_)));
+        assert_eq!(watch.agent_detail(ana).await.row.taken, 0, "the slot is free");
+    }
+);
+
+rule!(
+    bo_28_no_way_back_that_was_not_configured,
+    preset = "botnation",
+    with = "",
+    flip = "workspace.return_to_bot = true",
+    async |house| {
+        let mut desk = house.desk().await;
+        let id = with_bot(&desk, 1).await;
+        hand_over(&desk, id, "advisers").await;
+        let offered = desk.sees_visitor(id, "no button", |change| match change {
+            VisitorChange::HandedOver { return_to_bot } => Some(*return_to_bot),
+            _ => None,
+        });
+        assert!(!offered.await);
+        assert_eq!(code(desk.client.ask::<Recorded>(back(&desk, id, 1)).await), "wrong_state");
+    }
+);
+
+rule!(
+    bo_30_variables_are_pushed_and_bounded,
+    preset = "botnation",
+    with = "[workspace]\nvisitor_variables = [\"page.*\"]",
+    flip = "workspace.visitor_variables = [\"locale\"]",
+    async |house| {
+        let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        let (_, own) = house.visitor(1).await;
+        let _: Recorded = own.client.ask(set(&own, id, ME, &[("page.url", "/prices")])).await.expect("set");
+        let seen = ana_seat.sees_staff(id, "the page", |change| match change {
+            StaffChange::VariablesSet { set, .. } => Some(set.to_vec()),
+            _ => None,
+        });
+        assert_eq!(seen.await, variables(&[("page.url", "/prices")]).to_vec());
+        let refused =
+            own.client.ask::<Recorded>(set(&own, id, ME, &[("contact.email", "x@example.com")])).await;
+        assert_eq!(code(refused), "forbidden", "what is not opened to visitors");
+        let half = "x".repeat(1_000);
+        let names: Vec<String> = (0..8).map(|number| format!("v{number}")).collect();
+        let seven: Vec<(&str, &str)> = names[..7].iter().map(|name| (name.as_str(), half.as_str())).collect();
+        let _: Recorded = desk.client.ask(set(&desk, id, ME, &seven)).await.expect("7 KB");
+        let refused = desk.client.ask::<Recorded>(set(&desk, id, ME, &[("a", &half), ("b", &half)])).await;
+        assert_eq!(code(refused), "too_large");
+    }
+);
+
+rule!(
+    bo_33_the_named_adviser_is_asked_first,
+    preset = "botnation",
+    with = "",
+    flip = "defaults.cap = 1",
+    async |house| {
+        let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (_, mut ben_seat) = house.agent("ben", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        given(&desk, &watch, 9, "advisers", ana).await;
+        let id = with_bot(&desk, 1).await;
+        let to_ana = HandOver { preferred: Some(ana), ..over(&desk, id, group("advisers")) };
+        let _: Recorded = desk.client.ask(to_ana).await.expect("handed over");
+        ana_seat.sees_offer(id).await;
+        assert!(!ben_seat.drain().await.iter().any(crate::house::is_offer), "Ben is not asked");
+        // Nobody is there by that name any more: it goes the usual way.
+        ana_seat.client.set_presence(ana, maitred::protocol::words::Presence::Away).await.expect("away");
+        let id = with_bot(&desk, 2).await;
+        let to_ana = HandOver { preferred: Some(ana), ..over(&desk, id, group("advisers")) };
+        let _: Recorded = desk.client.ask(to_ana).await.expect("handed over");
+        ben_seat.sees_offer(id).await;
+    }
+);
+
+rule!(
+    bo_35_the_note_is_there_first_and_once,
+    preset = "botnation",
+    with = "",
+    flip = "defaults.feature_notes = false",
+    async |house| {
+        let (_, mut ana) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = with_bot(&desk, 1).await;
+        let noted =
+            HandOver { note: Some(Text::clip("wants a quote")), ..over(&desk, id, group("advisers")) };
+        for _ in 0..2 {
+            let _: Recorded = desk.client.ask(noted.clone()).await.expect("handed over, however often");
+        }
+        ana.sees_offer(id).await;
+        let history = watch.staff_history(id).await;
+        let order: Vec<&str> = history
+            .iter()
+            .filter_map(|entry| match &entry.event {
+                StaffChange::Noted { body } => {
+                    assert_eq!((body.as_str(), entry.by), ("wants a quote", Actor::Bot));
+                    Some("note")
+                }
+                StaffChange::Queued { cause: QueueCause::Bot, .. } => Some("queued"),
+                StaffChange::Offered { .. } | StaffChange::Announced { .. } => Some("asked"),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(order, ["note", "queued", "asked"]);
+    }
+);
+
+rule!(
+    ad_08_after_the_hand_over_the_bot_is_silent,
+    preset = "adobe",
+    with = "[workspace]\nreturn_to_bot = true",
+    flip = "workspace.return_to_bot = false",
+    async |house| {
+        let desk = house.desk().await;
+        let id = with_bot(&desk, 1).await;
+        desk.client.say(id, Speaker::Bot, "An agent will be with you.").await.expect("said");
+        hand_over(&desk, id, "support").await;
+        assert_eq!(code(desk.client.say(id, Speaker::Bot, "One more thing").await), "handed_off");
+        let _: Recorded = desk.client.ask(back(&desk, id, 1)).await.expect("an explicit return");
+        desk.client.say(id, Speaker::Bot, "Here I am").await.expect("said");
+    }
+);
+
+rule!(
+    ad_09_captured_fields_are_in_the_offer,
+    preset = "adobe",
+    with = r#"
+        [[workspace.group]]
+        name = "support"
+        required_fields = ["contact.first_name", "contact.email"]
+    "#,
+    flip = "workspace.group.support.required_fields = []",
+    async |house| {
+        let (_, mut ana) = house.agent("ana", &["support"]).await;
+        let desk = house.desk().await;
+        let id = with_bot(&desk, 1).await;
+        let refused = desk.client.ask::<Recorded>(over(&desk, id, group("support"))).await;
+        let text = format!("{:?}", refused);
+        assert_eq!(code(refused), "missing_fields");
+        assert!(text.contains("missing_fields"), "{text}");
+        let captured = [("contact.first_name", "Léa"), ("contact.email", "lea@example.com")];
+        let full = HandOver { variables: variables(&captured), ..over(&desk, id, group("support")) };
+        let _: Recorded = desk.client.ask(full).await.expect("handed over");
+        assert_eq!(ana.sees_offer(id).await.variables.to_vec(), variables(&captured).to_vec());
+        let bare = desk.client.open(opening(new_id(), visitor(2), group("support"))).await;
+        assert_eq!(code(bare), "missing_fields", "an opening is asked the same");
+    }
+);
+
+rule!(
+    zd_03_images_and_emoji_have_no_switch,
+    preset = "zendesk",
+    with = "",
+    flip = none("the rule is that there is no such value"),
+    async |house| {
+        let watch = house.watch().await;
+        let off = |feature: &str| SetFeature { feature: Text::clip(feature), on: false };
+        for feature in ["images", "emoji"] {
+            assert_eq!(code(watch.client.ask::<Done>(off(feature)).await), "unsupported_setting");
+        }
+        assert_eq!(code(watch.client.ask::<Done>(off("notes")).await), "managed_by_config");
+        let text = "preset = \"zendesk\"\n[defaults]\nimages = false\n";
+        let file = house.floor.file().with_file_name("off.toml");
+        std::fs::write(&file, text).expect("written");
+        let problems = maitred::config::check(Some(&file)).expect_err("there is no such key").to_string();
+        assert!(problems.contains("images"), "{problems}");
+    }
+);
+
+rule!(
+    zd_04_no_rating_where_ratings_are_off,
+    preset = "zendesk",
+    with = "[workspace]\nfeature_ratings = false",
+    flip = "workspace.feature_ratings = true",
+    async |house| {
+        let (ana, ana_seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = given(&desk, &watch, 1, "support", ana).await;
+        let key = ana_seat.client.identity().next_key();
+        let asked =
+            ana_seat.client.ask::<Recorded>(RequestRating { key, conversation: id, speaker: ME }).await;
+        assert_eq!(code(asked), "rating_disabled");
+    }
+);
+
+rule!(
+    zd_04_the_visitor_is_asked_and_rates_once,
+    preset = "zendesk",
+    with = "",
+    flip = "workspace.feature_ratings = false",
+    async |house| {
+        let (ana, ana_seat) = house.agent("ana", &["support"]).await;
+        let (mut desk, watch) = (house.desk().await, house.watch().await);
+        let id = given(&desk, &watch, 1, "support", ana).await;
+        let rate = |score| Rate {
+            key: desk.client.identity().next_key(),
+            conversation: id,
+            speaker: Speaker::Visitor(visitor(1)),
+            score,
+            comment: Some(Text::clip("quick")),
+        };
+        assert_eq!(code(desk.client.ask::<Recorded>(rate(5)).await), "wrong_state", "nobody asked");
+        let key = ana_seat.client.identity().next_key();
+        let request = RequestRating { key, conversation: id, speaker: ME };
+        let _: Recorded = ana_seat.client.ask(request).await.expect("asked");
+        ana_seat.client.close_conversation(id, ME).await.expect("closed");
+        let (good, again) = (rate(4), rate(1));
+        let asked = |change: &VisitorChange| matches!(change, VisitorChange::RatingRequested).then_some(());
+        desk.sees_visitor(id, "the prompt", asked).await;
+        let _: Recorded = desk.client.ask(good).await.expect("rated");
+        assert_eq!(code(desk.client.ask::<Recorded>(again).await), "wrong_state");
+        let detail = watch.detail(id).await;
+        let comment = detail.rating_comment.as_ref().map(|comment| comment.as_str().to_owned());
+        assert_eq!((detail.rating, comment.as_deref()), (Some(4), Some("quick")));
+    }
+);
+
+rule!(
+    zd_09_contact_details_are_edited_and_exported,
+    preset = "zendesk",
+    with = "",
+    flip = none("contact details are always editable by who takes part"),
+    async |house| {
+        let (ana, ana_seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = given(&desk, &watch, 1, "support", ana).await;
+        for email in ["old@example.com", "new@example.com"] {
+            let edit = set(&ana_seat, id, ME, &[("contact.email", email)]);
+            let _: Recorded = ana_seat.client.ask(edit).await.expect("edited");
+        }
+        let seen = watch.detail(id).await.variables.to_vec();
+        assert_eq!(seen, variables(&[("contact.email", "new@example.com")]).to_vec());
+        let copy = tempfile::tempdir().expect("a directory");
+        let data = copy.path().join("data");
+        house.floor.running().control().back_up(data.clone()).expect("copied");
+        let mut exported = Vec::new();
+        maitred::daemon::inspect::export(&data, &mut exported).expect("exported");
+        let exported = String::from_utf8(exported).expect("JSON");
+        let audit =
+            exported.lines().find(|line| line.contains("VariablesSet") && line.contains("new@example.com"));
+        let audit = audit.expect("an entry of the change");
+        assert!(audit.contains("old@example.com") && audit.contains(&ana.to_string()), "{audit}");
+    }
+);
