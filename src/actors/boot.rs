@@ -34,7 +34,7 @@ use crate::{
     ids::{ConversationId, GroupId, WorkspaceId},
     journal::{self, Archive, Position, Record, Shelf, View},
     routing::{
-        Policy, Tell,
+        Policy, RescindReason, Tell,
         agent::Profile,
         conversation::{self, Event, Phase},
         group::{self, Group},
@@ -298,7 +298,7 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
     space.look_at_archive();
     let durable_groups = world.groups.clone();
     world.settle(policy, now, grace);
-    let lines = world.lines();
+    let (lines, offered_aside) = (world.lines(), world.offered_aside());
     WorkspaceActor::begin(space, world.workspace);
     let groups: Vec<GroupId> = world.groups.keys().cloned().collect();
     for (id, group) in world.groups {
@@ -327,6 +327,10 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
     }
     for (group, waiting) in lines {
         space.tell(Tell::Group(group, group::Command::Enqueue(Box::new(waiting))));
+    }
+    for (conversation, agent) in offered_aside {
+        let gone = conversation::Command::AgentGone { agent, why: RescindReason::Removed };
+        space.tell(Tell::Conversation(conversation, gone));
     }
     for group in groups {
         space.tell(Tell::Group(group, group::Command::Start));

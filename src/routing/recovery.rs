@@ -188,6 +188,20 @@ impl World {
         }
     }
 
+    /// What is pending for agents who stand aside: set aside a moment before the end, so that nobody was told. Each conversation is to
+    /// be told `AgentGone` once everything runs.
+    #[must_use]
+    pub fn offered_aside(&self) -> Vec<(ConversationId, AgentId)> {
+        let aside = self.agents.values().filter(|agent| agent.quarantined().is_some()).map(Agent::id);
+        let aside: Vec<AgentId> = aside.collect();
+        let offered = |it: &Conversation| {
+            let id = it.id();
+            let pending = aside.iter().filter(|agent| it.pending_for(**agent).is_some());
+            pending.map(|agent| (id, *agent)).collect::<Vec<_>>()
+        };
+        if aside.is_empty() { Vec::new() } else { self.conversations.values().flat_map(offered).collect() }
+    }
+
     /// What has to be told once everything runs, so that what waits is in its line: first these, then `Start` to each group.
     #[must_use]
     pub fn lines(&self) -> Vec<(GroupId, group::Waiting)> {

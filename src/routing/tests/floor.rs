@@ -17,7 +17,7 @@ use crate::{
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
     routing::{
         Body, By, Context, Decision, FallbackReason, GroupPolicy, Key, Machine, Out, Policy, Presence,
-        Priority, Refusal, Refused, Reply, ReplyTo, Tell, Ticket,
+        Priority, Refusal, Refused, Reply, ReplyTo, RescindReason, Tell, Ticket,
         agent::{self, Agent, Profile},
         aside,
         conversation::{
@@ -72,7 +72,7 @@ pub(super) struct Floor {
     pub(super) world: World,
     policy: Policy,
     generations: BTreeMap<AgentId, u32>,
-    log: Vec<Entry>,
+    pub(super) log: Vec<Entry>,
     road: VecDeque<Tell>,
     thief: Option<Thief>,
     answers: BTreeMap<u32, Answer>,
@@ -294,6 +294,9 @@ impl Floor {
         self.world = world;
         let lines = self.world.lines().into_iter();
         let lines = lines.map(|(id, waiting)| Tell::Group(id, group::Command::Enqueue(Box::new(waiting))));
+        let gone = |agent| conversation::Command::AgentGone { agent, why: RescindReason::Removed };
+        let aside = self.world.offered_aside().into_iter();
+        let lines = lines.chain(aside.map(|(id, agent)| Tell::Conversation(id, gone(agent))));
         let starts = self.world.groups.keys().map(|id| Tell::Group(id.clone(), group::Command::Start));
         self.road.extend(lines.chain(starts).collect::<Vec<_>>());
         self.settle();

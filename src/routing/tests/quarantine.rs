@@ -8,6 +8,7 @@ use crate::routing::{
     Tell, WhyNot, agent,
     conversation::{self, Ask, Event, Granted, Phase, Purpose, Target},
     group,
+    recovery::Entry,
 };
 
 fn floor() -> Floor {
@@ -245,6 +246,20 @@ fn what_is_only_offered_to_a_locked_agent_goes_on_without_a_miss() {
     assert!(floor.events(visit).contains(&&ended));
     assert_eq!(floor.agent("ana").record_of_service().0, 0, "no miss");
     assert_eq!(floor.assigns(visit, to_agent("ana")), Err(Refusal::NotEligible(WhyNot::Quarantined)));
+}
+
+/// The daemon ended between the record and what it leads to.
+#[test]
+fn what_is_offered_to_a_locked_agent_goes_on_after_a_crash() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]);
+    let visit = floor.visitor_arrives("sales");
+    floor.sees_offer("ana", visit);
+    let (at, events) = (floor.now, vec![agent::Event::Quarantined]);
+    floor.log.push(Entry::Agent { id: agent("ana"), at, by: By::System, key: None, events });
+    floor.crash(secs(1));
+    floor.sees_nothing("ana", visit);
+    floor.connects("ben");
+    floor.sees_offer("ben", visit);
 }
 
 #[test]
