@@ -2,7 +2,7 @@
 
 use maitred::routing::{
     Presence, Tell, Ticket, agent,
-    conversation::{self, Ask},
+    conversation::{self, Ask, Conversation},
     group,
 };
 
@@ -53,10 +53,26 @@ pub(crate) enum Bug {
     LostEnqueue,
     /// Winning a race for an announcement is not made known to the agent's slots.
     LostConfirm,
+    /// Who holds a slot for a conversation that is set aside does not hear of it.
+    AsideKeepsSlot,
+    /// An agent whom a supervisor lets take part again still stands aside.
+    StaysAside,
+    /// Who would wait in a group that is set aside is not turned away.
+    AsideKeepsLine,
+    /// After a crash an agent who stood aside takes part.
+    AsideForgotten,
+    /// What the archive holds was made without the last record that it says it covers.
+    SnapshotForgets,
+    /// The archive says that it covers what is not durable yet.
+    SnapshotClaims,
+    /// After a crash conversations count twice among the engagements.
+    EngagedTwice,
+    /// There is one seat more than there is.
+    OneSeatMore,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::CapOffByOne,
         Self::LeakedSlot,
         Self::BlockedHead,
@@ -78,6 +94,14 @@ impl Bug {
         Self::StartOverwrites,
         Self::LostEnqueue,
         Self::LostConfirm,
+        Self::AsideKeepsSlot,
+        Self::StaysAside,
+        Self::AsideKeepsLine,
+        Self::AsideForgotten,
+        Self::SnapshotForgets,
+        Self::SnapshotClaims,
+        Self::EngagedTwice,
+        Self::OneSeatMore,
     ];
 }
 
@@ -109,11 +133,8 @@ impl Sim {
                 (!blocked).then_some(Tell::Group(id, group::Command::Member { agent, standing }))
             }
             (Bug::EpochIgnored, Tell::Conversation(id, conversation::Command::Granted(mut granted))) => {
-                if let Some((_, waiting)) =
-                    self.world.conversations.get(&id).and_then(|conversation| conversation.waiting(false))
-                {
-                    granted.epoch = waiting.epoch;
-                }
+                let epoch = self.world.conversations.get(&id).and_then(epoch_of);
+                granted.epoch = epoch.unwrap_or(granted.epoch);
                 Some(Tell::Conversation(id, conversation::Command::Granted(granted)))
             }
             (Bug::PresenceByDevice, Tell::Agent(id, agent::Command::SessionOpened)) => {
@@ -135,4 +156,11 @@ impl Sim {
             _ => self.now,
         }
     }
+}
+
+/// The epoch that a conversation is in, which it tells nobody.
+fn epoch_of(conversation: &Conversation) -> Option<u32> {
+    let text = format!("{conversation:?}");
+    let (_, after) = text.split_once(" epoch: ")?;
+    after.split(',').next()?.parse().ok()
 }

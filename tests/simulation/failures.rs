@@ -5,17 +5,17 @@ use std::{collections::BTreeSet, time::Duration};
 use maitred::{
     ids::{AgentId, ConversationId, GroupId},
     routing::{
-        GroupPolicy, Refusal, Tell,
+        GroupPolicy, Keeper, Refusal, Remains, RescindReason, Tell,
         agent::{self, Agent, Held},
         conversation::{self, Conversation, Phase, Way},
         group::{self, Group},
         recovery::{Entry, World},
-        undeliverable::undeliverable,
         workspace::Workspace,
     },
 };
 
 use crate::{
+    asides::remains_of,
     bugs::Bug,
     plan::Faults,
     world::{Address, Effect, Sim},
@@ -38,14 +38,22 @@ impl Sim {
 
     /// From the log to serving (design §3.7).
     pub(crate) fn start(&mut self) {
-        for entry in &self.store.entries {
+        let covered = self.from_the_archive();
+        for entry in self.store.entries.iter().skip(covered) {
             match entry {
                 Entry::Conversation { id, record } if self.bug == Some(Bug::LostKeys) => {
                     let record = conversation::Record { key: None, ..record.clone() };
                     self.world.apply(&Entry::Conversation { id: *id, record });
                 }
+                Entry::Agent { events, .. }
+                    if self.bug == Some(Bug::AsideForgotten)
+                        && events.contains(&agent::Event::Quarantined) => {}
                 entry => self.world.apply(entry),
             }
+        }
+        if self.has(Bug::EngagedTwice) {
+            let engaged = self.world.conversations.values().filter(|it| it.is_engaged()).count();
+            (0..engaged.min(1)).for_each(|_| self.world.workspace.count_engagement());
         }
         self.now = self.now.max(self.world.last);
         let grace = self.plan.grace;
@@ -67,6 +75,10 @@ impl Sim {
         let skipped = usize::from(self.has(Bug::LostResume));
         for (group, waiting) in self.world.lines().into_iter().skip(skipped) {
             self.post(Tell::Group(group, group::Command::Enqueue(Box::new(waiting))));
+        }
+        for (conversation, agent) in self.world.offered_aside() {
+            let why = RescindReason::Removed;
+            self.post(Tell::Conversation(conversation, conversation::Command::AgentGone { agent, why }));
         }
         let groups: Vec<GroupId> = self.world.groups.keys().cloned().collect();
         for group in groups {
@@ -112,10 +124,10 @@ impl Sim {
             Tell::Conversation(_, conversation::Command::VisitorPresent(present)) => Some(*present),
             _ => None,
         };
-        let back = undeliverable(tell);
-        if let Some((reply_to, _)) = back.refused {
-            self.hold(Effect::Answer(reply_to, Err(Refusal::Failed)));
-        }
+        let remains = remains_of(&tell);
+        let opening =
+            matches!(tell, Tell::Conversation(_, conversation::Command::Open { way: Way::New { .. }, .. }));
+        let gives_up = self.rng.chance(self.faults.aside);
         match address {
             Address::Workspace => self.rebuild_workspace(),
             Address::Group(id) => self.rebuild_group(id),
@@ -123,6 +135,33 @@ impl Sim {
             Address::Conversation(id) => {
                 self.rebuild_conversation(*id, presence);
             }
+        }
+        if let Some(remains) = remains {
+            self.remember_the_failure(address, remains, opening);
+        }
+        if gives_up {
+            self.set_aside(address);
+        }
+    }
+
+    /// The command is answered `failed`, now and under the same key ever after.
+    fn remember_the_failure(&mut self, address: &Address, remains: Remains, opening: bool) {
+        let ticket = remains.ticket();
+        match (address, remains.keeper) {
+            (Address::Conversation(id), Keeper::Itself) => {
+                self.dispatch(Tell::Conversation(*id, conversation::Command::Failed { ticket, opening }));
+            }
+            (Address::Agent(id), Keeper::Itself) => {
+                self.dispatch(Tell::Agent(*id, agent::Command::Failed { ticket }));
+            }
+            _ => match remains.tell() {
+                Some(tell) => self.post(tell),
+                None => {
+                    if let Some(reply_to) = remains.reply_to {
+                        self.hold(Effect::Answer(reply_to, Err(Refusal::Failed)));
+                    }
+                }
+            },
         }
     }
 
@@ -156,13 +195,7 @@ impl Sim {
     }
 
     pub(crate) fn rebuild_agent(&mut self, id: AgentId) {
-        let mut folded = World::default();
-        self.store
-            .entries
-            .iter()
-            .filter(|entry| matches!(entry, Entry::Agent { id: other, .. } if *other == id))
-            .for_each(|entry| folded.apply(entry));
-        let mut agent = folded.agents.remove(&id).unwrap_or_else(|| Agent::new(id));
+        let mut agent = self.folded_agent(id);
         let generation = self.generations.get(&id).copied().unwrap_or(0) + 1;
         self.generations.insert(id, generation);
         let holds =
@@ -185,6 +218,16 @@ impl Sim {
         self.post(Tell::Agent(id, agent::Command::PolicyChanged));
     }
 
+    pub(crate) fn folded_agent(&self, id: AgentId) -> Agent {
+        let mut folded = World::default();
+        self.store
+            .entries
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Agent { id: other, .. } if *other == id))
+            .for_each(|entry| folded.apply(entry));
+        folded.agents.remove(&id).unwrap_or_else(|| Agent::new(id))
+    }
+
     /// Sessions that the agent's machine has heard of, the failed command included: whoever holds the connections counts them.
     fn sessions_of(&self, id: AgentId) -> u32 {
         let mailbox = self.mail.get(&Address::Agent(id)).into_iter().flatten();
@@ -199,20 +242,28 @@ impl Sim {
         sessions
     }
 
-    fn rebuild_group(&mut self, id: &GroupId) {
+    pub(crate) fn folded_group(&self, id: &GroupId) -> Group {
         let mut folded = World::default();
         self.store
             .entries
             .iter()
             .filter(|entry| matches!(entry, Entry::Group { id: other, .. } if other == id))
             .for_each(|entry| folded.apply(entry));
-        let mut group = folded.groups.remove(id).unwrap_or_else(|| Group::new(id.clone()));
+        folded.groups.remove(id).unwrap_or_else(|| Group::new(id.clone()))
+    }
+
+    /// The conversations that wait in a group, by their own word.
+    pub(crate) fn line_of(&self, id: &GroupId) -> BTreeSet<ConversationId> {
         let here = |conversation: &&Conversation| {
             conversation.group() == Some(id)
                 && matches!(conversation.phase(), Some(Phase::Waiting | Phase::Offered))
         };
-        let lines = self.world.conversations.values().filter(here).map(Conversation::id);
-        let lines: BTreeSet<ConversationId> = lines.collect();
+        self.world.conversations.values().filter(here).map(Conversation::id).collect()
+    }
+
+    pub(crate) fn rebuild_group(&mut self, id: &GroupId) {
+        let mut group = self.folded_group(id);
+        let lines = self.line_of(id);
         let member =
             |agent: &&Agent| agent.exists() && (id.is_everyone() || agent.profile().groups.contains(id));
         let members: Vec<AgentId> = self.world.agents.values().filter(member).map(Agent::id).collect();
@@ -238,11 +289,13 @@ impl Sim {
             workspace.restore_agent(agent.id(), agent.profile());
         }
         for conversation in self.world.conversations.values() {
-            let open = conversation.phase() != Some(Phase::Closed);
+            // A visitor whose conversation stands aside may open another one.
+            let open = conversation.phase() != Some(Phase::Closed) && !conversation.is_quarantined();
             if let Some((visitor, channel, _)) = conversation.visitor().filter(|_| open) {
                 workspace.restore_open(visitor, channel, conversation.id());
             }
         }
+        let engaged = self.world.conversations.values().filter(|it| it.is_engaged()).count() as u64;
         // Openings, reopenings and agents that are on their way count too, though nothing is recorded of them yet.
         for tell in self.mail.values().flatten() {
             match tell {
@@ -259,6 +312,7 @@ impl Sim {
                 _ => {}
             }
         }
+        workspace.restore_engaged(engaged);
         self.world.workspace = workspace;
     }
 

@@ -75,6 +75,10 @@ pub(crate) struct Conv {
     pub(crate) invited: BTreeMap<AgentId, Timestamp>,
     /// The group that it was last in without overflowing there.
     home: GroupId,
+    /// Stands aside: holds no slot and waits nowhere.
+    pub(crate) aside: bool,
+    /// Has asked for an agent.
+    engaged: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -92,6 +96,8 @@ pub(crate) struct Worker {
     /// Slots that rest after a close, each until then.
     pub(crate) wraps: BTreeMap<ConversationId, Timestamp>,
     pub(crate) changed: Timestamp,
+    /// Stands aside: is offered nothing, and keeps what they own.
+    pub(crate) aside: bool,
 }
 
 /// The log so far.
@@ -101,6 +107,8 @@ pub(crate) struct Model {
     pub(crate) conversations: BTreeMap<ConversationId, Conv>,
     pub(crate) agents: BTreeMap<AgentId, Worker>,
     pub(crate) pointers: BTreeMap<GroupId, (SmolStr, AgentId)>,
+    /// Groups that stand aside: closed for routing.
+    pub(crate) closed: BTreeSet<GroupId>,
     keys: BTreeSet<([u8; 16], ClientId, u64)>,
     pub(crate) open: BTreeMap<(VisitorId, Channel), ConversationId>,
     /// When the accept that is being handled was heard.
@@ -114,6 +122,7 @@ impl Model {
             conversations: BTreeMap::new(),
             agents: BTreeMap::new(),
             pointers: BTreeMap::new(),
+            closed: BTreeSet::new(),
             keys: BTreeSet::new(),
             open: BTreeMap::new(),
             accepting: None,
@@ -137,8 +146,12 @@ impl Model {
             }
             Entry::Group { id, events } => {
                 for event in events {
-                    if let group::Event::Pointed { name, agent } = event {
-                        self.pointers.insert(id.clone(), (name.clone(), *agent));
+                    match event {
+                        group::Event::Pointed { name, agent } => {
+                            self.pointers.insert(id.clone(), (name.clone(), *agent));
+                        }
+                        group::Event::Quarantined { .. } => _ = self.closed.insert(id.clone()),
+                        group::Event::Reinstated { .. } => _ = self.closed.remove(id),
                     }
                 }
                 Ok(())
@@ -183,8 +196,15 @@ impl Model {
                 worker.changed = at;
             }
             agent::Event::Assigned => worker.last_assigned = at,
-            agent::Event::Missed => {}
-            #[allow(unreachable_patterns, reason = "the events of later versions")]
+            agent::Event::Quarantined => {
+                worker.aside = true;
+                worker.changed = at;
+            }
+            agent::Event::Reinstated => {
+                worker.aside = false;
+                worker.changed = at;
+            }
+            // What is only in older logs, and what says nothing of who holds what.
             _ => {}
         }
     }
@@ -227,6 +247,8 @@ impl Model {
                 helpers: BTreeSet::new(),
                 invited: BTreeMap::new(),
                 home: GroupId::everyone(),
+                aside: false,
+                engaged: false,
             };
             if self.conversations.insert(id, new).is_some() {
                 return Err(("S6", format!("{id} was opened twice")));
@@ -238,13 +260,31 @@ impl Model {
         for event in events {
             self.number(id, event);
             let before = self.holders(id);
+            if matches!(event, Event::CommandFailed) {
+                continue;
+            }
             let place = self.moved(id, record.at, now, event)?;
             if let Some(conversation) = self.conversations.get_mut(&id) {
                 conversation.place = place;
             }
             self.slots(id, &before)?;
+            if matches!(event, Event::Queued { .. } | Event::Assigned { .. })
+                && let Some(conversation) = self.conversations.get_mut(&id)
+            {
+                conversation.engaged = true;
+            }
         }
         Ok(())
+    }
+
+    /// Conversations that have asked for an agent, ever.
+    pub(crate) fn engaged(&self) -> u64 {
+        self.conversations.values().filter(|it| it.engaged).count() as u64
+    }
+
+    /// Agents who have a seat.
+    pub(crate) fn seated(&self) -> usize {
+        self.agents.values().filter(|worker| worker.exists && worker.live_chat).count()
     }
 
     /// One open conversation per visitor and channel.
@@ -323,6 +363,35 @@ impl Model {
         let wrong = |promise, place: &Place| Err((promise, format!("{id}: {event:?} in {place:?}")));
         let place = conversation.place.clone();
         match (event, place) {
+            (Event::Quarantined, place) if !conversation.aside => {
+                conversation.aside = true;
+                conversation.helpers.clear();
+                conversation.invited.clear();
+                if place != Place::Closed {
+                    let (visitor, channel) = (conversation.visitor, conversation.channel.clone());
+                    self.open.remove(&(visitor, channel));
+                }
+                Ok(match place {
+                    Place::Waiting(stay) => Place::Waiting(Stay { pending: Pending::Nothing, ..stay }),
+                    Place::Active(_) => Place::Missed,
+                    other => other,
+                })
+            }
+            (Event::Reinstated { .. }, place) if conversation.aside => {
+                conversation.aside = false;
+                if place != Place::Closed {
+                    let (visitor, channel) = (conversation.visitor, conversation.channel.clone());
+                    self.opens(id, &visitor, &channel)?;
+                }
+                Ok(place)
+            }
+            (Event::FellBack { reason: FallbackReason::Quarantined, .. }, Place::Waiting(_))
+                if conversation.aside =>
+            {
+                Ok(Place::Missed)
+            }
+            // It is not run, so nothing happens in it.
+            (_, place) if conversation.aside => wrong("quarantine", &place),
             (Event::Said { .. }, Place::Closed) => wrong("S1", &Place::Closed),
             (Event::Said { .. } | Event::Noted { .. }, place) => Ok(place),
             (Event::Queued { group, since, wait_until, preferred, barred, cause, .. }, place) => {
@@ -366,6 +435,10 @@ impl Model {
                 }
             }
             (Event::FellBack { reason: FallbackReason::NoRule, .. }, Place::Begun) => Ok(Place::Missed),
+            (Event::TurnedAway { group, .. }, Place::Begun) if !conversation.engaged => {
+                conversation.home = group.clone();
+                Ok(Place::Missed)
+            }
             (Event::FellBack { .. }, place) => wrong("S9", &place),
             (Event::Closed { .. }, Place::Closed) => wrong("S9", &Place::Closed),
             (Event::Closed { .. }, place) => {

@@ -230,7 +230,8 @@ impl Oracle {
     /// S6: a repeated command gets the stored reply.
     pub(crate) fn answered_again(&mut self, act: &Act, first: Reply, again: Answered) {
         let same = match (act, first, again) {
-            (_, _, Err(Refusal::KeyExpired | Refusal::Failed)) => true,
+            // What stands aside answers nothing but that.
+            (_, _, Err(Refusal::KeyExpired | Refusal::Failed | Refusal::Quarantined)) => true,
             (Act::Open { conversation: asked, .. }, Reply::Opened { conversation: first, .. }, again) => {
                 // Who was led to another conversation had no effect, and may be led elsewhere later.
                 let led = matches!(again, Ok(Reply::Opened { conversation, .. }) if conversation == first);
@@ -305,7 +306,9 @@ impl Oracle {
             .slots_agree(world, now)
             .and_then(|()| self.nothing_is_lost(world))
             .and_then(|()| if self.asks_soon(now) { Ok(()) } else { self.nothing_is_stuck(now, people) })
-            .and_then(|()| self.nothing_is_overdue(now));
+            .and_then(|()| self.nothing_is_overdue(now))
+            .and_then(|()| self.who_stands_aside_is_left_out(world, now))
+            .and_then(|()| self.what_is_counted_is_right(world));
         if let Err((promise, what)) = found {
             self.blame(promise, what);
         }
@@ -317,7 +320,8 @@ impl Oracle {
             let worker = self.model.agents.get(id).cloned().unwrap_or_default();
             let holds: BTreeSet<ConversationId> =
                 agent.holds().map(|(conversation, _)| conversation).collect();
-            if holds != worker.holds && !self.asks_soon(now) {
+            // Who stands aside is asked nothing, and keeps what they own.
+            if holds != worker.holds && !self.asks_soon(now) && !worker.aside {
                 return Err(("S2", format!("{id} holds {holds:?}, the log says {:?}", worker.holds)));
             }
             let intent = worker.intent.unwrap_or(Presence::Offline);
@@ -355,7 +359,7 @@ impl Oracle {
                 }
             }
             let open = world.workspace.open_conversation(it.visitor, &it.channel);
-            if it.place != Place::Closed && open != Some(*id) {
+            if it.place != Place::Closed && !it.aside && open != Some(*id) {
                 return Err(("one open", format!("{id} is open, the workspace knows of {open:?}")));
             }
         }
@@ -418,6 +422,61 @@ impl Oracle {
         Ok(())
     }
 
+    /// What is set aside: a conversation holds no slot and waits nowhere, an agent is offered nothing, and nothing stays in the line
+    /// of a group.
+    fn who_stands_aside_is_left_out(&self, world: &World, now: Timestamp) -> Result<(), Blame> {
+        for (id, it) in &self.model.conversations {
+            // An agent who stands aside hears of it when they take part again.
+            let takes_part = |agent: &&maitred::routing::agent::Agent| agent.quarantined().is_none();
+            let mut agents = world.agents.values().filter(takes_part);
+            let held = agents.any(|agent| agent.holds().any(|(holds, _)| holds == *id));
+            let listed = world.groups.values().any(|group| group.ahead_of(*id).is_some());
+            if it.aside && (held && !self.asks_soon(now) || listed) {
+                return Err(("quarantine", format!("{id}: a slot is held {held}, in a line {listed}")));
+            }
+            let Place::Waiting(stay) = &it.place else { continue };
+            let offered = match &stay.pending {
+                Pending::Offer { agent, .. } => self.model.agents[agent].aside,
+                Pending::Nothing | Pending::Announcement { .. } => false,
+            };
+            if offered {
+                return Err(("quarantine", format!("{id} is offered to who stands aside: {stay:?}")));
+            }
+            if self.model.closed.contains(&stay.group) && !stay.pending_offer() {
+                return Err(("quarantine", format!("{id} waits in a group that stands aside: {stay:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Seats and engagements: granted within their bounds, and counted as often as they are used. A workspace that failed may have
+    /// forgotten grants that were on their way.
+    fn what_is_counted_is_right(&self, world: &World) -> Result<(), Blame> {
+        if self.failed_at > Timestamp::default() {
+            return Ok(());
+        }
+        let (counts, policy) = (world.workspace.counts(), &self.model.policy);
+        let (engaged, seated) = (self.model.engaged(), self.model.seated());
+        if counts.engaged != engaged {
+            // A grant is kept for an agent's answer.
+            let kept =
+                world.conversations.values().filter(|it| format!("{it:?}").contains("may_engage: true"));
+            let kept = kept.count() as u64;
+            if counts.engaged != engaged + kept {
+                let counted = counts.engaged;
+                return Err(("engagements", format!("{engaged} in the log, {counted} counted, {kept} kept")));
+            }
+        }
+        if policy.lifetime_engagements.is_some_and(|most| engaged > u64::from(most)) {
+            let most = policy.lifetime_engagements;
+            return Err(("engagements", format!("{engaged} of {most:?}")));
+        }
+        if policy.seats.is_some_and(|seats| seated > seats as usize) {
+            return Err(("seats", format!("{seated} of {:?}", policy.seats)));
+        }
+        Ok(())
+    }
+
     /// After a run that ended well: what still waits has no bound.
     pub(crate) fn everything_bounded_has_ended(&mut self, began: Timestamp) {
         let waits = self.model.conversations.iter().find(|(_, it)| {
@@ -446,6 +505,8 @@ impl Oracle {
     fn is_there(&self, agent: AgentId, group: &GroupId, people: &People) -> bool {
         self.model.agents.get(&agent).is_some_and(|worker| {
             worker.exists
+                && !worker.aside
+                && !self.model.closed.contains(group)
                 && worker.live_chat
                 && worker.intent == Some(Presence::Online)
                 && people.sessions(agent) > 0

@@ -21,7 +21,7 @@ use maitred::{
 
 use crate::{
     plan::{Answer, Plan},
-    world::{Answered, Effect, Sim, show},
+    world::{Address, Answered, Effect, Sim, show},
 };
 
 /// What somebody asks for. The same act under the same key is the same command.
@@ -73,6 +73,7 @@ pub(crate) enum Todo {
     Ask(By, Act),
     VisitorBack(u64),
     AgentBack(AgentId),
+    Reinstate(Address),
     Watch,
 }
 
@@ -205,6 +206,7 @@ impl Sim {
                         self.agent_connects(agent);
                     }
                 }
+                Todo::Reinstate(address) => self.reinstate(address),
                 Todo::Watch => self.watch_again(),
             }
         }

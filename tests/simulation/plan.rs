@@ -106,6 +106,10 @@ pub(crate) struct Faults {
     pub(crate) stall: f64,
     pub(crate) lost_reply: f64,
     pub(crate) slow_sync: f64,
+    /// Of a machine that fails: that it is once too often, and it stands aside.
+    pub(crate) aside: f64,
+    /// Not a fault: of a step, that the archive takes the log over.
+    pub(crate) cut: f64,
 }
 
 impl Plan {
@@ -156,6 +160,8 @@ impl Faults {
             stall: sometimes(0.01),
             lost_reply: sometimes(0.15),
             slow_sync: sometimes(0.1),
+            aside: sometimes(0.1),
+            cut: sometimes(0.003),
         }
     }
 }
@@ -191,6 +197,8 @@ fn draw_policy(rng: &mut Rng) -> Policy {
         visitor_grace: Duration::from_secs(rng.between(2, 30)),
         idle_close: rng.chance(0.3).then(|| Duration::from_secs(rng.between(20, 300))),
         missed_ttl: Duration::from_secs(rng.between(60, 3_600)),
+        seats: rng.chance(0.2).then(|| u32::try_from(rng.between(1, 8)).unwrap_or(1)),
+        lifetime_engagements: rng.chance(0.2).then(|| u32::try_from(rng.between(3, 80)).unwrap_or(3)),
         ..Policy::default()
     }
 }

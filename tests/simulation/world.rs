@@ -14,11 +14,12 @@ use maitred::{
         conversation::{self, Conversation, Event, Record, Way},
         notice::{AgentNotice, Before},
         recovery::{Entry, World},
-        undeliverable::undeliverable,
+        undeliverable::{Undelivered, undeliverable},
     },
 };
 
 use crate::{
+    archive::Archived,
     bugs::Bug,
     oracle::Oracle,
     people::People,
@@ -87,6 +88,7 @@ pub(crate) struct Sim {
     pub(crate) world: World,
     pub(crate) generations: BTreeMap<AgentId, u32>,
     pub(crate) store: Store,
+    pub(crate) archived: Option<Archived>,
     pub(crate) mail: BTreeMap<Address, VecDeque<Tell>>,
     stalled: BTreeMap<Address, Timestamp>,
     timers: BTreeMap<Address, Timestamp>,
@@ -96,7 +98,7 @@ pub(crate) struct Sim {
     clock_at: Timestamp,
     pub(crate) people: People,
     pub(crate) oracle: Oracle,
-    /// The agents' policy when [`Bug::CapOffByOne`] is planted.
+    /// The policy with a little more of everything, when [`Bug::CapOffByOne`] or [`Bug::OneSeatMore`] is planted.
     loose: Policy,
     pub(crate) crashes: u32,
     pub(crate) panics: u32,
@@ -118,6 +120,7 @@ impl Sim {
         let now = Timestamp::from_micros(1_767_225_600_000_000);
         let mut loose = plan.policy.clone();
         loose.cap += 1;
+        loose.seats = loose.seats.map(|seats| seats + 1);
         let mut sim = Self {
             people: People::new(&plan),
             oracle: Oracle::new(plan.policy.clone()),
@@ -129,6 +132,7 @@ impl Sim {
             world: World::default(),
             generations: BTreeMap::new(),
             store: Store::new(),
+            archived: None,
             mail: BTreeMap::new(),
             stalled: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -153,6 +157,9 @@ impl Sim {
     pub(crate) fn step(&mut self) {
         if self.rng.chance(self.faults.crash) {
             return self.crash();
+        }
+        if self.rng.chance(self.faults.cut) {
+            self.archive();
         }
         self.let_due_happen();
         let open: Vec<&Address> =
@@ -248,7 +255,7 @@ impl Sim {
             self.mail.remove(address);
         }
         self.handled += 1;
-        if self.rng.chance(self.faults.panic) {
+        if self.rng.chance(self.faults.panic) && !self.is_aside(address) {
             if self.traced {
                 println!("{} FAILED over {tell:?}", self.now);
             }
@@ -267,6 +274,7 @@ impl Sim {
         if let Some(Tell::Conversation(_, conversation::Command::Granted(granted))) = next
             && self.faults.panic > 0.0
             && self.rng.chance(0.3)
+            && !self.is_aside(&Address::Agent(granted.agent))
         {
             let agent = granted.agent;
             if self.traced {
@@ -284,13 +292,19 @@ impl Sim {
         self.oracle.failed_at = self.now;
     }
 
-    fn dispatch(&mut self, tell: Tell) {
+    pub(crate) fn dispatch(&mut self, tell: Tell) {
         if self.traced {
             println!("{} {tell:?}", self.now);
+        }
+        if self.is_aside(&Address::of(&tell)) {
+            return self.stand_aside(tell);
         }
         let mut cx = Context { now: self.now, policy: &self.plan.policy, generations: &self.generations };
         match tell {
             Tell::Workspace(command) => {
+                if self.bug == Some(Bug::OneSeatMore) {
+                    cx.policy = &self.loose;
+                }
                 let mut out = Out::default();
                 let done = self.world.workspace.handle(&cx, command, &mut out);
                 let at = self.now;
@@ -326,8 +340,12 @@ impl Sim {
         }
     }
 
-    fn tell_conversation(&mut self, id: ConversationId, command: conversation::Command) {
-        if matches!(command, conversation::Command::Open { way: Way::New { .. }, .. }) {
+    pub(crate) fn tell_conversation(&mut self, id: ConversationId, command: conversation::Command) {
+        if matches!(
+            command,
+            conversation::Command::Open { way: Way::New { .. }, .. }
+                | conversation::Command::Failed { opening: true, .. }
+        ) {
             self.world.conversations.entry(id).or_insert_with(|| Conversation::new(id));
         }
         let at = self.time_for(&command);
@@ -392,13 +410,20 @@ impl Sim {
     }
 
     fn give_back(&mut self, tell: Tell) {
-        let back = undeliverable(tell);
-        for tell in back.tells {
+        self.pass_on(undeliverable(tell));
+    }
+
+    pub(crate) fn pass_on(&mut self, undelivered: Undelivered) {
+        for tell in undelivered.tells {
             self.post(tell);
         }
-        if let Some((reply_to, refusal)) = back.refused {
+        if let Some((reply_to, refusal)) = undelivered.refused {
             self.hold(Effect::Answer(reply_to, Err(refusal)));
         }
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context { now: self.now, policy: &self.plan.policy, generations: &self.generations }
     }
 
     // === What is recorded and what leaves ===
@@ -425,7 +450,7 @@ impl Sim {
     }
 
     /// Tells whoever hears of it what the newest record of a conversation says.
-    fn publish(&mut self, id: ConversationId, before: &Before, numbers: (u64, u64)) {
+    pub(crate) fn publish(&mut self, id: ConversationId, before: &Before, numbers: (u64, u64)) {
         let Some(Entry::Conversation { record, .. }) = self.store.entries.last() else { return };
         let (mut seq, mut number) = numbers;
         let Some(conversation) = self.world.conversations.get(&id) else { return };
@@ -513,8 +538,10 @@ pub(crate) fn show(event: &Event) -> String {
     match event {
         Event::Said { body } | Event::Noted { body } => format!("said {}", body.0),
         Event::Assigned { name, .. } => format!("{name} is here"),
-        Event::Joined { name, .. } => format!("{name} joined"),
-        Event::FellBack { message, .. } => message.as_deref().unwrap_or_default().to_string(),
+        Event::Joined { name, .. } | Event::Helps { name, .. } => format!("{name} joined"),
+        Event::FellBack { message, .. } | Event::TurnedAway { message, .. } => {
+            message.as_deref().unwrap_or_default().to_string()
+        }
         Event::Closed { .. } => "closed".to_owned(),
         Event::Opened { .. } | Event::Queued { .. } | Event::Left { .. } | Event::Reopened => {
             "something else".to_owned()
