@@ -4,6 +4,7 @@
 //! `cargo bench --bench restart -- 1000000` is the size that the design aims at.
 
 use std::{
+    path::PathBuf,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -221,10 +222,12 @@ async fn start(disk: &Arc<dyn Disk>, workspace: &WorkspaceId, count: u64, clock:
 
 fn main() {
     let count = std::env::args().filter_map(|text| text.parse().ok()).next_back().unwrap_or(20_000);
-    let directory = tempfile::tempdir().expect("a directory");
+    let own = tempfile::tempdir().expect("a directory");
+    // Left there for a daemon to be started on: `scripts/million`.
+    let directory = std::env::var_os("RESTART_DIR").map_or(own.path().to_owned(), PathBuf::from);
     let workspace: WorkspaceId = "bench".parse().expect("a name");
     let clock = Clock::system(Timestamp::default());
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(directory.path()).expect("a directory"));
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&directory).expect("a directory"));
     // Another thread's memory would be counted with the rest: it is given back when that thread has gone.
     std::thread::scope(|threads| {
         threads.spawn(|| prepare(&disk, &workspace, count, &clock)).join().expect("prepared");
