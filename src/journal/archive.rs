@@ -3,7 +3,7 @@
 //! Holds: the shelves, the seam between the library (redb) and the disk. Knows: bytes, and how far of the log an edit covers.
 //! Never: what an entry means. Start reading at: [`Archive`].
 
-mod medium;
+pub(super) mod medium;
 #[cfg(test)]
 mod tests;
 

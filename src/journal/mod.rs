@@ -12,6 +12,7 @@ pub mod disk;
 mod error;
 mod format;
 mod log;
+mod outgoing;
 mod recovery;
 mod segment;
 mod shared;
@@ -41,6 +42,7 @@ pub use self::{
     disk::{Disk, DiskFile, RealDisk, SimDisk},
     error::Error,
     log::Log,
+    outgoing::{Changes, Outgoing, Tray},
 };
 use self::{
     batch::Batch,
@@ -427,6 +429,12 @@ impl Journal {
     /// commits.
     pub fn forget_before(&self, position: Position) {
         self.shared.forget.fetch_max(position.get(), Ordering::AcqRel);
+    }
+
+    /// Somebody else reads the log and needs what comes after this one, whatever is forgotten; `None`: nobody does any more.
+    pub fn hold_after(&self, position: Option<Position>) {
+        let needed = position.map_or(u64::MAX, |position| position.get().saturating_add(1));
+        self.shared.needed.store(needed, Ordering::Release);
     }
 
     /// Writes and syncs what was appended, stops the threads and gives the directory free. Another call finds nothing

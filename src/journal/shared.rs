@@ -23,6 +23,8 @@ pub(super) struct Shared {
     pub(super) newest: AtomicU64,
     /// Records before this one may go.
     pub(super) forget: AtomicU64,
+    /// But from this one on somebody still reads.
+    pub(super) needed: AtomicU64,
     /// Whether the next commit is to be followed by another segment.
     pub(super) turn: AtomicBool,
     pub(super) closing: AtomicBool,
@@ -63,6 +65,7 @@ impl Shared {
             durable: AtomicU64::new(durable),
             newest: AtomicU64::new(durable),
             forget: AtomicU64::new(0),
+            needed: AtomicU64::new(u64::MAX),
             turn: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             watchers: Mutex::default(),

@@ -84,7 +84,8 @@ impl Writer {
         if self.shared.turn.swap(false, Ordering::AcqRel) {
             self.log.begin_segment()?;
         }
-        let forget = self.shared.forget.load(Ordering::Acquire);
+        let forget =
+            self.shared.forget.load(Ordering::Acquire).min(self.shared.needed.load(Ordering::Acquire));
         if forget > self.log.begin().get() {
             self.log.forget_before(Position(forget));
         }

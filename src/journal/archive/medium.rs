@@ -13,10 +13,10 @@ use redb::StorageBackend;
 use crate::journal::disk::DiskFile;
 
 /// A file, as the library wants it.
-pub(super) struct Medium {
-    pub(super) file: Box<dyn DiskFile>,
+pub(in crate::journal) struct Medium {
+    pub(in crate::journal) file: Box<dyn DiskFile>,
     /// Nothing is changed any more.
-    pub(super) retired: Arc<AtomicBool>,
+    pub(in crate::journal) retired: Arc<AtomicBool>,
 }
 
 impl Medium {
