@@ -112,6 +112,7 @@ fn hired(number: u64, now: Timestamp) -> Entry {
 
 fn shared(journal: &Journal, archive: &Archive, clock: &Clock) -> Shared {
     Shared {
+        attendance: Arc::default(),
         clock: clock.clone(),
         journal: journal.clone(),
         archive: archive.clone(),

@@ -8,6 +8,7 @@ mod archive;
 mod check_config;
 mod client;
 mod conversations;
+mod deliveries;
 mod dev;
 mod explain;
 mod failure;
@@ -77,6 +78,9 @@ enum Verb {
     /// List, show, create and remove agents
     #[command(subcommand)]
     Agents(agents::Verb),
+    /// E-mails and webhooks on their way, and those that were given up
+    #[command(subcommand)]
+    Deliveries(deliveries::Verb),
     /// List what stands aside after repeated failures, and let it take part again
     #[command(subcommand)]
     Quarantine(quarantine::Verb),
@@ -103,6 +107,7 @@ pub fn run() -> ExitCode {
         Verb::Journal(verb) => journal::run(&verb),
         Verb::Groups(verb) => groups::run(&verb),
         Verb::Agents(verb) => agents::run(&verb),
+        Verb::Deliveries(verb) => deliveries::run(&verb),
         Verb::Quarantine(verb) => quarantine::run(&verb),
         Verb::Reload(args) => house::reload(&args),
         Verb::Drain(args) => house::drain(&args),

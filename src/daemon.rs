@@ -6,6 +6,7 @@
 mod arbiter;
 mod gauges;
 pub mod inspect;
+pub mod notify;
 mod policy;
 mod watchdog;
 
@@ -168,6 +169,7 @@ struct Steering {
     clock: Clock,
     placements: Mutex<Vec<(WorkspaceId, ArbiterHandle)>>,
     archivist: OnceLock<archivist::Counter>,
+    notifier: OnceLock<crossbeam::channel::Sender<crate::notify::Order>>,
     journal: Journal,
 }
 
@@ -299,6 +301,10 @@ impl Control {
             steering.metrics.daemon.reloaded(false, now);
             problems.to_string()
         })?;
+        let told = notify::rules(&loaded.config).map_err(|error| {
+            steering.metrics.daemon.reloaded(false, now);
+            error.to_string()
+        })?;
         let mut current = steering.config.lock().unwrap_or_else(PoisonError::into_inner);
         let mut said: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
         let restart = current.needs_restart(&loaded.config);
@@ -316,6 +322,10 @@ impl Control {
         }
         if let Some(archivist) = steering.archivist.get() {
             archivist.keep(policy::keeping(&loaded.config));
+        }
+        if let Some(notifier) = steering.notifier.get() {
+            // Not there any more: the daemon is ending.
+            let _ = notifier.send(crate::notify::Order::Rules(Box::new(told)));
         }
         *current = loaded.config;
         steering.metrics.daemon.reloaded(true, now);
@@ -355,6 +365,13 @@ impl House for Control {
         let started = thread::Builder::new().name("backup".to_owned()).spawn(copy);
         if let Err(error) = started {
             tracing::error!(%error, "a backup was asked for, and no thread could be started for it");
+        }
+    }
+
+    fn deliveries(&self, order: crate::notify::Order) {
+        if let Some(notifier) = self.0.notifier.get() {
+            // Not there any more: the daemon is ending, and the request with it.
+            let _ = notifier.send(order);
         }
     }
 
@@ -404,6 +421,7 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         journal: journal.clone(),
         archive,
         directory: Arc::default(),
+        attendance: Arc::default(),
         metrics: metrics.clone(),
         observer: options.observer.clone(),
     };
@@ -417,11 +435,15 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         clock,
         placements: Mutex::default(),
         archivist: OnceLock::new(),
+        notifier: OnceLock::new(),
         journal: journal.clone(),
     }));
     let for_archivist = shared.clone();
     let connections = Connections::new(Settings::from(&options.config.limits));
     gauges::wire(&metrics, &connections, &journal, &shared.archive);
+    let notifier = notify::start(&options.config, &disk, &for_archivist)?;
+    // Set once, right here.
+    let _ = control.0.notifier.set(notifier.counter());
     let keeping = policy::keeping(&options.config);
     let archivist = Archivist::start(disk, &for_archivist, options.pace, keeping)
         .map_err(|source| Error::Io { what: "can't start the archive's thread".to_owned(), source })?;
@@ -468,6 +490,7 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
     }
     socket_task.abort();
     watchdog.stop();
+    notifier.end();
     archivist.end();
     let closed = journal.close();
     admin.stop();

@@ -13,6 +13,7 @@ pub mod failpoints;
 pub mod ids;
 pub mod journal;
 pub mod metrics;
+pub mod notify;
 pub mod protocol;
 pub mod routing;
 pub mod transport;

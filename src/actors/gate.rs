@@ -124,6 +124,8 @@ pub enum Order {
     MintToken(Grants, Option<Timestamp>),
     /// Revoke a token.
     RevokeToken(SmolStr),
+    /// Record that something came to nothing.
+    ReportFailure(workspace::Failure),
     /// Let somebody who stands aside take part again.
     Reinstate(Subject),
     /// Erase what is known of somebody; with the word that confirms it, or to be given it.
@@ -146,6 +148,7 @@ impl Order {
             | Self::PutAgent(..)
             | Self::ChangeAgent(..)
             | Self::MintToken(..)
+            | Self::ReportFailure(_)
             | Self::Reinstate(_) => false,
         }
     }
@@ -314,6 +317,7 @@ impl Space {
             Asked::Attach { request, agent } => self.attach(to(request), agent),
             Asked::Detach { request, agent } => {
                 if self.sessions.borrow_mut().detach(connection, agent) {
+                    self.note_attendance(agent);
                     self.tell(Tell::Agent(
                         agent,
                         agent::Command::SessionLost { later: std::time::Duration::ZERO },
@@ -370,6 +374,7 @@ impl Space {
     fn disconnected(self: &Rc<Self>, id: u64) {
         let lost = self.sessions.borrow_mut().disconnect(id);
         for agent in lost.agents {
+            self.note_attendance(agent);
             self.tell(Tell::Agent(agent, agent::Command::SessionLost { later: std::time::Duration::ZERO }));
         }
         for visitor in lost.visitors {
@@ -426,6 +431,7 @@ impl Space {
     /// A session begins with everything the agent has, so that a resumed one finds its pending offers (design §3.7).
     fn begin_session(self: &Rc<Self>, connection: u64, agent: AgentId) {
         if self.sessions.borrow_mut().attach(connection, agent) {
+            self.note_attendance(agent);
             self.tell(Tell::Agent(agent, agent::Command::SessionOpened));
         }
         let Some(port) = self.sessions.borrow().port(connection) else { return };
@@ -443,6 +449,12 @@ impl Space {
         };
         let notice = Notice::AgentItems { agent, version, offers, conversations: rows };
         self.notify(smallvec::smallvec![port], notice);
+    }
+
+    /// Says for those off the arbiters whether an agent has a session.
+    fn note_attendance(&self, agent: AgentId) {
+        let here = !self.sessions.borrow().agent(agent).is_empty();
+        self.local.shared.attendance.note(&self.id, agent, here);
     }
 
     // === Commands ===
@@ -482,6 +494,9 @@ impl Space {
             }
             Order::RemoveAgent(agent) => {
                 self.tell(Tell::Workspace(workspace::Command::RemoveAgent { agent, ticket }));
+            }
+            Order::ReportFailure(failure) => {
+                self.tell(Tell::Workspace(workspace::Command::ReportFailure { failure, ticket }));
             }
             Order::Reinstate(subject) => self.reinstate(subject, ticket),
             Order::MintToken(grants, expires) => self.mint(grants, expires, ticket),

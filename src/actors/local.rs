@@ -17,6 +17,7 @@ use tokio::sync::{
 };
 
 use super::{
+    attendance::Attendance,
     directory::{Directory, Name},
     places::Lines,
     port::{Answer, Notice, Observation, Port},
@@ -52,6 +53,8 @@ pub struct Shared {
     pub archive: Archive,
     /// Who runs where.
     pub directory: Arc<Directory>,
+    /// Which agents have a session.
+    pub attendance: Arc<Attendance>,
     /// What is counted.
     pub metrics: Metrics,
     /// Who watches.

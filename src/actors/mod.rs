@@ -17,6 +17,7 @@
 
 pub mod archivist;
 pub mod aside;
+pub mod attendance;
 pub mod boot;
 pub mod directory;
 pub mod erasure;

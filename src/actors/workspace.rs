@@ -176,7 +176,7 @@ impl WorkspaceActor {
                     self.space.tokens.strike(id);
                     self.space.sessions.borrow().revoke(id);
                 }
-                Event::Quarantined { .. } | Event::Reinstated => {}
+                Event::Quarantined { .. } | Event::Reinstated | Event::ActionFailed(_) => {}
             }
         }
         self.space.local.record(&self.space.id, &Entry::Workspace { at, by, events });

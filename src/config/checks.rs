@@ -52,6 +52,7 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
             check.policies(workspace, table, defaults(root));
             super::rules::second_look(workspace, table, check.findings);
             super::lint::second_look(workspace, table, defaults(root), check.findings);
+            check.told(workspace, table, config);
         }
     }
 }
@@ -112,6 +113,8 @@ impl Check<'_> {
         self.names_once("group", groups());
         self.names_once("agent", agents.iter().copied());
         self.names_once("rule", workspace.tables("rule").map(|(_, rule)| rule));
+        self.names_once("webhook", workspace.tables("webhook").map(|(_, webhook)| webhook));
+        self.names_once("mail", workspace.tables("mail").map(|(_, mail)| mail));
         let mut lines: BTreeMap<&str, Line<'_>> = BTreeMap::new();
         for table in groups() {
             let Some(name) = table.text("name") else { continue };
@@ -369,6 +372,28 @@ impl Check<'_> {
                 let message = format!("`{all}` ({total}) is less than `{one}` ({part})");
                 self.error(&at, message, &format!("at least as much as `{one}`"), "");
             }
+        }
+    }
+
+    /// What is told outside: plain HTTP that leaves the machine, two secrets or none, mail without a server.
+    fn told(&mut self, workspace: &super::Workspace, table: &Table, config: &Config) {
+        for (webhook, (at, table)) in workspace.webhooks.iter().zip(table.tables("webhook")) {
+            let name = webhook.name.as_str();
+            if webhook.secret_file.is_some() && webhook.secret_variable.is_some() {
+                let at = place(&[table], "secret_variable").unwrap_or_else(|| at.clone());
+                let message = format!("webhook {name:?} has a secret_file and a secret_variable");
+                self.warn(Some(at), message, "the file is used: take the variable out");
+            }
+            if webhook.secret_file.is_none() && webhook.secret_variable.is_none() {
+                let message = format!("webhook {name:?} has no secret: its receiver can't tell who sends");
+                self.warn(Some(at.clone()), message, "give it a secret_file");
+            }
+        }
+        if config.server.mail.host.is_none()
+            && let Some((at, _)) = table.tables("mail").next()
+        {
+            let message = "nothing is mailed, as [server.mail] has no host".to_owned();
+            self.warn(Some(at.clone()), message, "set `host` in [server.mail]");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::{
+    MailServer,
     measures::{DAY, GIB, HOUR, KIB, MIB, MINUTE, Size, Wait, ms, secs},
     section::{section, words},
     values::{FilePath, Optional, OrWord, Whole, address, choice},
@@ -28,6 +29,10 @@ section! {
             log_level: LogLevel => choice(),
             /// How long a drain may take before what is left is cut off.
             drain_timeout: Duration => Wait(ms(0)..=secs(HOUR)),
+        }
+        sections {
+            /// Where e-mails are handed in.
+            mail: MailServer,
         }
     }
 }

@@ -10,6 +10,7 @@ mod daemon;
 mod difference;
 mod lint;
 mod measures;
+mod notify;
 mod presets;
 mod problem;
 mod rules;
@@ -35,6 +36,7 @@ pub use daemon::{
     Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits, Watchdog,
 };
 pub use difference::{Difference, Differs};
+pub use notify::{Absent, Addressees, Deliveries, Encryption, MailRule, MailServer, Topic, Webhook};
 pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};
@@ -69,6 +71,8 @@ section! {
             watchdog: Watchdog,
             /// What connections may use.
             limits: Limits,
+            /// E-mails and webhooks on their way.
+            deliveries: Deliveries,
             /// What workspaces and groups do unless they say otherwise.
             defaults: Defaults,
         }
@@ -222,7 +226,9 @@ impl Config {
             let named = |section: &'static str, keys: section::Keys| {
                 keys.into_iter().map(move |(key, value)| (format!("{section}.{key}"), value))
             };
-            let server = named("server", config.server.write());
+            // The mail server is taken over at a reload.
+            let server = config.server.write().into_iter().filter(|(key, _)| *key != "mail").collect();
+            let server = named("server", server);
             server
                 .chain(named("admin", config.admin.write()))
                 .chain(named("journal", config.journal.write()))

@@ -82,7 +82,10 @@ fn explained() -> BTreeMap<String, BTreeSet<String>> {
             .map(|(key, _)| key)
             .filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
         match key {
-            _ if line.starts_with('[') => (header, commented) = (line.to_owned(), false),
+            // What has no example to show is commented out with its header.
+            _ if bare.starts_with("[[") || line.starts_with('[') => {
+                (header, commented) = (bare.to_owned(), false)
+            }
             Some(key) if commented => {
                 sections.entry(header.clone()).or_default().insert(key.to_owned());
             }
@@ -102,11 +105,22 @@ fn keys_but<S: Section>(others: &[&'static str]) -> Vec<&'static str> {
 fn every_key_is_explained_in_the_built_in_file() {
     let sections = explained();
     let defaults = Defaults::keys();
-    let sections_and_lists =
-        ["server", "admin", "journal", "recovery", "watchdog", "limits", "defaults", "workspace"];
+    let sections_and_lists = [
+        "server",
+        "admin",
+        "journal",
+        "recovery",
+        "watchdog",
+        "limits",
+        "deliveries",
+        "defaults",
+        "workspace",
+    ];
     let wanted = [
         ("", keys_but::<Config>(&sections_and_lists)),
-        ("[server]", Server::keys()),
+        ("[server]", keys_but::<Server>(&["mail"])),
+        ("[server.mail]", MailServer::keys()),
+        ("[deliveries]", Deliveries::keys()),
         ("[admin]", Admin::keys()),
         ("[journal]", Journal::keys()),
         ("[recovery]", Recovery::keys()),
@@ -117,11 +131,15 @@ fn every_key_is_explained_in_the_built_in_file() {
         ("[defaults]", defaults.clone()),
         (
             "[[workspace]]",
-            keys_but::<Workspace>(&[&defaults[..], &["picker", "group", "agent", "rule"]].concat()),
+            keys_but::<Workspace>(
+                &[&defaults[..], &["picker", "group", "agent", "rule", "webhook", "mail"]].concat(),
+            ),
         ),
         ("[workspace.picker]", Picker::keys()),
         ("[[workspace.rule]]", RoutingRule::keys()),
         ("[[workspace.group]]", keys_but::<Group>(&defaults)),
+        ("[[workspace.webhook]]", Webhook::keys()),
+        ("[[workspace.mail]]", MailRule::keys()),
         ("[[workspace.agent]]", keys_but::<Agent>(&defaults)),
     ];
     for (header, keys) in &wanted {
@@ -130,7 +148,8 @@ fn every_key_is_explained_in_the_built_in_file() {
             assert!(explained.contains(*key), "{header} {key} has no comment in config/maitred.toml");
         }
     }
-    let headers: BTreeSet<&str> = EMBEDDED.lines().filter(|line| line.starts_with('[')).collect();
+    let headers = EMBEDDED.lines().map(|line| if line.starts_with("# [[") { &line[2..] } else { line });
+    let headers: BTreeSet<&str> = headers.filter(|line| line.starts_with('[')).collect();
     let known: BTreeSet<&str> =
         wanted.iter().map(|(header, _)| *header).filter(|header| !header.is_empty()).collect();
     assert_eq!(headers, known, "a section is missing in this test");
@@ -141,7 +160,7 @@ fn keys_that_the_built_in_file_shows_as_comments_can_be_uncommented() {
     let uncommented: Vec<&str> = EMBEDDED
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.split(' ').nth(1) == Some("=") => rest,
+            Some(rest) if rest.split(' ').nth(1) == Some("=") || rest.starts_with("[[") => rest,
             _ => line,
         })
         .collect();

@@ -7,7 +7,9 @@ use smol_str::SmolStr;
 use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 
 use super::{
+    Absent, MailRule, Webhook,
     measures::{DAY, HOUR, Wait, ms, secs},
+    notify::Address,
     rules::RoutingRule,
     section::{section, words},
     values::{
@@ -55,6 +57,10 @@ section! {
             agents: [Agent] = "agent",
             /// Where a conversation goes that nobody sent anywhere, in the order of the file.
             rules: [RoutingRule] = "rule",
+            /// Whom a webhook tells what.
+            webhooks: [Webhook] = "webhook",
+            /// Who is mailed what.
+            mails: [MailRule] = "mail",
         }
     }
 }
@@ -110,6 +116,10 @@ section! {
             pseudonym: Option<String> => Optional(Text(256)),
             /// Whether a transferred conversation keeps its place by age, rather than joining the end of its class.
             keep_age_on_transfer: bool => Flag,
+            /// Which agents without a connection are told of what waits (`agent.notified`).
+            tell_absent: Absent => choice(),
+            /// The agents' inbox, `{link}` in place of the link to a conversation; `None` ("off"): mails have no link.
+            inbox_url: Option<String> => OrWord(Address, "off"),
         }
     }
 }

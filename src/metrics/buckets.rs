@@ -18,6 +18,9 @@ const DECISION: &[f64] =
     &[1e-6, 2.5e-6, 5e-6, 0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.1];
 /// How late a deadline was noticed, in seconds. The wheel's buckets are 5 ms.
 const LAG: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// From queueing a notification to its delivery, in seconds: at once, or after retries of up to a day.
+const DELIVERY: &[f64] =
+    &[0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28800.0, 86400.0];
 /// One sync of the log, in seconds.
 const SYNC: &[f64] = &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0];
 /// Records that one sync made durable.
@@ -33,6 +36,7 @@ pub(super) const BUCKETS: &[(&str, &[f64])] = &[
     ("wrapup_seconds", WRAP_UP),
     ("routing_decision_seconds", DECISION),
     ("timer_lag_seconds", LAG),
+    ("delivery_seconds", DELIVERY),
     ("journal_sync_seconds", SYNC),
     ("journal_batch_records", BATCH),
 ];

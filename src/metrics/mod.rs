@@ -24,10 +24,10 @@ pub use self::{
     agents::{AgentMark, AgentView, WorkspaceMetrics},
     group::{GroupMetrics, GroupSeries, SHORT_ABANDON},
     registry::{Each, Held, Level, Named, Seconds},
-    rooms::{Actors, Build, Daemon, Journal, Routing, Transport},
+    rooms::{Actors, Build, Daemon, Journal, Notify, Routing, Transport},
     words::{
-        ActorKind, AgentState, Carrier, CloseReason, Direction, Encoding, FallbackReason, OfferOutcome,
-        SlotState, WaitOutcome, Word,
+        ActorKind, AgentState, Carrier, CloseReason, DeliveryKind, DeliveryOutcome, Direction, Encoding,
+        FallbackReason, OfferOutcome, SlotState, WaitOutcome, Word,
     },
 };
 pub use metrics::{Counter, Histogram};
@@ -63,6 +63,8 @@ pub struct Metrics {
     pub journal: Arc<Journal>,
     /// The connections.
     pub transport: Arc<Transport>,
+    /// E-mails and webhooks.
+    pub notify: Arc<Notify>,
     /// The daemon as a whole.
     pub daemon: Arc<Daemon>,
     inner: Arc<Inner>,
@@ -97,6 +99,7 @@ impl Metrics {
             actors: Arc::new(Actors::register(&registry, &none)),
             journal: Arc::new(Journal::register(&registry, &none)),
             transport: Arc::new(Transport::register(&registry, &none)),
+            notify: Arc::new(Notify::register(&registry, &none)),
             daemon: Arc::new(Daemon::register(&registry, &none)),
             inner: Arc::new(Inner {
                 registry,

@@ -4,7 +4,7 @@ use metrics::{Counter, Histogram};
 
 use super::{
     registry::{Each, Fold, Level, Named, Seconds, series},
-    words::{ActorKind, Carrier, Direction, Encoding},
+    words::{ActorKind, Carrier, DeliveryKind, DeliveryOutcome, Direction, Encoding},
 };
 
 series! {
@@ -78,6 +78,18 @@ series! {
         pub in_flight: Level = "in_flight_commands";
         /// Bytes that wait for their connections to take them.
         pub outgoing_bytes: Level = "outgoing_bytes";
+    }
+}
+
+series! {
+    /// E-mails and webhooks.
+    pub struct Notify {
+        /// Attempts to deliver e-mails and webhooks, and what else became of them, by way and outcome.
+        pub deliveries: Each<Each<Counter, DeliveryOutcome>, DeliveryKind> = "deliveries_total", ("kind", ("outcome", ()));
+        /// E-mails and webhooks that wait to be delivered.
+        pub pending: Level = "deliveries_pending";
+        /// Time from queueing an e-mail or webhook to its delivery, pauses between attempts included.
+        pub delivery: Each<Histogram, DeliveryKind> = "delivery_seconds", ("kind", ());
     }
 }
 

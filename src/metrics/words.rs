@@ -155,6 +155,28 @@ words! {
         Json = "json",
     }
 
+    /// By which way something is told outside.
+    pub enum DeliveryKind {
+        /// An HTTP request.
+        Webhook = "webhook",
+        /// An e-mail.
+        Mail = "mail",
+    }
+
+    /// How an attempt to tell something outside went.
+    pub enum DeliveryOutcome {
+        /// The other side has it.
+        Delivered = "delivered",
+        /// It will be tried again.
+        Retried = "retried",
+        /// Given up: a dead letter.
+        Dead = "dead",
+        /// Not queued, as its endpoint answered 410 and wants nothing any more.
+        Disabled = "disabled",
+        /// Taken away: by hand, by an erasure, or a dead letter for which there was no room.
+        Dropped = "dropped",
+    }
+
     /// Which way a frame goes.
     pub enum Direction {
         /// To the daemon.

@@ -45,6 +45,8 @@ messages! {
         0x8063 QuarantinePage,
         0x8064 Erasure,
         0x8066 ConfigPage,
+        0x80b2 DeliveryPage,
+        0x80b3 DeliveryDetail,
     }
 }
 
@@ -499,5 +501,57 @@ wire! { lenient;
         expires: Option<Timestamp>,
         /// Connections that use it now.
         sessions: u32,
+    }
+
+    /// A page of deliveries.
+    pub struct DeliveryPage {
+        /// In the order in which they were queued.
+        rows: List<DeliveryRow, PAGE>,
+        /// What to ask with as `after` for the next page; absent at the end.
+        next: Option<u64>,
+    }
+
+    /// One delivery with what is sent.
+    pub struct DeliveryDetail {
+        /// As in lists.
+        row: DeliveryRow,
+        /// For mail: its subject; 512 bytes.
+        subject: Option<Text<512>>,
+        /// What is sent, cut off after 8 KiB.
+        body: Text<8192>,
+    }
+
+    /// An e-mail or webhook that is to be delivered.
+    pub struct DeliveryRow {
+        /// Its number.
+        delivery: u64,
+        /// What receivers know it by, the same at each attempt; 128 bytes.
+        message: Text<128>,
+        /// What it tells, such as `conversation.offered`; 64 bytes.
+        topic: Text<64>,
+        /// By which way.
+        way: DeliveryWay,
+        /// The name of the webhook or of the mail rule; 64 bytes.
+        endpoint: Text<64>,
+        /// For mail: the address; 256 bytes.
+        to: Option<Text<256>>,
+        /// The conversation that it is about.
+        conversation: Option<ConversationId>,
+        /// When it was queued, or last tried by hand.
+        queued_at: Timestamp,
+        /// When it is tried next; absent if it was given up.
+        due: Option<Timestamp>,
+        /// Attempts so far.
+        attempts: u32,
+        /// What went wrong the last time; 256 bytes.
+        trouble: Option<Text<256>>,
+    }
+
+    /// By which way something goes out.
+    pub enum DeliveryWay: Copy + Hash {
+        /// An HTTP request.
+        Webhook,
+        /// An e-mail.
+        Mail,
     }
 }

@@ -92,6 +92,11 @@ messages! {
         0x0076 Rate -> Recorded; NotFound, Forbidden, WrongState, Invalid, KeyExpired, KeyReused,
         0x0077 SetFeature -> Done; Forbidden, UnsupportedSetting, ManagedByConfig, Invalid,
         0x00b0 ResolveLink -> ConversationDetail; Forbidden, NotFound, Invalid,
+        0x00b1 ReportFailure -> Done; Forbidden, Invalid,
+        0x00b2 ListDeliveries -> DeliveryPage; Forbidden, Invalid,
+        0x00b3 ShowDelivery -> DeliveryDetail; Forbidden, NotFound,
+        0x00b4 RetryDelivery -> Done; Forbidden, NotFound,
+        0x00b5 DropDelivery -> Done; Forbidden, NotFound,
         0x00c0 Choose -> Recorded;
             NotFound, Forbidden, GroupDisabled, ConversationClosed, WrongState, RateLimited, KeyExpired, KeyReused,
     }
@@ -703,5 +708,48 @@ wire! { strict;
         speaker: Speaker,
         /// As the offer had it; 64 bytes.
         link: Text<64>,
+    }
+
+    /// Frontends: something that a user asked for came to nothing, such as the booking of a meeting. Who the configuration says is
+    /// told of it (`action_failed`). That a live chat failed the daemon knows by itself.
+    pub struct ReportFailure {
+        /// What: a short word such as `meeting_booking`; 1 to 64 bytes.
+        action: Text<64>,
+        /// Why, in words; 256 bytes.
+        cause: Text<256>,
+        /// Whose it was.
+        visitor: Option<VisitorId>,
+        /// In which conversation.
+        conversation: Option<ConversationId>,
+        /// What the frontend calls this failure: the same reported again is done and told once; 64 bytes.
+        reference: Option<Text<64>>,
+    }
+
+    /// Admins: lists e-mails and webhooks that are still to be delivered, or that were given up.
+    pub struct ListDeliveries {
+        /// Those that were given up; else those that wait.
+        dead: bool,
+        /// Only numbers above this: from the last page; 0 for the first.
+        after: u64,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// Admins: one delivery with what is sent.
+    pub struct ShowDelivery {
+        /// Its number.
+        delivery: u64,
+    }
+
+    /// Admins: tries a delivery now, also one that was given up, with new patience. An endpoint that answered 410 is asked again.
+    pub struct RetryDelivery {
+        /// Its number.
+        delivery: u64,
+    }
+
+    /// Admins: takes a delivery away for good.
+    pub struct DropDelivery {
+        /// Its number.
+        delivery: u64,
     }
 }

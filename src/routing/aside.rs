@@ -205,6 +205,9 @@ pub fn to_workspace(command: workspace::Command, knows_token: impl Fn(&str) -> b
             Instead::Recorded(workspace::Event::TokenRevoked { id }, ticket)
         }
         workspace::Command::RevokeToken { ticket, .. } => Instead::Told(refuse(&ticket, Refusal::NotFound)),
+        workspace::Command::ReportFailure { failure, ticket } => {
+            Instead::Recorded(workspace::Event::ActionFailed(failure), ticket)
+        }
         workspace::Command::Open { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
         | workspace::Command::Engage { then: Some((_, ticket)), .. }

@@ -65,6 +65,7 @@ fn to_workspace(command: workspace::Command) -> Undelivered {
         | workspace::Command::RemoveAgent { ticket, .. }
         | workspace::Command::MintToken { ticket, .. }
         | workspace::Command::RevokeToken { ticket, .. }
+        | workspace::Command::ReportFailure { ticket, .. }
         | workspace::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
         workspace::Command::Engage { then: Some((_, ticket)), .. } => Undelivered::refuse(&ticket),
         workspace::Command::Engage { then: None, .. }

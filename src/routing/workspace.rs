@@ -5,7 +5,7 @@ mod counted;
 pub use counted::Counts;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -25,6 +25,9 @@ use crate::{
 
 /// How far the time in a new conversation's id may be from daemon time (design §6, S6).
 const ID_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// References of reported failures that are remembered: a frontend that reports again does so soon.
+const REPORTED_MAX: usize = 1_024;
 
 /// The largest cap an agent may have.
 pub const CAP_MAX: u16 = 1_000;
@@ -76,6 +79,23 @@ pub enum Event {
     },
     /// A supervisor let it go on.
     Reinstated,
+    /// The frontend reported that something came to nothing which a user had asked for.
+    ActionFailed(Failure),
+}
+
+/// Something that a user asked for and that came to nothing, as a frontend reports it (AD-25).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What: `meeting_booking`.
+    pub action: SmolStr,
+    /// Why, in the frontend's words.
+    pub cause: SmolStr,
+    /// Whose it was.
+    pub visitor: Option<VisitorId>,
+    /// In which conversation.
+    pub conversation: Option<ConversationId>,
+    /// What the frontend calls this failure: one that it reports again is not told again.
+    pub reference: Option<SmolStr>,
 }
 
 /// What a workspace may be asked.
@@ -188,6 +208,13 @@ pub enum Command {
         /// Who asked.
         ticket: Ticket,
     },
+    /// Record that something came to nothing. Answered `Done`.
+    ReportFailure {
+        /// What.
+        failure: Failure,
+        /// Who asked.
+        ticket: Ticket,
+    },
     /// Go on. Carried out by whoever runs the machine, which stands still as long as it is set aside. Answered `Done`.
     Reinstate {
         /// Who asked.
@@ -215,6 +242,9 @@ pub struct Workspace {
     /// Agents of the configuration for whom there was no seat.
     #[serde(skip)]
     waiting: BTreeMap<AgentId, Profile>,
+    /// References of the failures that were reported last.
+    #[serde(skip)]
+    reported: VecDeque<SmolStr>,
 }
 
 /// What a visitor has open on a channel.
@@ -244,6 +274,11 @@ impl Workspace {
             }
             Event::Quarantined { at } => self.quarantined = Some(*at),
             Event::Reinstated => self.quarantined = None,
+            Event::ActionFailed(failure) => {
+                self.reported.extend(failure.reference.clone());
+                let surplus = self.reported.len().saturating_sub(REPORTED_MAX);
+                self.reported.drain(..surplus);
+            }
         }
     }
 
@@ -393,6 +428,15 @@ impl Machine for Workspace {
                 out.answer(&ticket, Reply::Done);
                 Ok(())
             }
+            Command::ReportFailure { failure, ticket } => {
+                let again = failure.reference.as_ref().is_some_and(|name| self.reported.contains(name));
+                if !again {
+                    out.by = ticket.by;
+                    self.record(Event::ActionFailed(failure), out);
+                }
+                out.answer(&ticket, Reply::Done);
+                Ok(())
+            }
             Command::Reinstate { ticket } => Err(super::aside::not_aside(&ticket)),
         }
     }
@@ -408,6 +452,7 @@ impl Machine for Workspace {
             | Command::RemoveAgent { agent, ticket } => (ticket, Keeper::Agent(*agent)),
             Command::MintToken { ticket, .. }
             | Command::RevokeToken { ticket, .. }
+            | Command::ReportFailure { ticket, .. }
             | Command::Reinstate { ticket } => (ticket, Keeper::Nobody),
             Command::Engage { conversation, then: Some((_, ticket)) } => {
                 (ticket, Keeper::Conversation(*conversation))

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use tokio::task::AbortHandle;
 
 use super::{
-    Asked, Border, Carrier, Flow, Outbox, Peer, Who,
+    Asked, Border, Carrier, Flow, Outbox, Peer, Who, deliveries,
     orders::{Asker, Work},
     paces::{Bucket, Deed, Paces},
     translate,
@@ -20,6 +20,7 @@ use crate::{
     },
     clock::{Clock, Timestamp},
     ids::{AgentId, ClientId},
+    notify,
     protocol::{
         self, Request, Text, frame::MAX_BODY, refusal::RefusalCode, reply, request::Hello,
         words::GoAwayReason,
@@ -83,6 +84,8 @@ pub trait House: Send + Sync {
     fn configuration(&self, space: Option<u32>) -> String;
     /// Copies all that is durable into a directory, and calls back, on another thread, when that is done or has failed.
     fn back_up(&self, directory: PathBuf, done: Box<dyn FnOnce(Result<(), String>) + Send>);
+    /// Asks something of those who tell things outside; it is answered on another thread.
+    fn deliveries(&self, order: notify::Order);
     /// Begins to drain.
     fn drain(&self);
     /// Whether it drains: nothing new is taken in.
@@ -340,6 +343,19 @@ impl Post {
                     }
                 };
                 self.house.back_up(PathBuf::from(back_up.directory.as_str()), Box::new(answer));
+            }
+            request @ (Request::ListDeliveries(_)
+            | Request::ShowDelivery(_)
+            | Request::RetryDelivery(_)
+            | Request::DropDelivery(_))
+                if known.grants == Grants::Admin =>
+            {
+                let Some(placement) = self.gate.placements.get(known.space as usize) else { return };
+                let outbox = Arc::clone(&session.outbox);
+                let order = deliveries::order(placement.id.clone(), request, move |reply| {
+                    outbox.push_reply(number, &reply);
+                });
+                order.into_iter().for_each(|order| self.house.deliveries(order));
             }
             request => match self.work(known, number, request) {
                 Ok(what) => hand_over(what),

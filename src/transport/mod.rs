@@ -15,6 +15,7 @@ pub mod unix;
 
 mod close;
 mod connection;
+mod deliveries;
 mod orders;
 mod outbox;
 #[cfg(test)]

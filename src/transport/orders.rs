@@ -26,7 +26,7 @@ use crate::{
         Body, By, Origin, Presence, Priority, Variable,
         agent::{Change, Profile},
         conversation::{Ask, Choice, Destination, HandOver, Message, Opening, Part, Phase, Target},
-        workspace::Grants,
+        workspace::{Failure, Grants},
     },
 };
 
@@ -192,6 +192,7 @@ impl Asker<'_> {
                 Ok(Work::Order(By::Admin, None, order))
             }
             Request::ReleaseQuarantine(release) => self.release(release),
+            Request::ReportFailure(report) => self.report_failure(&report),
             Request::Erase(erase) => {
                 self.admin()?;
                 let doomed = match (erase.conversation, erase.visitor) {
@@ -391,6 +392,24 @@ impl Asker<'_> {
             _ => return Err((RefusalCode::Invalid, Some("name one conversation, agent or group"))),
         };
         Ok(Work::Order(By::Supervisor, None, Order::Reinstate(subject)))
+    }
+
+    /// As the frontend itself: it may be about nobody in particular.
+    fn report_failure(&self, report: &request::ReportFailure) -> Result<Work, No> {
+        if self.grants != Grants::Frontend {
+            return Err(FORBIDDEN);
+        }
+        if report.action.is_empty() || report.cause.is_empty() {
+            return Err((RefusalCode::Invalid, Some("say what failed, and why")));
+        }
+        let failure = Failure {
+            action: report.action.as_str().into(),
+            cause: report.cause.as_str().into(),
+            visitor: report.visitor,
+            conversation: report.conversation,
+            reference: report.reference.as_ref().map(|reference| reference.as_str().into()),
+        };
+        Ok(Work::Order(By::Frontend, None, Order::ReportFailure(failure)))
     }
 
     fn admin(&self) -> Result<(), No> {

@@ -1,5 +1,8 @@
 //! maitred as a black box: a real daemon per test, driven over real QUIC. Time is a manual clock that the tests move by hand; nothing sleeps.
 
+#[path = "../outside/mod.rs"]
+mod outside;
+
 mod archive;
 mod counted;
 mod departures;
@@ -12,6 +15,7 @@ mod hostile;
 mod keys;
 mod life;
 mod moves;
+mod notify;
 mod offers;
 mod page;
 mod picker;

@@ -204,6 +204,7 @@ fn what_is_not_a_page_fits_a_frame_whatever_it_holds() {
         "GroupPage",
         "Explanation",
         "AgentItems",
+        "DeliveryPage",
     ];
     for kind in Reply::CATALOGUE.iter().chain(Notice::CATALOGUE) {
         let most = heaviest(kind.shape, kind.name);
