@@ -461,6 +461,7 @@ fn it_ends_at_once_though_it_rests_after_trouble() {
         std::thread::yield_now();
     }
     let shared = Shared {
+        attendance: Arc::default(),
         clock: Clock::manual(Timestamp::from_micros(now)),
         journal: journal.clone(),
         archive: archive.clone(),
