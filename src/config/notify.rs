@@ -144,6 +144,8 @@ words! {
         AgentNotified = "agent.notified",
         /// Something that a user asked for came to nothing.
         ActionFailed = "action_failed",
+        /// A bot handed a conversation over.
+        HandedOver = "conversation.handed_over",
     }
 }
 

@@ -197,6 +197,7 @@ fn topic(topic: config::Topic) -> notify::Topic {
         config::Topic::OfferMissed => notify::Topic::OfferMissed,
         config::Topic::AgentNotified => notify::Topic::AgentNotified,
         config::Topic::ActionFailed => notify::Topic::ActionFailed,
+        config::Topic::HandedOver => notify::Topic::HandedOver,
     }
 }
 

@@ -241,6 +241,7 @@ impl Known {
                     position: record.position,
                     at: said.at,
                     index: 0,
+                    handed_over: false,
                     news: Vec::new(),
                 };
                 for event in &said.events {
@@ -360,6 +361,8 @@ struct Teller<'a, 'l> {
     at: Timestamp,
     /// Which of the record's events.
     index: u16,
+    /// Whether one before was a hand-over.
+    handed_over: bool,
     news: Vec<News>,
 }
 
@@ -388,6 +391,9 @@ impl Teller<'_, '_> {
                 let sketch = self.sketch();
                 (sketch.group, sketch.owner) = (Some(group.clone()), None);
                 self.tell(Topic::Queued, Agents::new(), Some(word(cause)), None);
+                if std::mem::take(&mut self.handed_over) {
+                    self.tell(Topic::HandedOver, Agents::new(), Some(word(cause)), None);
+                }
                 let absent = self.absent_members(group);
                 self.notify(absent, "waiting", None);
             }
@@ -439,6 +445,9 @@ impl Teller<'_, '_> {
                 self.tell(Topic::Closed, owner, Some(word(reason)), None);
                 self.known.forget(&self.workspace, self.id);
             }
+            // Told with the group that it comes to.
+            Event::HandedOver { .. } => self.handed_over = true,
+            Event::ReturnedToBot => self.sketch().owner = None,
             Event::Reopened => {
                 self.sketch();
                 self.tell(Topic::Reopened, Agents::new(), None, None);

@@ -253,6 +253,7 @@ fn letter(told: &Told, known: &Known, news: &News) -> (SmolStr, String) {
     let reason = news.reason.as_deref().unwrap_or("no reason given");
     let what = match news.topic {
         Topic::Queued => format!("A conversation waits in {group}"),
+        Topic::HandedOver => format!("A bot handed a conversation over to {group}"),
         Topic::Offered => format!("A conversation of {group} is offered"),
         Topic::Assigned => "A conversation was assigned".to_owned(),
         Topic::Fallback => format!("Nobody could serve a conversation of {group}"),

@@ -48,6 +48,8 @@ topics! {
     AgentNotified = "agent.notified",
     /// Something that a user asked for came to nothing: a live chat, or what a frontend reported.
     ActionFailed = "action_failed",
+    /// A bot handed a conversation over, and it joined a group's line.
+    HandedOver = "conversation.handed_over",
 }
 
 impl fmt::Display for Topic {
