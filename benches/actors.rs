@@ -75,6 +75,7 @@ impl Floor {
                 .expect("a log");
         let id: WorkspaceId = "bench".parse().expect("a name");
         let shared = Shared {
+            attendance: Arc::default(),
             clock: Clock::system(Timestamp::default()),
             journal: journal.clone(),
             archive,
