@@ -79,7 +79,7 @@ messages! {
         0x0065 BackUp -> Done; Forbidden, Invalid,
         0x0066 ShowConfig -> ConfigPage; Forbidden,
         0x0070 SetVariables -> Recorded;
-            NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, KeyExpired, KeyReused,
+            NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, RateLimited, KeyExpired, KeyReused,
         0x0071 SetTags -> Recorded; NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, KeyExpired, KeyReused,
         0x0072 HandOver -> Recorded;
             NotFound, Forbidden, Invalid, TooLarge, HandedOff, MissingFields, GroupDisabled, PlanNotEligible,

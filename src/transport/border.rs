@@ -372,7 +372,8 @@ impl Post {
     ) -> Result<gate::Asked, (RefusalCode, Option<&'static str>, Option<Duration>)> {
         let digest = digest(&request);
         let opens = matches!(request, Request::Open(_));
-        let writes = matches!(request, Request::Say(_) | Request::Post(_));
+        // Whatever a visitor can have written down as often as they like counts as a message.
+        let writes = matches!(request, Request::Say(_) | Request::Post(_) | Request::SetVariables(_));
         if written(&request) > self.rates.message_body as usize {
             let why = "the message is longer than Welcome's message_body";
             return Err((RefusalCode::TooLarge, Some(why), None));

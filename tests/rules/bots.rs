@@ -4,15 +4,15 @@ use maitred::{
     client::RequestError,
     ids::{AgentId, ConversationId},
     protocol::{
-        List, Notice, RefusalCode, Text, Variables,
+        Encoding, List, Notice, RefusalCode, Reply, Text, Variables,
         notice::{StaffChange, VisitorChange},
         reply::{ConversationPage, Done, Recorded},
         request::{
-            HandOver, ListConversations, Open, Post, Rate, RequestRating, ReturnToBot, SetFeature,
+            HandOver, ListConversations, Open, Post, Rate, RequestRating, ReturnToBot, Say, SetFeature,
             SetVariables,
         },
         words::{
-            Actor, Destination, OfferOutcome, Part, QueueCause, Speaker, Status, Target, Variable, View,
+            Actor, Destination, OfferOutcome, Part, QueueCause, Role, Speaker, Status, Target, Variable, View,
         },
     },
 };
@@ -20,6 +20,7 @@ use maitred::{
 use crate::{
     floor::{Seat, code, group, new_id, opening, visitor},
     house::rule,
+    raw::Wire,
 };
 
 const ME: Speaker = Speaker::Me;
@@ -178,6 +179,40 @@ rule!(
             anonymous,
             "each visitor has a label of their own"
         );
+    }
+);
+
+rule!(
+    bo_21_reply_or_note_is_said_explicitly,
+    preset = "botnation",
+    with = "",
+    flip = "workspace.feature_notes = false",
+    async |house| {
+        let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        let token = house.floor.token(Role::Agent, None, Some(ana)).await;
+        let mut wire = Wire::welcomed(&house.floor, Encoding::Json, &token).await;
+        // The kind of a frame is which of the two it is; there is no third, and none that is taken for one of them.
+        let say = Say { key: 1, conversation: id, speaker: ME, body: Text::clip("secret") };
+        let mut frame = wire.frame(7, say);
+        frame[4..6].copy_from_slice(&0x7ffe_u16.to_be_bytes());
+        wire.write(&frame).await;
+        let Reply::Refused(refused) = wire.reply(7).await else { panic!("an unknown kind was taken") };
+        assert_eq!(refused.code, RefusalCode::UnknownKind);
+        ana_seat.client.note(id, ME, "between us").await.expect("noted");
+        ana_seat.client.say(id, ME, "to you").await.expect("said");
+        let seen = desk.visitor_history(id, Speaker::Visitor(visitor(1))).await;
+        let said: Vec<&str> = seen
+            .iter()
+            .filter_map(|entry| match &entry.change {
+                VisitorChange::Said { body, .. } => Some(body.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(said, ["hello", "to you"]);
+        let noted = |change: &StaffChange| matches!(change, StaffChange::Noted { .. }).then_some(());
+        ana_seat.sees_staff(id, "the note", noted).await;
     }
 );
 

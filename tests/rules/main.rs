@@ -92,6 +92,9 @@ mod brevo;
 mod floor;
 mod house;
 mod map;
+#[allow(dead_code, reason = "shared with tests/daemon, which uses the rest")]
+#[path = "../daemon/raw.rs"]
+mod raw;
 mod respond_io;
 mod scenes;
 mod zendesk;
