@@ -1,5 +1,7 @@
 //! What can be used and is unlikely to be meant: parts of a configuration that never come into play.
 
+use std::collections::BTreeSet;
+
 use super::{
     GroupPolicy, RuleTarget, Strategy, Workspace,
     problem::{Finding, Place},
@@ -13,6 +15,7 @@ pub(super) fn second_look(
     defaults: Option<&Table>,
     findings: &mut Vec<Finding>,
 ) {
+    idle(table, findings);
     let mut warn = |at: Option<Place>, message: String, help: &str| {
         let (expected, help) = (String::new(), help.to_owned());
         findings.push(Finding { at, warning: true, message, expected, help });
@@ -72,5 +75,94 @@ fn in_vain(policy: &GroupPolicy) -> Option<(&'static str, String)> {
             "max_wait is over when the first who was asked has not answered: nobody else is".to_owned(),
         )),
         _ => None,
+    }
+}
+
+// === what the tree alone tells ===
+
+/// Warns of triggers, workflows and calendars that do nothing. They are looked at as they are written.
+pub(super) fn idle(table: &Table, findings: &mut Vec<Finding>) {
+    let mut warn = |at: &Place, message: String| {
+        let (expected, help) = (String::new(), String::new());
+        findings.push(Finding { at: Some(at.clone()), warning: true, message, expected, help });
+    };
+    for (at, trigger) in table.tables("trigger") {
+        let active = matches!(trigger.get("active"), Some(Value { kind: Kind::Flag(true), .. }));
+        let does = ["group", "text", "set", "tags"].iter().any(|key| trigger.get(key).is_some());
+        if active && !does {
+            let name = trigger.text("name").unwrap_or("?");
+            warn(at, format!("trigger {name:?} does nothing: it has no group, no text, and sets nothing"));
+        }
+    }
+    for (_, workflow) in table.tables("workflow") {
+        let Some(steps) = workflow.get("steps") else { continue };
+        flow(workflow.text("name").unwrap_or("?"), steps, &mut warn);
+    }
+    calendars(table, &mut warn);
+}
+
+/// Steps that nothing comes of: waiting for nothing, what comes after the end, branches that lead nowhere.
+fn flow(name: &str, steps: &Value, warn: &mut impl FnMut(&Place, String)) {
+    let Kind::List(steps) = &steps.kind else { return };
+    let mut closed = false;
+    for (number, step) in (1..).zip(steps) {
+        let Kind::Table(parts) = &step.kind else { continue };
+        if closed {
+            return warn(&step.at, format!("workflow {name:?}: nothing comes after `close`"));
+        }
+        closed = parts.get("close").is_some();
+        if parts.get("wait").is_some() && number == steps.len() {
+            warn(&step.at, format!("workflow {name:?} waits here for nothing"));
+        }
+        let Some(branch) = parts.get("branch") else { continue };
+        let ways = ["then", "else"].map(|way| parts.get(way));
+        let empty = |way: &Option<&Value>| match way {
+            Some(Value { kind: Kind::List(steps), .. }) => steps.is_empty(),
+            _ => true,
+        };
+        if ways.iter().all(empty) {
+            warn(&branch.at, format!("workflow {name:?}: both ways of this branch are empty"));
+        } else if let Some(key) = contradiction(branch) {
+            warn(
+                &branch.at,
+                format!("workflow {name:?}: this branch asks for two different `{key}` at once"),
+            );
+        }
+        for way in ways.into_iter().flatten() {
+            flow(name, way, warn);
+        }
+    }
+}
+
+/// The key that the conditions of a branch want to be two things at a time.
+fn contradiction(branch: &Value) -> Option<&'static str> {
+    let Kind::Table(table) = &branch.kind else { return None };
+    let Some(Value { kind: Kind::List(all), .. }) = table.get("all") else { return None };
+    let wanted = |key: &str| -> BTreeSet<String> {
+        let tables = all.iter().filter_map(|test| match &test.kind {
+            Kind::Table(test) => test.get(key),
+            _ => None,
+        });
+        // "Open" holds beside any other.
+        tables.map(Value::described).filter(|value| value != "\"open\"").collect()
+    };
+    ["status", "human_reply"].into_iter().find(|key| wanted(key).len() > 1)
+}
+
+/// Calendars without an hour.
+fn calendars(table: &Table, warn: &mut impl FnMut(&Place, String)) {
+    let Some(Value { kind: Kind::Table(calendars), .. }) = table.get("hours") else { return };
+    for (name, calendar) in &calendars.entries {
+        let Kind::Table(parts) = &calendar.value.kind else { continue };
+        let open = match parts.get("weekly") {
+            Some(Value { kind: Kind::Table(days), .. }) => days
+                .entries
+                .values()
+                .any(|day| matches!(&day.value.kind, Kind::List(spans) if !spans.is_empty())),
+            _ => continue,
+        };
+        if !open {
+            warn(&calendar.key, format!("calendar {name:?} has no hours: who goes by it is always closed"));
+        }
     }
 }

@@ -851,6 +851,57 @@ fn what_is_said_in_vain_is_named() {
 }
 
 #[test]
+fn what_does_nothing_is_named() {
+    let text = r#"
+        [hours.office]
+        timezone = "UTC"
+        weekly = { mon = [] }
+        [hours.night]
+        timezone = "UTC"
+        weekly = { mon = ["20:00-24:00"] }
+        [[trigger]]
+        name = "idle"
+        active = true
+        when = { name = "country", eq = "FR" }
+        [[trigger]]
+        name = "saved"
+        [[trigger]]
+        name = "useful"
+        active = true
+        group = "a"
+        [[workflow]]
+        name = "patience"
+        steps = [{ assign = "routed" }, { wait = "15m" }]
+        [[workflow]]
+        name = "muddle"
+        steps = [
+            { branch = { all = [{ status = "open" }, { status = "active" }] }, then = [{ wait = "1m" }] },
+            { branch = { all = [{ status = "missed" }, { status = "active" }] }, then = [{ priority = 1 }] },
+            { branch = { all = [{ human_reply = false }] }, else = [] },
+            { close = true },
+            { priority = 2 },
+        ]
+    "#;
+    let sources = vec![Source::File { name: "my.toml".to_owned(), text: text.to_owned() }];
+    let mut findings = Vec::new();
+    let table = tree::parse(0, &sources, &mut findings);
+    lint::idle(&table, &mut findings);
+    let messages: Vec<String> = findings.into_iter().map(|each| each.message).collect();
+    assert_eq!(
+        messages,
+        [
+            "trigger \"idle\" does nothing: it has no group, no text, and sets nothing",
+            "workflow \"patience\" waits here for nothing",
+            "workflow \"muddle\" waits here for nothing",
+            "workflow \"muddle\": this branch asks for two different `status` at once",
+            "workflow \"muddle\": both ways of this branch are empty",
+            "workflow \"muddle\": nothing comes after `close`",
+            "calendar \"office\" has no hours: who goes by it is always closed",
+        ]
+    );
+}
+
+#[test]
 fn no_workspace_at_all_is_a_warning() {
     let [warning] = &warnings("workspace = []")[..] else { panic!("one warning was expected") };
     assert!(warning.contains("no workspace is defined"), "{warning}");
