@@ -96,13 +96,14 @@ pub(super) fn idle(table: &Table, findings: &mut Vec<Finding>) {
     }
     for (_, workflow) in table.tables("workflow") {
         let Some(steps) = workflow.get("steps") else { continue };
-        flow(workflow.text("name").unwrap_or("?"), steps, &mut warn);
+        flow(workflow.text("name").unwrap_or("?"), steps, false, &mut warn);
     }
     calendars(table, &mut warn);
 }
 
 /// Steps that nothing comes of: waiting for nothing, what comes after the end, branches that lead nowhere.
-fn flow(name: &str, steps: &Value, warn: &mut impl FnMut(&Place, String)) {
+/// `goes_on`: whether there are steps behind the branch that these are a way of.
+fn flow(name: &str, steps: &Value, goes_on: bool, warn: &mut impl FnMut(&Place, String)) {
     let Kind::List(steps) = &steps.kind else { return };
     let mut closed = false;
     for (number, step) in (1..).zip(steps) {
@@ -111,7 +112,8 @@ fn flow(name: &str, steps: &Value, warn: &mut impl FnMut(&Place, String)) {
             return warn(&step.at, format!("workflow {name:?}: nothing comes after `close`"));
         }
         closed = parts.get("close").is_some();
-        if parts.get("wait").is_some() && number == steps.len() {
+        let goes_on = goes_on || number < steps.len();
+        if parts.get("wait").is_some() && !goes_on {
             warn(&step.at, format!("workflow {name:?} waits here for nothing"));
         }
         let Some(branch) = parts.get("branch") else { continue };
@@ -129,7 +131,7 @@ fn flow(name: &str, steps: &Value, warn: &mut impl FnMut(&Place, String)) {
             );
         }
         for way in ways.into_iter().flatten() {
-            flow(name, way, warn);
+            flow(name, way, goes_on, warn);
         }
     }
 }

@@ -892,7 +892,6 @@ fn what_does_nothing_is_named() {
         [
             "trigger \"idle\" does nothing: it has no group, no text, and sets nothing",
             "workflow \"patience\" waits here for nothing",
-            "workflow \"muddle\" waits here for nothing",
             "workflow \"muddle\": this branch asks for two different `status` at once",
             "workflow \"muddle\": both ways of this branch are empty",
             "workflow \"muddle\": nothing comes after `close`",
