@@ -9,6 +9,7 @@ use maitred::{
     routing::{
         Context, GroupPolicy, Machine, Out, Policy, Priority, Strategy, WhyNot,
         group::{Command, Event, Group, Standing, Waiting},
+        scope::Sites,
     },
 };
 
@@ -31,6 +32,7 @@ fn standing(number: u32, taken: u16) -> Standing {
         cap: 10,
         taken,
         last_assigned: Timestamp::from_micros(u64::from(number)),
+        sites: Sites::default(),
     }
 }
 
@@ -46,6 +48,7 @@ fn waiting(number: u32) -> Waiting {
         tried: Vec::new(),
         barred: None,
         announced: false,
+        site: None,
         entering: true,
     }
 }

@@ -212,6 +212,14 @@ name! {
 }
 
 impl ConversationId {
+    /// A bound below all version 7 ids made at this time or later.
+    #[must_use]
+    pub fn earliest(made_ms: u64) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..6].copy_from_slice(&made_ms.to_be_bytes()[2..]);
+        Self(bytes)
+    }
+
     /// The time that a UUID version 7 carries, in milliseconds since 1970; `None` for any other version.
     #[must_use]
     pub fn made_at_ms(&self) -> Option<u64> {

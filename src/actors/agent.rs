@@ -274,8 +274,9 @@ impl AgentActor {
 
     /// The groups they count in, and their scope.
     fn belong(&mut self) {
+        self.space.set_scope(self.machine.id(), self.machine.scope());
+        self.space.see_anew(self.machine.id());
         let groups = &self.machine.profile().groups;
-        self.space.set_scope(self.machine.id(), groups);
         let Profile { name, avatar, .. } = self.machine.profile();
         self.space.set_face(self.machine.id(), Face { name: name.clone(), avatar: avatar.clone() });
         self.mark.belongs_to(groups.iter().map(|group| self.space.group_metrics(group)).collect());
@@ -315,9 +316,13 @@ impl AgentActor {
     #[must_use]
     pub fn row(&self) -> AgentRow {
         let (missed, last_assigned) = self.machine.record_of_service();
+        let mut activity = self.durable.activity();
+        let lately = self.space.activity(self.machine.id());
+        activity.add(lately.last, lately.messages);
         self.space.with_context(self.space.local.now(), |cx| AgentRow {
             missed,
             last_assigned,
+            activity,
             sessions: self.space.sessions.borrow().sessions_of(self.machine.id()),
             quarantined: self.aside,
             agent: self.machine.id(),

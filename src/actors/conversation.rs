@@ -187,6 +187,7 @@ impl ConversationActor {
             self.stand_aside(command);
         } else if !matches!(command, Command::Tick) || self.is_due(now) {
             self.run(now, command);
+            self.notice_visitor();
         } else {
             return;
         }
@@ -305,6 +306,9 @@ impl ConversationActor {
         if record.events.iter().any(|event| matches!(event, Event::VariablesSet { .. })) {
             self.rename();
         }
+        if let Some(agent) = record.by.agent() {
+            self.space.acted(agent, &record);
+        }
         self.enlist();
         let (seq, visitor_seq) = numbers;
         publish::publish(self, before, &Numbered { record, seq, visitor_seq }, asker);
@@ -373,7 +377,8 @@ impl ConversationActor {
     /// Keeps its line in the lists. Most records are messages, which leave it where it is.
     fn enlist(&mut self) {
         if let Some(line) = self.line.as_deref().filter(|line| self.stands_at(line)) {
-            return line.advance(self.machine.numbers().0);
+            line.follow(&self.machine);
+            return self.space.touch(self.machine.id());
         }
         match self.row() {
             Some(row) => self.list(row),
@@ -396,8 +401,19 @@ impl ConversationActor {
 
     pub(super) fn list(&mut self, row: ConversationRow) {
         let line = Line::new(row);
+        line.follow(&self.machine);
+        self.space.touch(line.conversation);
         let before = self.line.replace(Rc::clone(&line));
         self.space.ledger.borrow_mut().list(before.as_deref(), line);
+    }
+
+    /// That the visitor has come or gone is recorded nowhere.
+    fn notice_visitor(&self) {
+        let line = self.line.as_deref();
+        if let Some(line) = line.filter(|line| line.is_connected() != self.machine.is_visitor_present()) {
+            line.follow(&self.machine);
+            self.space.touch(line.conversation);
+        }
     }
 
     fn stands_at(&self, line: &Line) -> bool {

@@ -11,6 +11,7 @@ use super::{
     directory::Whom,
     erasure::Doomed,
     ledger::Line,
+    lists::ListKey,
     local::{Local, Shared},
     port::{Answer, ConversationRow, Notice, Port, View, parse_cursor},
     queries::{Gathering, Look, Rows, What},
@@ -219,6 +220,14 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// Keep a list.
+    KeepList(ListKey),
+    /// Keep it no more.
+    DropList(ListKey),
+    /// Keep an agent's counts, or the workspace's.
+    KeepCounts(Option<AgentId>),
+    /// Keep them no more.
+    DropCounts(Option<AgentId>),
     /// End a subscription.
     Unsubscribe(Feed),
 }
@@ -318,6 +327,7 @@ impl Space {
             Asked::Detach { request, agent } => {
                 if self.sessions.borrow_mut().detach(connection, agent) {
                     self.note_attendance(agent);
+                    self.lists.borrow_mut().forget(connection, Some(agent));
                     self.tell(Tell::Agent(
                         agent,
                         agent::Command::SessionLost { later: std::time::Duration::ZERO },
@@ -338,8 +348,8 @@ impl Space {
     }
 
     fn ticket(&self, reply_to: ReplyTo, by: By, key: Option<Key>) -> Ticket {
-        let groups = by.agent().and_then(|agent| self.scope(agent));
-        Ticket { by, groups, key, reply_to: Some(reply_to) }
+        let scope = by.agent().and_then(|agent| self.scope(agent));
+        Ticket { by, scope, key, reply_to: Some(reply_to) }
     }
 
     // === Sessions ===
@@ -373,6 +383,7 @@ impl Space {
 
     fn disconnected(self: &Rc<Self>, id: u64) {
         let lost = self.sessions.borrow_mut().disconnect(id);
+        self.lists.borrow_mut().forget(id, None);
         for agent in lost.agents {
             self.note_attendance(agent);
             self.tell(Tell::Agent(agent, agent::Command::SessionLost { later: std::time::Duration::ZERO }));
@@ -561,6 +572,16 @@ impl Space {
                 let rows = rows.map(|(used, token)| (token, used)).collect();
                 self.reply(reply_to, Answer::Found(Box::new(View::Tokens(rows, more))));
             }
+            Query::KeepList(key) => self.keep_list(reply_to, key),
+            Query::DropList(key) => {
+                self.drop_list(reply_to.connection, key);
+                self.answer(reply_to, Ok(Reply::Done));
+            }
+            Query::KeepCounts(agent) => self.keep_counts(reply_to, agent),
+            Query::DropCounts(agent) => {
+                self.drop_counts(reply_to.connection, agent);
+                self.answer(reply_to, Ok(Reply::Done));
+            }
             Query::Unsubscribe(feed) => {
                 self.sessions.borrow_mut().unsubscribe(reply_to.connection, &feed);
                 self.answer(reply_to, Ok(Reply::Done));
@@ -603,7 +624,7 @@ impl Space {
             }
             let in_scope = ticket.by.agent().is_none()
                 || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
-                || row.group.as_ref().is_some_and(|group| ticket.covers(group));
+                || row.is_in_scope(ticket);
             in_scope
                 && group.is_none_or(|group| row.group.as_ref() == Some(group))
                 && agent.is_none_or(|agent| row.owner == Some(agent))
@@ -652,7 +673,7 @@ impl Space {
             let id = &row.conversation;
             ticket.by.agent().is_none()
                 || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
-                || row.group.as_ref().is_some_and(|group| ticket.covers(group))
+                || row.is_in_scope(ticket)
         };
         let open = ledger.of_visitor(visitor).into_iter().filter_map(|id| ledger.line(id));
         let open = open.filter(|line| !matches!(line.phase, Phase::Closed | Phase::Choosing));

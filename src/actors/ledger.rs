@@ -2,7 +2,7 @@
 //! what each visitor and each frontend has open.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
     ops::Deref,
     rc::Rc,
@@ -11,11 +11,18 @@ use std::{
 
 use foldhash::fast::RandomState;
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
-use super::port::{ConversationRow, OfferMade};
+use super::{
+    lists::Tallies,
+    port::{ConversationRow, OfferMade},
+};
 use crate::{
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId},
-    routing::conversation::Phase,
+    routing::{
+        conversation::{Attention, Conversation, Phase},
+        scope::Scope,
+    },
 };
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -24,6 +31,8 @@ type Map<K, V> = HashMap<K, V, RandomState>;
 pub(super) struct Line {
     row: ConversationRow,
     seq: Cell<u64>,
+    connected: Cell<bool>,
+    attention: RefCell<Attention>,
 }
 
 impl Line {
@@ -31,12 +40,32 @@ impl Line {
     #[must_use]
     pub(super) fn new(row: ConversationRow) -> Rc<Self> {
         let seq = Cell::new(row.seq);
-        Rc::new(Self { row, seq })
+        Rc::new(Self { row, seq, connected: Cell::new(false), attention: RefCell::default() })
     }
 
     /// The conversation has got on, staying where it is.
-    pub(super) fn advance(&self, seq: u64) {
-        self.seq.set(seq);
+    pub(super) fn follow(&self, machine: &Conversation) {
+        self.seq.set(machine.numbers().0);
+        self.connected.set(machine.is_visitor_present());
+        self.attention.borrow_mut().follow(machine.attention());
+    }
+
+    /// Whether the visitor is there (BO-23).
+    #[must_use]
+    pub(super) fn is_connected(&self) -> bool {
+        self.connected.get()
+    }
+
+    /// Whether there is a message that an agent has not read.
+    #[must_use]
+    pub(super) fn is_unread_by(&self, agent: AgentId) -> bool {
+        self.attention.borrow().is_unread_by(agent)
+    }
+
+    /// Whether the visitor waits for an answer.
+    #[must_use]
+    pub(super) fn is_unanswered(&self) -> bool {
+        self.attention.borrow().is_unanswered()
     }
 
     /// The row as it is now.
@@ -66,10 +95,31 @@ pub(super) struct Ledger {
     pub(super) engaged: u64,
 }
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default, Clone)]
 struct Served {
     active: u32,
+    queued: Queued,
+    /// Of those that are on a site.
+    sites: BTreeMap<SmolStr, Queued>,
+}
+
+/// What nobody serves.
+#[derive(Debug, Default, Clone, Copy)]
+struct Queued {
+    /// In the line or offered.
+    waiting: u32,
     missed: u32,
+}
+
+impl Queued {
+    fn count(&mut self, phase: Phase, add: bool) {
+        let change = |count: &mut u32| *count = if add { *count + 1 } else { count.saturating_sub(1) };
+        match phase {
+            Phase::Waiting | Phase::Offered => change(&mut self.waiting),
+            Phase::Missed => change(&mut self.missed),
+            Phase::Bot | Phase::Active | Phase::Closed | Phase::Choosing => {}
+        }
+    }
 }
 
 /// What one agent has.
@@ -125,19 +175,54 @@ impl Ledger {
     }
 
     fn count(&mut self, row: &ConversationRow, add: bool) {
-        let Some(group) = &row.group else { return };
-        let change = |count: &mut u32| *count = if add { *count + 1 } else { count.saturating_sub(1) };
-        match row.phase {
-            Phase::Active => change(&mut self.served.entry(group.clone()).or_default().active),
-            Phase::Missed => change(&mut self.served.entry(group.clone()).or_default().missed),
-            Phase::Bot | Phase::Waiting | Phase::Offered | Phase::Closed | Phase::Choosing => {}
+        let Some(group) = row.group.as_ref().filter(|_| row.phase != Phase::Closed) else { return };
+        let served = match self.served.get_mut(group) {
+            Some(served) => served,
+            None => self.served.entry(group.clone()).or_default(),
+        };
+        if row.phase == Phase::Active {
+            served.active = if add { served.active + 1 } else { served.active.saturating_sub(1) };
+            return;
         }
+        served.queued.count(row.phase, add);
+        if let Some(site) = &row.site {
+            let queued = served.sites.entry(site.clone()).or_default();
+            queued.count(row.phase, add);
+            if queued.waiting + queued.missed == 0 {
+                served.sites.remove(site);
+            }
+        }
+    }
+
+    /// What in a scope, or anywhere, nobody serves; `pulls`: whether a group's members take what they want.
+    pub(super) fn to_process(&self, scope: Option<&Scope>, pulls: &dyn Fn(&GroupId) -> bool) -> Tallies {
+        let mut tallies = Tallies::default();
+        let mut add = |group: &GroupId, queued: &Queued| {
+            tallies.to_process += queued.waiting + queued.missed;
+            tallies.requests += if pulls(group) { queued.waiting } else { 0 };
+        };
+        let Some(scope) = scope else {
+            self.served.iter().for_each(|(group, served)| add(group, &served.queued));
+            return tallies;
+        };
+        let everyone = GroupId::everyone();
+        for group in scope.groups.iter().chain([&everyone]) {
+            let Some(served) = self.served.get(group) else { continue };
+            match scope.sites.named() {
+                None => add(group, &served.queued),
+                Some(sites) => {
+                    let served = sites.iter().filter_map(|site| served.sites.get(site));
+                    served.for_each(|queued| add(group, queued));
+                }
+            }
+        }
+        tallies
     }
 
     /// Active and missed conversations of a group.
     #[must_use]
     pub(super) fn served(&self, group: &GroupId) -> (u32, u32) {
-        self.served.get(group).map_or((0, 0), |served| (served.active, served.missed))
+        self.served.get(group).map_or((0, 0), |served| (served.active, served.queued.missed))
     }
 
     /// One conversation's line.

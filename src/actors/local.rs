@@ -19,6 +19,7 @@ use tokio::sync::{
 use super::{
     attendance::Attendance,
     directory::{Directory, Name},
+    lists::Bell,
     places::Lines,
     port::{Answer, Notice, Observation, Port},
     respawn::{Dead, Morgue},
@@ -76,6 +77,8 @@ pub struct Local {
     spaces: RefCell<HashMap<u32, Rc<Space>, RandomState>>,
     /// Lines whose places are to be told.
     pub(super) lines: Lines,
+    /// Rung when something changes that people have on their screens.
+    pub(super) bell: Bell,
     dead: UnboundedSender<(u32, Dead)>,
     morgue: RefCell<Morgue>,
 }
@@ -128,6 +131,7 @@ impl Local {
             scratch: RefCell::default(),
             spaces: RefCell::default(),
             lines: Lines::default(),
+            bell: Bell::default(),
             dead: morgue.lane(),
             morgue: RefCell::new(morgue),
         })

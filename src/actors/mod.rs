@@ -24,6 +24,7 @@ pub mod erasure;
 pub mod export;
 pub mod gate;
 pub mod keeping;
+pub mod lists;
 pub mod local;
 pub mod port;
 pub mod sessions;

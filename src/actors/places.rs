@@ -95,7 +95,7 @@ impl Local {
         }
     }
 
-    async fn pause_until(&self, until: Timestamp) {
+    pub(super) async fn pause_until(&self, until: Timestamp) {
         let clock = &self.shared.clock;
         let mut now = clock.now();
         while now < until {

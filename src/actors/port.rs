@@ -5,19 +5,23 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::aside::Subject;
+use super::{
+    aside::Subject,
+    lists::{ListKey, Tallies},
+};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     journal::Position,
     routing::{
         Body, FallbackReason, GroupPolicy, OfferOutcome, Origin, Picker, Policy, Presence, Refusal, Reply,
-        Variable, WhyNot,
-        agent::{Held, Profile},
+        Ticket, Variable, WhyNot,
+        agent::{Activity, Held, Profile},
         conversation::{Conversation, Facts, Party, PendingOffer, Phase, Record, StayFacts},
         notice::Parties,
         pseudonym::pseudonym,
         queue::Place,
+        scope::Scope,
         workspace::{Counts, Token},
     },
 };
@@ -197,6 +201,23 @@ pub struct ConversationRow {
     pub bot: Option<Box<SmolStr>>,
     /// What staff see its visitor as; `None`: an anonymous label.
     pub pseudonym: Option<Box<str>>,
+    /// The site that it is on.
+    pub site: Option<SmolStr>,
+    /// Who owned it last.
+    pub last_owner: Option<AgentId>,
+}
+
+/// One line on a list that somebody keeps.
+#[derive(Debug, Clone)]
+pub struct ListRow {
+    /// The conversation.
+    pub row: ConversationRow,
+    /// Whether there is a message that the list's agent has not read.
+    pub unread: bool,
+    /// Whether the visitor waits for an answer.
+    pub unanswered: bool,
+    /// Whether the visitor is there.
+    pub connected: bool,
 }
 
 impl ConversationRow {
@@ -223,7 +244,25 @@ impl ConversationRow {
             origin: machine.origin()?,
             bot: machine.bot().cloned().map(Box::new),
             pseudonym: pseudonym_of(machine.facts(), policy),
+            site: machine.site().cloned(),
+            last_owner: machine.last_owner(),
         })
+    }
+
+    /// Whether it lies in an agent's scope.
+    #[must_use]
+    pub fn lies_in(&self, scope: &Scope) -> bool {
+        let covered = match self.phase {
+            Phase::Bot => scope.sees_bot,
+            _ => self.group.as_ref().is_some_and(|group| scope.has(group)),
+        };
+        covered && scope.sites.cover(self.site.as_ref())
+    }
+
+    /// Whether it lies in the scope of the asking agent.
+    #[must_use]
+    pub fn is_in_scope(&self, ticket: &Ticket) -> bool {
+        ticket.scope.as_ref().is_some_and(|scope| self.lies_in(scope))
     }
 
     /// Where the page after one that ends with this row begins.
@@ -347,6 +386,8 @@ pub struct AgentRow {
     pub missed: u32,
     /// When they were last assigned something.
     pub last_assigned: Timestamp,
+    /// What they did, ever.
+    pub activity: Activity,
     /// How many sessions they have.
     pub sessions: u32,
     /// Whether they are put aside.
@@ -437,6 +478,39 @@ pub enum Notice {
         /// Own conversations.
         conversations: Vec<ConversationRow>,
     },
+    /// A list as it stands, for who keeps it. The transport makes pages of it.
+    ListItems {
+        /// Which.
+        list: Arc<ListKey>,
+        /// Its version.
+        version: u64,
+        /// What stands on it.
+        rows: Vec<ListRow>,
+        /// Whether there is more than stands on it.
+        clipped: bool,
+    },
+    /// What changed on a list.
+    ListChanged {
+        /// Which.
+        list: Arc<ListKey>,
+        /// Its version.
+        version: u64,
+        /// Came, or is another.
+        rows: Vec<ListRow>,
+        /// Gone.
+        gone: Vec<ConversationId>,
+        /// Whether there is more than stands on it.
+        clipped: bool,
+    },
+    /// What can be counted for an agent, or for a workspace.
+    Counts {
+        /// The agent.
+        agent: Option<AgentId>,
+        /// Its version.
+        version: u64,
+        /// The counts.
+        tallies: Tallies,
+    },
     /// A group changed, for who subscribed to it.
     GroupChanged(GroupRow),
     /// An agent changed, for who subscribed to it.
@@ -522,6 +596,7 @@ pub fn words(reason: WhyNot) -> &'static str {
         WhyNot::TriedIt => "tried_it",
         WhyNot::NotTheDirectOne => "not_the_direct_one",
         WhyNot::HoldsIt => "holds_it",
+        WhyNot::OutOfScope => "out_of_scope(site)",
     }
 }
 

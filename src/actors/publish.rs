@@ -143,6 +143,16 @@ fn hold(actor: &mut ConversationActor) {
             keep(&mut mine.parts, conversation, place.takes_part);
         });
     }
+    drop(ledger);
+    let place_of =
+        |list: &[Place], agent| list.iter().find(|place| place.agent == agent).map(|it| it.takes_part);
+    let everybody =
+        places.iter().chain(left.iter().filter(|was| places.iter().all(|now| now.agent != was.agent)));
+    for Place { agent, .. } in everybody {
+        if place_of(&left, *agent).unwrap_or(false) != place_of(&places, *agent).unwrap_or(false) {
+            actor.space.part_changed(*agent, conversation);
+        }
+    }
 }
 
 fn places(machine: &Conversation) -> SmallVec<[Place; 2]> {

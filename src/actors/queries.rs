@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Context, Handler, Message};
+use smol_str::SmolStr;
 
 use super::{
     agent::AgentActor,
@@ -26,7 +27,7 @@ use crate::{
     routing::{
         By, Refusal, ReplyTo, Ticket, WhyNot,
         agent::Held,
-        conversation::{Conversation, Event, Phase, Rating},
+        conversation::{self, Conversation, Event, Phase, Rating},
     },
 };
 
@@ -215,6 +216,12 @@ impl ConversationActor {
             because: because(machine),
         };
         found(&self.space, ticket, View::Conversation(Box::new(view)));
+        // Who opens it has read it (BO-19).
+        if let Some(ask) = self.machine.opening_it_marks(ticket).filter(|_| !self.aside) {
+            let ticket = Ticket { key: None, reply_to: None, ..ticket.clone() };
+            let command = conversation::Command::Ask { ask, ticket };
+            self.space.tell(crate::routing::Tell::Conversation(self.machine.id(), command));
+        }
     }
 
     /// The records that hold events after a number of the asking audience, at most a page of them.
@@ -239,7 +246,8 @@ impl ConversationActor {
         // Whether an agent would be offered it is for the group to say, which knows both.
         match (agent, self.machine.group()) {
             (Some(agent), Some(group)) => {
-                let asked = ExplainAgent { conversation, agent, view: Box::new(view), ticket };
+                let site = self.machine.site().cloned();
+                let asked = ExplainAgent { conversation, agent, site, view: Box::new(view), ticket };
                 let refused = self.space.ask_group(group, asked);
                 if let Err(asked) = refused {
                     found(&self.space, &asked.ticket, *asked.view);
@@ -356,6 +364,8 @@ pub struct ExplainAgent {
     pub conversation: ConversationId,
     /// The agent.
     pub agent: AgentId,
+    /// The site that the conversation is on.
+    pub site: Option<SmolStr>,
     /// The explanation so far.
     pub view: Box<View>,
     /// Who asks.
@@ -369,7 +379,7 @@ impl Message for ExplainAgent {
 impl Handler<ExplainAgent> for GroupActor {
     type Result = ();
     fn handle(&mut self, mut asked: ExplainAgent, _: &mut Context<Self>) {
-        let why_not = || self.machine.why_not(asked.conversation, asked.agent);
+        let why_not = || self.machine.why_not(asked.conversation, asked.agent, asked.site.as_ref());
         let reason: Option<WhyNot> = guard(why_not).flatten();
         if let View::Explanation { agent, .. } = &mut *asked.view {
             *agent = Some(reason);

@@ -20,6 +20,7 @@ use super::{
     conversation::ConversationActor,
     fold::Folded,
     ledger::Ledger,
+    lists::Lists,
     local::{Effect, Local, Shared},
     past::{Past, Reader},
     port::{Answer, ConversationRow, Face, Faces, GroupRow, Notice, View},
@@ -37,6 +38,7 @@ use crate::{
         conversation::{self, Phase, Way},
         departures::Departures,
         notice::Parties,
+        scope::Scope,
         undeliverable::undeliverable,
     },
 };
@@ -59,16 +61,20 @@ pub struct Space {
     pub sessions: RefCell<Sessions>,
     /// Its lists.
     pub(super) ledger: RefCell<Ledger>,
+    /// What people have on their screens.
+    pub(super) lists: RefCell<Lists>,
     /// Who stands aside.
     pub(super) aside: RefCell<List>,
     /// Its tokens, for whoever says Hello.
     pub tokens: Arc<TokenBook>,
     policy: RefCell<Arc<Policy>>,
     generations: RefCell<BTreeMap<AgentId, u32>>,
-    scopes: RefCell<HashMap<AgentId, Arc<[GroupId]>, RandomState>>,
+    scopes: RefCell<HashMap<AgentId, Arc<Scope>, RandomState>>,
     faces: RefCell<HashMap<AgentId, Arc<Face>, RandomState>>,
     /// What is counted of the workspace as a whole.
     pub(super) metrics: Arc<WorkspaceMetrics>,
+    /// What agents did in conversations since the start.
+    activity: RefCell<HashMap<AgentId, agent::Activity, RandomState>>,
     group_metrics: RefCell<HashMap<GroupId, Arc<GroupMetrics>, RandomState>>,
     group_versions: RefCell<HashMap<GroupId, u64, RandomState>>,
     /// Closed conversations that the archive has not taken over yet: no actor, read back when asked for.
@@ -126,12 +132,14 @@ impl Space {
             metrics,
             sessions: RefCell::default(),
             ledger: RefCell::default(),
+            lists: RefCell::default(),
             aside: RefCell::default(),
             tokens,
             policy: RefCell::new(policy),
             generations: RefCell::default(),
             scopes: RefCell::default(),
             faces: RefCell::default(),
+            activity: RefCell::default(),
             group_metrics: RefCell::default(),
             group_versions: RefCell::default(),
             closed: RefCell::default(),
@@ -173,9 +181,9 @@ impl Space {
         *generation
     }
 
-    /// The groups that an agent belongs to: their scope.
+    /// What an agent serves and sees.
     #[must_use]
-    pub fn scope(&self, agent: AgentId) -> Option<Arc<[GroupId]>> {
+    pub fn scope(&self, agent: AgentId) -> Option<Arc<Scope>> {
         self.scopes.borrow().get(&agent).cloned()
     }
 
@@ -183,13 +191,24 @@ impl Space {
     #[must_use]
     pub fn agents_of(&self, group: &GroupId) -> Vec<AgentId> {
         let scopes = self.scopes.borrow();
-        let members = scopes.iter().filter(|(_, groups)| group.is_everyone() || groups.contains(group));
+        let members = scopes.iter().filter(|(_, scope)| scope.has(group));
         members.map(|(agent, _)| *agent).collect()
     }
 
-    /// An agent belongs to these groups.
-    pub fn set_scope(&self, agent: AgentId, groups: &[GroupId]) {
-        self.scopes.borrow_mut().insert(agent, groups.into());
+    /// An agent serves and sees this.
+    pub fn set_scope(&self, agent: AgentId, scope: Scope) {
+        self.scopes.borrow_mut().insert(agent, Arc::new(scope));
+    }
+
+    /// An agent did something in a conversation. Kept here alone: it is in the conversation's records.
+    pub fn acted(&self, agent: AgentId, record: &conversation::Record) {
+        self.activity.borrow_mut().entry(agent).or_default().add(record.at, record.messages());
+    }
+
+    /// What an agent did in conversations since the start.
+    #[must_use]
+    pub fn activity(&self, agent: AgentId) -> agent::Activity {
+        self.activity.borrow().get(&agent).copied().unwrap_or_default()
     }
 
     /// How people see an agent.
@@ -472,6 +491,7 @@ impl Space {
         self.closed.borrow_mut().remove(&id);
         // An actor that somebody woke to look at it ends by itself.
         self.ledger.borrow_mut().unlist_closed(id);
+        self.touch(id);
     }
 
     /// A conversation was erased by the record at this position.

@@ -77,6 +77,8 @@ pub(super) struct ClosedRow {
     pub(super) bot: Option<Box<SmolStr>>,
     /// What its visitor is called by, as far as it was known.
     pub(super) facts: Option<Box<Facts>>,
+    pub(super) site: Option<SmolStr>,
+    pub(super) last_owner: Option<AgentId>,
 }
 
 impl ClosedRow {
@@ -98,6 +100,8 @@ impl ClosedRow {
             origin: machine.origin()?,
             bot: machine.bot().cloned().map(Box::new),
             facts: machine.facts().cloned().map(Box::new),
+            site: machine.site().cloned(),
+            last_owner: machine.last_owner(),
         })
     }
 
@@ -119,6 +123,8 @@ impl ClosedRow {
             origin: self.origin,
             bot: self.bot,
             pseudonym: pseudonym_of(self.facts.as_deref(), policy),
+            site: self.site,
+            last_owner: self.last_owner,
         }
     }
 }

@@ -162,6 +162,8 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
             Some(if detail.managed_by_config { "the configuration file" } else { "commands" }.to_owned()),
         ),
         ("missed in a row", Some(detail.missed.to_string())),
+        ("last active", detail.last_activity_at.map(|at| format!("{} ago", show::ago(at, now)))),
+        ("messages", Some(detail.messages.to_string())),
         ("last assigned", detail.last_assigned_at.map(|at| format!("{} ago", show::ago(at, now)))),
     ])?;
     if detail.holds.is_empty() {

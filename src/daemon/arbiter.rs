@@ -47,6 +47,7 @@ pub(super) fn furnish(furniture: Furniture) {
     tokio::task::spawn_local(Rc::clone(&local).turn_forever());
     tokio::task::spawn_local(Rc::clone(&local).tick_forever());
     tokio::task::spawn_local(Rc::clone(&local).call_places_forever());
+    tokio::task::spawn_local(Rc::clone(&local).push_lists_forever());
     tokio::task::spawn_local(Rc::clone(&local).respawn_forever());
     tokio::task::spawn_local(watchdog::beat(pulse));
     for opening in openings {

@@ -8,7 +8,8 @@ use super::{
     wire::{messages, wire},
     words::{
         Actor, AgentRow, AssignCause, CloseReason, ConversationRow, Face, FallbackReason, GoAwayReason,
-        GroupRow, NotifyClass, OfferKind, OfferOutcome, Origin, PARTS, Part, QueueCause, TAGS,
+        GroupRow, ListFilter, ListView, NotifyClass, OfferKind, OfferOutcome, Origin, PARTS, Part,
+        QueueCause, TAGS,
     },
 };
 use crate::{
@@ -32,6 +33,9 @@ messages! {
         0xc008 GroupChanged,
         0xc009 AgentItems,
         0xc00a GoAway,
+        0xc040 ListItems,
+        0xc041 ListChanged,
+        0xc042 Counts,
     }
 }
 
@@ -91,6 +95,8 @@ wire! { lenient;
         agent: Option<AgentId>,
         /// What happened.
         entry: StaffEntry,
+        /// What kind of notification to make of it for that agent: their own doing is none, nor is a note.
+        notify: NotifyClass,
     }
 
     /// An event of a conversation, as its visitor sees it.
@@ -152,6 +158,71 @@ wire! { lenient;
         items: List<AgentItem, ITEMS_PAGE>,
         /// Whether more of this snapshot follow.
         more: bool,
+    }
+
+    /// A page of a list as it stands: after Subscribe, and again when what its agent may see has changed. It replaces whatever
+    /// the client has of the list.
+    pub struct ListItems {
+        /// Through whose eyes.
+        agent: Option<AgentId>,
+        /// Of which view.
+        view: ListView,
+        /// Which of it.
+        filter: ListFilter,
+        /// Grows by 1 with each `ListChanged` and each snapshot; the same on all pages of a snapshot.
+        version: u64,
+        /// What stands on it.
+        rows: List<ListRow, ITEMS_PAGE>,
+        /// Whether more pages of this snapshot follow.
+        more: bool,
+        /// Whether there is more than the list holds (1,000 rows): ListConversations has it.
+        clipped: bool,
+    }
+
+    /// What has changed on a list. A gap in its `version` means: subscribe again. May be dropped for a slow reader.
+    pub struct ListChanged {
+        /// Through whose eyes.
+        agent: Option<AgentId>,
+        /// Of which view.
+        view: ListView,
+        /// Which of it.
+        filter: ListFilter,
+        /// Grows by 1.
+        version: u64,
+        /// Came, or is another. A row's `seq` is as of now: a message alone is no change of a list.
+        rows: List<ListRow, ITEMS_PAGE>,
+        /// Gone from the list.
+        gone: List<ConversationId, ITEMS_PAGE>,
+        /// Whether there is more than the list holds.
+        clipped: bool,
+    }
+
+    /// What can be counted of an agent's work. A gap in its `version` means: subscribe again. May be dropped for a slow reader.
+    pub struct Counts: Copy {
+        /// Whose; absent: the workspace's.
+        agent: Option<AgentId>,
+        /// Grows by 1.
+        version: u64,
+        /// Conversations in scope that nobody serves: waiting, offered or missed.
+        to_process: u32,
+        /// Of these, requests that wait in groups whose members take what they want.
+        requests: u32,
+        /// Conversations that the agent owns or takes part in.
+        mine: u32,
+        /// Of these, with a message that the agent has neither written nor read.
+        mine_unread: u32,
+    }
+
+    /// A line of a list that somebody keeps on their screen.
+    pub struct ListRow {
+        /// The conversation.
+        row: ConversationRow,
+        /// Whether there is a message that the list's agent has neither written nor read.
+        unread: bool,
+        /// Whether the last message of a person is the visitor's: it waits for an answer. Neither a note nor a bot's line is one.
+        unanswered: bool,
+        /// Whether the visitor is there.
+        connected: bool,
     }
 
     /// The daemon will end the connection. Requests already sent are still answered if there is time.
@@ -376,6 +447,11 @@ wire! { lenient;
             score: u8,
             /// In words; 1 KiB.
             comment: Option<Text<1024>>,
+        },
+        /// The agent who did this has read it.
+        Read {
+            /// Up to this number.
+            upto: u64,
         },
     }
 

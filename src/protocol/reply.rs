@@ -297,6 +297,10 @@ wire! { lenient;
         sites: List<Text<128>, 32>,
         /// Whether they see conversations that the bot has in hand.
         sees_bot: bool,
+        /// When they last did something; kept by the system, as is the next.
+        last_activity_at: Option<Timestamp>,
+        /// Messages that they wrote to visitors, ever.
+        messages: u64,
     }
 
     /// A conversation in an agent's hands.
@@ -401,7 +405,7 @@ wire! { lenient;
         /// Who.
         agent: AgentId,
         /// Why not, as one of the words under `AgentRow.state`, or `not_member`, `transferred_it`, `tried_it` (missed or
-        /// declined it), `not_the_direct_one`, `holds_it`; 64 bytes.
+        /// declined it), `not_the_direct_one`, `holds_it`, `out_of_scope(site)`; 64 bytes.
         reason: Text<64>,
     }
 

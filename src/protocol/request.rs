@@ -54,7 +54,7 @@ messages! {
         0x0021 PutAgent -> Done; Forbidden, Invalid, NoSeat, ManagedByConfig,
         0x0022 RemoveAgent -> Done; Forbidden, NotFound, ManagedByConfig,
         0x0023 ChangeAgent -> Done; Forbidden, NotFound, Invalid, NoSeat, ManagedByConfig, KeyExpired, KeyReused,
-        0x0030 Subscribe -> Subscribed; NotFound, Forbidden,
+        0x0030 Subscribe -> Subscribed; NotFound, Forbidden, TooLarge,
         0x0031 Unsubscribe -> Done,
         0x0032 History -> StaffHistory | VisitorHistory; NotFound, Forbidden,
         0x0040 ListConversations -> ConversationPage; Forbidden, Invalid,
@@ -91,6 +91,7 @@ messages! {
         0x0075 RequestRating -> Recorded; NotFound, Forbidden, RatingDisabled, WrongState, KeyExpired, KeyReused,
         0x0076 Rate -> Recorded; NotFound, Forbidden, WrongState, Invalid, KeyExpired, KeyReused,
         0x0077 SetFeature -> Done; Forbidden, UnsupportedSetting, ManagedByConfig, Invalid,
+        0x00a0 MarkRead -> Done; NotFound,
         0x00b0 ResolveLink -> ConversationDetail; Forbidden, NotFound, Invalid,
         0x00b1 ReportFailure -> Done; Forbidden, Invalid,
         0x00b2 ListDeliveries -> DeliveryPage; Forbidden, Invalid,
@@ -685,6 +686,18 @@ wire! { strict;
         feature: Text<64>,
         /// On, or off.
         on: bool,
+    }
+
+    /// Says how far an agent has read a conversation: it is unread for them again when somebody else writes. Showing it
+    /// (ShowConversation on an agent's connection) does the same, and so does what they write. Of visitors and supervisors
+    /// nothing is kept. Marks are gone when it closes.
+    pub struct MarkRead {
+        /// Which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// Up to this number.
+        seq: u64,
     }
 
     /// Copies all that is durable into an empty directory of the daemon's machine, from which another daemon can be started. On

@@ -123,6 +123,51 @@ wire! { strict;
         Group(group: GroupId),
         /// An agent's row: `AgentChanged`.
         Agent(agent: AgentId),
+        /// A list of conversations: `ListItems`, then `ListChanged`. Rows of one's own come and go with the event that says so,
+        /// the rest is told at most four times a second, 64 rows at a time.
+        List {
+            /// Through whose eyes: an agent's own, or a frontend's attached one. Absent: the asking agent's, or a supervisor's,
+            /// who sees everything.
+            agent: Option<AgentId>,
+            /// Of which view.
+            view: ListView,
+            /// Which of it.
+            filter: ListFilter,
+        },
+        /// What can be counted of an agent's work, for badges: `Counts`, at most four times a second.
+        Counts {
+            /// As in a list; absent for a frontend: the whole workspace's.
+            agent: Option<AgentId>,
+        },
+    }
+
+    /// The three views of a console. Each conversation is in exactly one.
+    pub enum ListView: Copy + Hash {
+        /// What agents work on: waiting, offered, active, missed.
+        Livechat,
+        /// What is over. The list begins with what was opened in the last 24 h; older ones are read with ListConversations.
+        Closed,
+        /// What the bot has in hand.
+        Chatbot,
+    }
+
+    /// Which conversations of a view.
+    pub enum ListFilter: Hash {
+        /// All in scope.
+        All,
+        /// Those that nobody owns.
+        Unassigned,
+        /// Those with a message that the agent has neither written nor read.
+        Unread,
+        /// Those that the agent owns or takes part in; of what is closed, what they owned last.
+        Mine,
+        /// Those that this agent owns; of what is closed, what they owned last.
+        Agent(agent: AgentId),
+        /// Those that came through the bot of this name (variable `bot`).
+        Bot {
+            /// The name; 64 bytes.
+            name: Text<64>,
+        },
     }
 
     /// Which conversations to list.
@@ -417,6 +462,10 @@ wire! { lenient;
         bot: Option<Text<64>>,
         /// What staff see its visitor as: what the workspace makes of their variables, or an anonymous label; 128 bytes.
         pseudonym: Text<128>,
+        /// The site that it is on (variable `site`); 128 bytes.
+        site: Option<Text<128>>,
+        /// Who owned it last.
+        last_owner: Option<AgentId>,
     }
 
     /// One line of a list of groups.

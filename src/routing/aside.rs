@@ -51,7 +51,7 @@ impl Remains {
     /// The way back and the author again.
     #[must_use]
     pub fn ticket(&self) -> Ticket {
-        Ticket { by: self.by, groups: None, key: self.key, reply_to: self.reply_to }
+        Ticket { by: self.by, scope: None, key: self.key, reply_to: self.reply_to }
     }
 
     /// What makes another machine remember and answer it; `None` if it is for whoever fell, or nobody.

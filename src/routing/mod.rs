@@ -20,6 +20,7 @@ pub mod queue;
 pub mod recovery;
 pub mod refusal;
 pub mod roster;
+pub mod scope;
 pub mod undeliverable;
 pub mod words;
 pub mod workspace;
@@ -247,6 +248,8 @@ pub enum WhyNot {
     NotTheDirectOne,
     /// Takes part in it already.
     HoldsIt,
+    /// Is limited to other sites (BO-12).
+    OutOfScope,
 }
 
 /// Why an agent was chosen, and not another (design §4: every decision is recorded).

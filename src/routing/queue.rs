@@ -6,7 +6,9 @@ use std::{
     ops::Bound,
 };
 
-use super::words::Priority;
+use smol_str::SmolStr;
+
+use super::{scope::Sites, words::Priority};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId},
@@ -53,10 +55,39 @@ impl Admits {
     }
 }
 
+/// Who fits an item: who may take it, and serves its site.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fit {
+    /// Who may take it.
+    pub admits: Admits,
+    /// Its site, for agents who are limited to some.
+    pub site: Option<SmolStr>,
+}
+
+impl Fit {
+    /// Everybody who serves the site.
+    #[must_use]
+    pub fn anybody(site: Option<SmolStr>) -> Self {
+        Self { admits: Admits::Except(Vec::new()), site }
+    }
+
+    /// Whether this agent, who is limited to these sites, may take it.
+    #[must_use]
+    pub fn allows(&self, agent: AgentId, sites: &Sites) -> bool {
+        self.admits.allows(agent) && sites.cover(self.site.as_ref())
+    }
+}
+
+impl From<Admits> for Fit {
+    fn from(admits: Admits) -> Self {
+        Self { admits, site: None }
+    }
+}
+
 /// The waiting line.
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
-    lines: BTreeMap<Admits, BTreeSet<Place>>,
+    lines: BTreeMap<Fit, BTreeSet<Place>>,
     /// Everybody in their order, class by class: the oldest may stand behind a younger one of a better class.
     classes: BTreeMap<Priority, BTreeSet<(Timestamp, ConversationId)>>,
     len: usize,
@@ -68,8 +99,8 @@ pub struct Queue {
 
 impl Queue {
     /// Puts an item in its place.
-    pub fn insert(&mut self, place: Place, admits: Admits) {
-        if self.lines.entry(admits).or_default().insert(place) {
+    pub fn insert(&mut self, place: Place, fit: impl Into<Fit>) {
+        if self.lines.entry(fit.into()).or_default().insert(place) {
             self.classes.entry(place.class).or_default().insert((place.since, place.conversation));
             self.len += 1;
             self.changes += 1;
@@ -80,11 +111,11 @@ impl Queue {
     }
 
     /// Takes an item out; whether it was there.
-    pub fn remove(&mut self, place: &Place, admits: &Admits) -> bool {
-        let Some(line) = self.lines.get_mut(admits) else { return false };
+    pub fn remove(&mut self, place: &Place, fit: &Fit) -> bool {
+        let Some(line) = self.lines.get_mut(fit) else { return false };
         let was_there = line.remove(place);
         if line.is_empty() {
-            self.lines.remove(admits);
+            self.lines.remove(fit);
         }
         if was_there {
             if let Some(class) = self.classes.get_mut(&place.class) {
@@ -102,17 +133,19 @@ impl Queue {
         was_there
     }
 
-    /// The first item that this agent may take.
+    /// The first item that this agent, who is limited to these sites, may take.
     #[must_use]
-    pub fn first_for(&self, agent: AgentId) -> Option<Place> {
-        let open = self.lines.range(Admits::Except(Vec::new())..).filter(|(admits, _)| admits.allows(agent));
-        let own = self.lines.get_key_value(&Admits::Only(agent));
-        open.chain(own).filter_map(|(_, line)| line.first()).min().copied()
+    pub fn first_for(&self, agent: AgentId, sites: &Sites) -> Option<Place> {
+        let only = Admits::Only(agent);
+        let own = self.lines.range(Fit::from(only.clone())..).take_while(|(fit, _)| fit.admits == only);
+        let open = self.lines.range(Fit::anybody(None)..).chain(own);
+        let fitting = open.filter(|(fit, _)| fit.allows(agent, sites));
+        fitting.filter_map(|(_, line)| line.first()).min().copied()
     }
 
     /// The items of everybody whom these admit and who satisfy the condition; used to find those that nobody is left for.
-    pub fn places_where(&self, mut stranded: impl FnMut(&Admits) -> bool) -> Vec<Place> {
-        let lines = self.lines.iter().filter(|(admits, _)| stranded(admits));
+    pub fn places_where(&self, mut stranded: impl FnMut(&Fit) -> bool) -> Vec<Place> {
+        let lines = self.lines.iter().filter(|(fit, _)| stranded(fit));
         lines.flat_map(|(_, line)| line.iter().copied()).collect()
     }
 
@@ -199,9 +232,9 @@ mod tests {
         for item in [place(5, 10, 1), place(2, 30, 2), place(5, 5, 3)] {
             queue.insert(item, Admits::except([]));
         }
-        assert_eq!(queue.first_for(agent(9)), Some(place(2, 30, 2)));
-        assert!(queue.remove(&place(2, 30, 2), &Admits::except([])));
-        assert_eq!(queue.first_for(agent(9)), Some(place(5, 5, 3)));
+        assert_eq!(queue.first_for(agent(9), &Sites::default()), Some(place(2, 30, 2)));
+        assert!(queue.remove(&place(2, 30, 2), &Admits::except([]).into()));
+        assert_eq!(queue.first_for(agent(9), &Sites::default()), Some(place(5, 5, 3)));
         assert_eq!(queue.ahead_of(&place(5, 10, 1)), 1);
     }
 
@@ -212,9 +245,26 @@ mod tests {
         queue.insert(place(0, 1, 1), Admits::Only(agent(7)));
         queue.insert(place(0, 2, 2), Admits::except([agent(8)]));
         queue.insert(place(5, 3, 3), Admits::except([]));
-        assert_eq!(queue.first_for(agent(8)), Some(place(5, 3, 3)));
-        assert_eq!(queue.first_for(agent(6)), Some(place(0, 2, 2)));
-        assert_eq!(queue.first_for(agent(7)), Some(place(0, 1, 1)));
+        assert_eq!(queue.first_for(agent(8), &Sites::default()), Some(place(5, 3, 3)));
+        assert_eq!(queue.first_for(agent(6), &Sites::default()), Some(place(0, 2, 2)));
+        assert_eq!(queue.first_for(agent(7), &Sites::default()), Some(place(0, 1, 1)));
+    }
+
+    /// BO-12.
+    #[test]
+    fn who_is_limited_to_sites_is_served_from_these() {
+        let (one, two) = (SmolStr::new("one"), SmolStr::new("two"));
+        let mut queue = Queue::default();
+        queue.insert(place(5, 1, 1), Admits::except([]));
+        queue.insert(place(5, 2, 2), Fit::anybody(Some(one.clone())));
+        queue.insert(place(5, 3, 3), Fit { admits: Admits::Only(agent(7)), site: Some(two.clone()) });
+        queue.insert(place(5, 4, 4), Fit { admits: Admits::except([agent(7)]), site: Some(two.clone()) });
+        let of = |id, site: &SmolStr| queue.first_for(agent(id), &Sites::of(std::slice::from_ref(site)));
+        assert_eq!(of(7, &one), Some(place(5, 2, 2)));
+        assert_eq!(of(7, &two), Some(place(5, 3, 3)));
+        assert_eq!(of(8, &two), Some(place(5, 4, 4)));
+        assert_eq!(of(8, &SmolStr::new("three")), None);
+        assert_eq!(queue.first_for(agent(8), &Sites::default()), Some(place(5, 1, 1)));
     }
 
     #[test]
@@ -230,9 +280,9 @@ mod tests {
         );
         queue.mark(Some((order[2], 3)));
         assert_eq!(queue.behind(Some(order[2])).collect::<Vec<_>>(), order[3..]);
-        queue.remove(&order[0], &Admits::except([]));
-        queue.remove(&order[2], &Admits::except([]));
-        queue.remove(&order[4], &Admits::except([]));
+        queue.remove(&order[0], &Admits::except([]).into());
+        queue.remove(&order[2], &Admits::except([]).into());
+        queue.remove(&order[4], &Admits::except([]).into());
         queue.insert(place(0, 9, 6), Admits::Only(agent(1)));
         assert_eq!(queue.marked(), Some((order[2], 2)));
         assert_eq!(queue.ahead_of(&order[3]), 2);
@@ -245,8 +295,8 @@ mod tests {
         queue.insert(place(5, 1, 1), Admits::except([]));
         queue.insert(place(5, 1, 1), Admits::except([]));
         assert_eq!(queue.len(), 1);
-        assert!(!queue.remove(&place(5, 2, 1), &Admits::except([])));
-        assert!(queue.remove(&place(5, 1, 1), &Admits::except([])));
+        assert!(!queue.remove(&place(5, 2, 1), &Admits::except([]).into()));
+        assert!(queue.remove(&place(5, 1, 1), &Admits::except([]).into()));
         assert!(queue.is_empty());
     }
 }

@@ -123,6 +123,8 @@ impl World {
                 let conversation = self.conversations.entry(*id).or_insert_with(|| Conversation::new(*id));
                 let engaged = conversation.is_engaged();
                 conversation.replay(record);
+                let agent = record.by.agent().and_then(|agent| self.agents.get_mut(&agent));
+                agent.into_iter().for_each(|agent| agent.acted(record));
                 if conversation.is_engaged() && !engaged {
                     self.workspace.count_engagement();
                 }

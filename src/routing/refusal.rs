@@ -62,6 +62,8 @@ pub enum Refusal {
     QuotaExhausted,
     /// All seats of the workspace are in use.
     NoSeat,
+    /// The connection keeps as many lists and counts as it may.
+    TooManyLists,
     /// The group wants to know more first.
     MissingFields(Missing),
     /// The workspace has switched this off, or its plan lacks it.

@@ -154,6 +154,7 @@ fn nobody() -> Standing {
         cap: 0,
         taken: 0,
         last_assigned: Timestamp::default(),
+        sites: super::scope::Sites::default(),
     }
 }
 
@@ -227,7 +228,7 @@ mod tests {
 
     fn ticket() -> Ticket {
         let reply_to = Some(ReplyTo { connection: 3, request: 4 });
-        Ticket { by: By::Supervisor, groups: None, key: None, reply_to }
+        Ticket { by: By::Supervisor, scope: None, key: None, reply_to }
     }
 
     fn conversation() -> ConversationId {

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::scope::Scope;
 use crate::ids::{AgentId, ClientId, GroupId, VisitorId};
 
 /// What an agent intends. Changes by command only, never by connecting (design §3.11).
@@ -252,8 +253,8 @@ pub struct ReplyTo {
 pub struct Ticket {
     /// Who asks.
     pub by: By,
-    /// The groups that the asking agent belongs to: their scope.
-    pub groups: Option<Arc<[GroupId]>>,
+    /// What the asking agent serves and sees.
+    pub scope: Option<Arc<Scope>>,
     /// The idempotency key, if the command has one.
     pub key: Option<Key>,
     /// Where the answer goes; `None` when nobody waits for one.
@@ -264,13 +265,19 @@ impl Ticket {
     /// A command of maitred's own that nobody waits for.
     #[must_use]
     pub fn system() -> Self {
-        Self { by: By::System, groups: None, key: None, reply_to: None }
+        Self { by: By::System, scope: None, key: None, reply_to: None }
     }
 
     /// Whether the asking agent's scope covers a conversation of this group.
     #[must_use]
     pub fn covers(&self, group: &GroupId) -> bool {
-        group.is_everyone() || self.groups.as_ref().is_some_and(|groups| groups.contains(group))
+        group.is_everyone() || self.scope.as_ref().is_some_and(|scope| scope.has(group))
+    }
+
+    /// Whether it covers one of this site (BO-12).
+    #[must_use]
+    pub fn covers_site(&self, site: Option<&SmolStr>) -> bool {
+        self.scope.as_ref().is_none_or(|scope| scope.sites.cover(site))
     }
 }
 

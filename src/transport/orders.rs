@@ -11,6 +11,7 @@ use crate::{
         directory::Whom,
         erasure::Doomed,
         gate::{Order, Query},
+        lists::{ListFilter, ListKey, ListView},
         queries::What,
         sessions::Feed,
     },
@@ -177,6 +178,14 @@ impl Asker<'_> {
                 self.ask(asked.speaker, asked.key, asked.conversation, Ask::ReturnToBot, |by| {
                     matches!(by, By::Visitor(_))
                 })
+            }
+            Request::MarkRead(mark) => {
+                let by = self.by(mark.speaker)?;
+                if !staff(&by) && !matches!(by, By::Visitor(_)) {
+                    return Err(FORBIDDEN);
+                }
+                // What it says is said again and again: it needs no key.
+                Ok(Work::Order(by, None, Order::Ask(mark.conversation, Ask::MarkRead { seq: mark.seq })))
             }
             Request::SetPresence(set) => self.set_presence(&set),
             Request::PutAgent(put) => self.put_agent(&put),
@@ -518,7 +527,7 @@ impl Asker<'_> {
                 (own, Query::Aside { cursor, limit: usize::from(list.limit) })
             }
             Request::Subscribe(subscribe) => self.subscribe(subscribe.feed)?,
-            Request::Unsubscribe(unsubscribe) => (own, Query::Unsubscribe(self.feed(unsubscribe.feed))),
+            Request::Unsubscribe(unsubscribe) => (own, self.unsubscribe(unsubscribe.feed)?),
             _ => return Err(FORBIDDEN),
         };
         Ok(Work::Query(by, query))
@@ -541,18 +550,64 @@ impl Asker<'_> {
                 _ => Ok((own, Query::Look(Whom::Agent(agent), What::Subscribe { after: 0 }))),
             },
             wire::Feed::Group(_) => Err(FORBIDDEN),
+            wire::Feed::List { agent, view, filter } => {
+                Ok((own, Query::KeepList(self.list_key(agent, view, filter)?)))
+            }
+            wire::Feed::Counts { agent } => Ok((own, Query::KeepCounts(self.counts_of(agent)?))),
         }
     }
 
-    fn feed(&self, feed: wire::Feed) -> Feed {
-        match feed {
+    fn unsubscribe(&self, feed: wire::Feed) -> Result<Query, No> {
+        Ok(Query::Unsubscribe(match feed {
             wire::Feed::Conversation { conversation, .. } => {
                 let as_visitor = matches!(self.own(), By::Visitor(_) | By::Frontend);
                 Feed::Conversation { conversation, as_visitor }
             }
             wire::Feed::Group(group) => Feed::Group(group),
             wire::Feed::Agent(agent) => Feed::Agent(agent),
+            wire::Feed::List { agent, view, filter } => {
+                return Ok(Query::DropList(self.list_key(agent, view, filter)?));
+            }
+            wire::Feed::Counts { agent } => return Ok(Query::DropCounts(self.counts_of(agent)?)),
+        }))
+    }
+
+    /// Through whose eyes somebody looks at lists: agents through their own, frontends through those of attached agents.
+    fn eyes(&self, agent: Option<AgentId>) -> Result<Option<AgentId>, No> {
+        match (self.grants, agent) {
+            (Grants::Agent(own), None) => Ok(Some(own)),
+            (Grants::Agent(own), Some(agent)) if agent == own => Ok(Some(own)),
+            (Grants::Supervisor, agent) => Ok(agent),
+            (Grants::Frontend, Some(agent)) if (self.attached)(agent) => Ok(Some(agent)),
+            _ => Err(FORBIDDEN),
         }
+    }
+
+    fn list_key(
+        &self,
+        agent: Option<AgentId>,
+        view: wire::ListView,
+        filter: wire::ListFilter,
+    ) -> Result<ListKey, No> {
+        let view = match view {
+            wire::ListView::Livechat => ListView::Livechat,
+            wire::ListView::Closed => ListView::Closed,
+            wire::ListView::Chatbot => ListView::Chatbot,
+        };
+        let filter = match filter {
+            wire::ListFilter::All => ListFilter::All,
+            wire::ListFilter::Unassigned => ListFilter::Unassigned,
+            wire::ListFilter::Unread => ListFilter::Unread,
+            wire::ListFilter::Mine => ListFilter::Mine,
+            wire::ListFilter::Agent(agent) => ListFilter::Of(agent),
+            wire::ListFilter::Bot { name } => ListFilter::Bot(name.as_str().into()),
+        };
+        Ok(ListKey { agent: self.eyes(agent)?, view, filter })
+    }
+
+    /// A frontend may count the whole workspace, too.
+    fn counts_of(&self, agent: Option<AgentId>) -> Result<Option<AgentId>, No> {
+        if self.grants == Grants::Frontend && agent.is_none() { Ok(None) } else { self.eyes(agent) }
     }
 }
 

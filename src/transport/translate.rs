@@ -100,6 +100,9 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
             let names: Vec<_> = missing.names().collect();
             (RefusalCode::MissingFields, Some(format!("missing_fields[{}]", names.join(", "))))
         }
+        Refusal::TooManyLists => {
+            (RefusalCode::TooLarge, Some("too many lists and counts on this connection".to_owned()))
+        }
     };
     no(code, more.as_deref(), None)
 }
@@ -319,6 +322,8 @@ fn agent_detail(row: &AgentRow, holds: &[(ConversationId, Held, Timestamp)]) -> 
         holds: List::clip(holds),
         sites: List::clip(row.profile.sites.iter().map(Text::clip)),
         sees_bot: row.profile.sees_bot,
+        last_activity_at: Some(row.activity.last).filter(|at| *at != Timestamp::default()),
+        messages: row.activity.messages,
     }
     .into()
 }
@@ -471,6 +476,8 @@ fn conversation_row(row: &ConversationRow) -> wire::ConversationRow {
             Some(pseudonym) => Text::clip(pseudonym),
             None => Text::clip(anonymous(row.visitor)),
         },
+        site: row.site.as_ref().map(Text::clip),
+        last_owner: row.last_owner,
     }
 }
 

@@ -7,7 +7,10 @@ use maitred::{
         List, RefusalCode, Reply, Request, Text, Variables,
         reply::{ConversationPage, Minted, Refused},
         request::*,
-        words::{Choice, Destination, Feed, Part, Presence, Role, Speaker, Status, Target, Variable, View},
+        words::{
+            Choice, Destination, Feed, ListFilter, ListView, Part, Presence, Role, Speaker, Status, Target,
+            Variable, View,
+        },
     },
 };
 
@@ -267,6 +270,15 @@ const TABLE: &[Row] = &[
     // Whoever is at the socket can mint a supervisor's token; the right itself is the supervisors'. Nothing stands aside here.
     Row { command: "release what takes part", state: State::Active, cells: "f f f f f f  w  f . . . . . .  f",
         build: |ask| ReleaseQuarantine { conversation: Some(ask.id), agent: None, group: None }.into() },
+    Row { command: "mark read", state: State::Active, cells: "y n y y y n  y  f y n y y n f  f",
+        build: |ask| MarkRead { conversation: ask.id, speaker: ask.speaker, seq: 1 }.into() },
+    Row { command: "keep one's own list", state: State::None, cells: "f f y y y y  y  f . . . . . .  f",
+        build: |_| Subscribe { feed: Feed::List { agent: None, view: ListView::Livechat, filter: ListFilter::All } }.into() },
+    // The frontend is attached to the owner.
+    Row { command: "keep an agent's list", state: State::None, cells: "f f y f f f  y  y . . . . . .  f",
+        build: |ask| Subscribe { feed: Feed::List { agent: Some(ask.owner), view: ListView::Livechat, filter: ListFilter::Mine } }.into() },
+    Row { command: "keep counts", state: State::None, cells: "f f y y y y  y  y . . . . . .  f",
+        build: |_| Subscribe { feed: Feed::Counts { agent: None } }.into() },
     Row { command: "list what stands aside", state: State::None, cells: "f f f f f f  y  f . . . . . .  y",
         build: |_| ListQuarantined { cursor: None, limit: 100 }.into() },
     Row { command: "report a failure", state: State::None, cells: "f f f f f f  f  y . . . . . .  f",

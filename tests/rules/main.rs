@@ -87,6 +87,7 @@ mod adobe_offers;
 mod botnation;
 mod bots;
 mod brevo;
+mod consoles;
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/daemon, which uses the rest")]
 #[path = "../daemon/floor.rs"]
 mod floor;
@@ -97,5 +98,6 @@ mod map;
 mod raw;
 mod respond_io;
 mod scenes;
+mod screen;
 mod zendesk;
 mod zendesk_transfers;

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -245,13 +246,13 @@ impl Sim {
     pub(crate) fn send(&mut self, number: usize) {
         let Some(call) = self.people.calls.get_mut(number) else { return };
         call.sent += 1;
-        let groups = call.by.agent().map(|agent| {
+        let scope = call.by.agent().map(|agent| {
             let agent = self.world.agents.get(&agent);
-            agent.map(|agent| agent.profile().groups.clone()).unwrap_or_default().into()
+            Arc::new(agent.map(maitred::routing::agent::Agent::scope).unwrap_or_default())
         });
         let request = u32::try_from(number).unwrap_or(u32::MAX);
         let reply_to = Some(ReplyTo { connection: 1, request });
-        let ticket = Ticket { by: call.by, groups, key: call.key, reply_to };
+        let ticket = Ticket { by: call.by, scope, key: call.key, reply_to };
         let (act, client) = (call.act.clone(), call.client);
         let tell = match act {
             Act::Open { conversation, visitor, channel, target, preferred, priority } => {

@@ -155,7 +155,7 @@ fn visitor_event(visitor_seq: u64, change: VisitorChange) -> Notice {
 
 fn staff_event(agent: AgentId, seq: u64, visitor_seq: Option<u64>, event: StaffChange) -> Notice {
     let entry = StaffEntry { seq, visitor_seq, at: Timestamp::from_micros(1), by: Actor::System, event };
-    StaffEvent { conversation: FIRST, agent: Some(agent), entry }.into()
+    StaffEvent { conversation: FIRST, agent: Some(agent), entry, notify: NotifyClass::Silent }.into()
 }
 
 fn body(conversation: ConversationId, number: u16) -> Text<8192> {
@@ -407,7 +407,9 @@ fn forcing_goes_past_the_cap() {
         event: forced,
     };
     let third = ConversationId::from_bytes([3; 16]);
-    story.audit.noticed(&StaffEvent { conversation: third, agent: Some(ANA), entry }.into());
+    story.audit.noticed(
+        &StaffEvent { conversation: third, agent: Some(ANA), entry, notify: NotifyClass::Silent }.into(),
+    );
     assert_eq!(story.end().cap_violations, 0);
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     clock::Timestamp,
     codec,
-    ids::{ConversationId, VisitorId, WorkspaceId},
+    ids::{AgentId, ConversationId, VisitorId, WorkspaceId},
     journal::{self, Archive, Edit, Position, Record, Shelf, View},
     routing::{
         agent::Agent,
@@ -127,6 +127,10 @@ impl Window {
         realm.know(&self.view, &workspace, &entry)?;
         if let Entry::Conversation { id, record: said } = entry {
             realm.world.last = realm.world.last.max(said.at);
+            if let Some(agent) = said.by.agent() {
+                realm.know_agent(&self.view, &workspace, agent)?;
+                realm.world.agents.get_mut(&agent).into_iter().for_each(|agent| agent.acted(&said));
+            }
             return self.take_said(workspace, id, &said, record);
         }
         realm.world.apply(&entry);
@@ -246,9 +250,9 @@ impl Realm {
     /// Sees to it that what an entry changes is as the archive has it, or new.
     fn know(&mut self, view: &View, workspace: &WorkspaceId, entry: &Entry) -> Result<(), Trouble> {
         match entry {
-            Entry::Agent { id, .. } if !self.world.agents.contains_key(id) => {
-                let agent = state(view, workspace, &Whose::Agent(*id))?;
-                self.world.agents.insert(*id, agent.unwrap_or_else(|| Agent::new(*id)));
+            Entry::Agent { id, .. } => {
+                self.know_agent(view, workspace, *id)?;
+                self.world.agents.entry(*id).or_insert_with(|| Agent::new(*id));
             }
             Entry::Group { id, .. } if !self.world.groups.contains_key(id) => {
                 let group = state(view, workspace, &Whose::Group(id.clone()))?;
@@ -256,6 +260,14 @@ impl Realm {
             }
             Entry::Workspace { .. } => self.know_workspace(view, workspace)?,
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn know_agent(&mut self, view: &View, workspace: &WorkspaceId, id: AgentId) -> Result<(), Trouble> {
+        if !self.world.agents.contains_key(&id) {
+            let agent = state(view, workspace, &Whose::Agent(id))?;
+            self.world.agents.extend(agent.map(|agent| (id, agent)));
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ impl AgentActor {
             cap: 0,
             taken: 0,
             last_assigned: self.durable.record_of_service().1,
+            sites: crate::routing::scope::Sites::default(),
         }
     }
 

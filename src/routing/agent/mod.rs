@@ -17,15 +17,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, Keeper, Machine, Out, Refused, Remains, departures::Departures, group, keys::Keys,
-    words::Presence, workspace,
+    Context, Keeper, Machine, Out, Refused, Remains, conversation, departures::Departures, group, keys::Keys,
+    scope::Sites, words::Presence, workspace,
 };
 use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId},
 };
 
-pub use words::{Basics, Change, Command, End, Event, Held, Profile};
+pub use words::{Activity, Basics, Change, Command, End, Event, Held, Profile};
 
 /// How long a grant may stay unconfirmed before the agent asks the conversation. Time alone frees nothing.
 pub const LEASE: Duration = Duration::from_secs(1);
@@ -98,10 +98,15 @@ fn never() -> Timestamp {
 pub struct Agent {
     id: AgentId,
     profile: Profile,
+    /// Those of the profile, to be handed out.
+    #[serde(skip)]
+    sites: Sites,
     exists: bool,
     intent: Presence,
     last_assigned: Timestamp,
     misses: u32,
+    /// As far as it is recorded: what they do in conversations is added by whoever reads these records.
+    activity: Activity,
     keys: Keys<()>,
     quarantined: Option<Timestamp>,
     // Views, rebuilt from the conversations and sessions.
@@ -137,10 +142,12 @@ impl Agent {
         Self {
             id,
             profile: Profile::default(),
+            sites: Sites::default(),
             exists: false,
             intent: Presence::Offline,
             last_assigned: Timestamp::default(),
             misses: 0,
+            activity: Activity::default(),
             keys: Keys::default(),
             quarantined: None,
             generation: 0,
@@ -164,12 +171,14 @@ impl Agent {
             }
             Event::Profiled(profile) => {
                 self.profile = profile.clone();
+                self.sites = Sites::of(&profile.sites);
                 self.exists = true;
             }
             Event::Removed => self.exists = false,
             Event::PresenceSet { presence, auto } => {
                 self.intent = *presence;
                 if !auto {
+                    self.activity.add(at, 0);
                     self.misses = 0;
                 }
             }
@@ -182,6 +191,11 @@ impl Agent {
             Event::Quarantined => self.quarantined = Some(at),
             Event::Reinstated => self.quarantined = None,
         }
+    }
+
+    /// They did something in a conversation; told by recovery, as it is recorded there.
+    pub fn acted(&mut self, record: &conversation::Record) {
+        self.activity.add(record.at, record.messages());
     }
 
     /// Takes in what one command led to, and the key it was given under; recovery does so where `handle` does it live.
@@ -270,11 +284,11 @@ impl Machine for Agent {
             Command::SetPresence { presence, ticket } => self.set_presence(cx, presence, &ticket, out)?,
             Command::SessionOpened => self.session_opened(cx, out),
             Command::SessionLost { later } => self.session_lost(cx, later, out),
-            Command::Reserve { conversation, epoch, decision } => {
-                self.reserve(cx, conversation, epoch, decision, out);
+            Command::Reserve { conversation, epoch, site, decision } => {
+                self.reserve(cx, conversation, epoch, site.as_ref(), decision, out);
             }
-            Command::Claim { conversation, epoch, purpose } => {
-                self.claim(cx, conversation, epoch, purpose, out)?;
+            Command::Claim { conversation, epoch, site, purpose } => {
+                self.claim(cx, conversation, epoch, site.as_ref(), purpose, out)?;
             }
             Command::Confirm { conversation, epoch, held } => {
                 self.confirm(cx, conversation, epoch, held, out)
@@ -287,7 +301,9 @@ impl Machine for Agent {
                 self.answered(cx, conversation, epoch, held, grant, out);
             }
             Command::StillThere { conversation, epoch } => self.still_there(conversation, epoch, out),
-            Command::Invite { conversation, ticket } => self.invite(conversation, ticket, out)?,
+            Command::Invite { conversation, site, ticket } => {
+                self.invite(conversation, site.as_ref(), ticket, out)?;
+            }
             Command::Describe { group } => {
                 out.tell_group(
                     &group,
@@ -314,7 +330,7 @@ impl Machine for Agent {
             | Command::SetPresence { ticket, .. }
             | Command::Failed { ticket }
             | Command::Reinstate { ticket } => Some(Remains::of(ticket, Keeper::Itself)),
-            Command::Invite { conversation, ticket } => {
+            Command::Invite { conversation, ticket, .. } => {
                 Some(Remains::of(ticket, Keeper::Conversation(*conversation)))
             }
             Command::Claim { conversation, purpose, .. } => {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use super::{Agent, Event, Liveness};
 use crate::{
     ids::ConversationId,
@@ -77,10 +79,11 @@ impl Agent {
     pub(super) fn invite(
         &self,
         conversation: ConversationId,
+        site: Option<&SmolStr>,
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        match self.unfit() {
+        match self.unfit().or_else(|| self.beyond(site)) {
             Some(WhyNot::Removed) => Err(Refusal::NotFound.to(&ticket)),
             Some(why_not) => Err(Refusal::NotEligible(why_not).to(&ticket)),
             None => {

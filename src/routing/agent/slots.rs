@@ -1,5 +1,7 @@
 //! Slots: granted, confirmed, released, and asked about. No other path takes one (design §3.2).
 
+use smol_str::SmolStr;
+
 use super::{Agent, End, Event, Held, LEASE, Liveness, Slot, SlotKind};
 use crate::{
     clock::Timestamp,
@@ -18,6 +20,7 @@ impl Agent {
         cx: &Context<'_>,
         conversation: ConversationId,
         epoch: u32,
+        site: Option<&SmolStr>,
         decision: Box<Decision>,
         out: &mut Out<Event>,
     ) {
@@ -27,7 +30,7 @@ impl Agent {
             // Granted before and not yet answered: the conversation went elsewhere meanwhile, or failed. The same slot serves
             // what it is now, and a release of the older grant does not name it.
             Some(SlotKind::Granted { .. } | SlotKind::WrapUp { .. }) | None => {
-                self.no_member(&decision.group).or_else(|| self.why_not(cx))
+                self.no_member(&decision.group).or_else(|| self.beyond(site)).or_else(|| self.why_not(cx))
             }
         };
         let group = decision.group.clone();
@@ -49,6 +52,7 @@ impl Agent {
         cx: &Context<'_>,
         conversation: ConversationId,
         epoch: u32,
+        site: Option<&SmolStr>,
         purpose: Purpose,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
@@ -68,7 +72,7 @@ impl Agent {
                 self.unfit().or_else(|| self.unsettled())
             }
         };
-        match why_not {
+        match why_not.or_else(|| self.beyond(site)) {
             Some(WhyNot::AtCap | WhyNot::WrapUp) if holds => {}
             Some(WhyNot::AtCap | WhyNot::WrapUp) => {
                 return Err(Refusal::AtCapacity { taken: self.taken(), cap: self.cap(cx) }.to(ticket));

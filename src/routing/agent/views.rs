@@ -1,12 +1,15 @@
 //! What can be seen of an agent: by its groups, as a standing, and by people.
 
-use super::{Agent, Event, Held, Liveness, Profile, Slot, SlotKind};
+use smol_str::SmolStr;
+
+use super::{Activity, Agent, Event, Held, Liveness, Profile, Slot, SlotKind};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId},
     routing::{
         Context, Out, WhyNot,
         group::{self, Standing},
+        scope::Scope,
         words::Presence,
     },
 };
@@ -40,6 +43,12 @@ impl Agent {
     #[must_use]
     pub fn is_live(&self) -> bool {
         matches!(self.liveness, Liveness::Live { .. })
+    }
+
+    /// What they did, as far as it was recorded when the daemon started.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        self.activity
     }
 
     /// How often they were rebuilt.
@@ -114,6 +123,18 @@ impl Agent {
         }
     }
 
+    /// Whether a conversation of this site is not for them (BO-12).
+    pub(super) fn beyond(&self, site: Option<&SmolStr>) -> Option<WhyNot> {
+        (!self.sites.cover(site)).then_some(WhyNot::OutOfScope)
+    }
+
+    /// What they serve and see.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        let Profile { groups, sees_bot, .. } = &self.profile;
+        Scope { groups: groups.clone(), sites: self.sites.clone(), sees_bot: *sees_bot }
+    }
+
     /// Rebuilt, and not all conversations have said yet what they hold: grants nothing, but is not absent (design §3.2).
     pub(super) fn unsettled(&self) -> Option<WhyNot> {
         (!self.awaiting.is_empty()).then_some(WhyNot::Reconnecting)
@@ -139,6 +160,7 @@ impl Agent {
             cap: self.cap(cx),
             taken: self.taken(),
             last_assigned: self.last_assigned,
+            sites: self.sites.clone(),
         }
     }
 

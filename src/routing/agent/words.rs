@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::{
+    clock::Timestamp,
     ids::{ConversationId, GroupId},
     routing::{
         Decision,
@@ -35,6 +36,23 @@ pub struct Profile {
     pub sites: Vec<SmolStr>,
     /// Whether they see conversations that the bot has in hand (BO-11).
     pub sees_bot: bool,
+}
+
+/// What the system keeps of an agent's doings, and nobody writes (BO-9).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activity {
+    /// When they last did something.
+    pub last: Timestamp,
+    /// Messages that they wrote to visitors.
+    pub messages: u64,
+}
+
+impl Activity {
+    /// They did something, and wrote so many messages with it.
+    pub fn add(&mut self, at: Timestamp, messages: u64) {
+        self.last = self.last.max(at);
+        self.messages += messages;
+    }
 }
 
 /// What older logs know of an agent.
@@ -144,6 +162,8 @@ pub enum Command {
         conversation: ConversationId,
         /// At this epoch of it.
         epoch: u32,
+        /// The site that it is on.
+        site: Option<SmolStr>,
         /// Why this agent.
         decision: Box<Decision>,
     },
@@ -153,6 +173,8 @@ pub enum Command {
         conversation: ConversationId,
         /// At this epoch of it.
         epoch: u32,
+        /// The site that it is on.
+        site: Option<SmolStr>,
         /// What the slot is for.
         purpose: Purpose,
     },
@@ -205,6 +227,8 @@ pub enum Command {
     Invite {
         /// To this conversation.
         conversation: ConversationId,
+        /// The site that it is on.
+        site: Option<SmolStr>,
         /// Who asked.
         ticket: Ticket,
     },

@@ -1,6 +1,8 @@
 //! How each recorded event changes a conversation. Live traffic and recovery both come through here, and nothing else changes
 //! what is durable.
 
+use smol_str::SmolStr;
+
 use super::{
     Active, Bot, Conversation, Crowd, Event, Facts, Handover, Invitation, Opened, PAST_MAX, Party, Past,
     Pending, Rating, State, Stay, Whom,
@@ -8,8 +10,14 @@ use super::{
 use crate::{
     clock::Timestamp,
     ids::AgentId,
-    routing::words::{By, OfferOutcome, QueueCause, RescindReason},
+    routing::words::{By, OfferOutcome, QueueCause, RescindReason, Variable},
 };
+
+/// What a variable says; nothing, if it is empty.
+fn value_of(name: &str, variables: &[Variable]) -> Option<SmolStr> {
+    let known = variables.iter().find(|variable| variable.name == name)?;
+    Some(SmolStr::new(&known.value.0)).filter(|value| !value.is_empty())
+}
 
 impl Conversation {
     pub(super) fn evolve(&mut self, at: Timestamp, by: &By, event: &Event) {
@@ -45,6 +53,7 @@ impl Conversation {
                     digest: *digest,
                     origin: *origin,
                     at,
+                    site: value_of("site", variables),
                 });
             }
             Event::Queued { stay, group, cause, since, wait_until, preferred, barred, chain } => {
@@ -175,6 +184,7 @@ impl Conversation {
                 self.state = State::Missed { reason: *reason, expires: *expires };
             }
             Event::Said { .. } | Event::Posted { .. } => {
+                self.attention.said(self.seq, by);
                 // A bot or system line doesn't keep an idle conversation open.
                 if matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor) {
                     self.active_at = at;
@@ -188,6 +198,7 @@ impl Conversation {
                 self.take_back_invitations(RescindReason::Closed);
                 self.participants.clear();
                 self.helpers.clear();
+                self.attention.forget_readers();
                 self.state = State::Closed { reason: *reason };
             }
             Event::Held { until } => {
@@ -212,6 +223,11 @@ impl Conversation {
             Event::RatingRequested => self.rating = Some(Box::new(Rating::Asked)),
             Event::Rated { score, comment } => {
                 self.rating = Some(Box::new(Rating::Given { score: *score, comment: comment.clone() }));
+            }
+            Event::Read { upto } => {
+                if let By::Agent(agent) = by {
+                    self.attention.read(*agent, *upto);
+                }
             }
         }
     }

@@ -2,9 +2,10 @@
 //!
 //! One file per part of that life: `open.rs`, `bot.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept,
 //! decline, time out), `transfer.rs` (take, assign, transfer, invite, leave), `end.rs` (fallback, close, reopen), `facts.rs`
-//! (variables, tags), `parts.rs` (images), `rating.rs`, `deadlines.rs`, `quarantine.rs`, and
+//! (variables, tags), `attention.rs` (unread, unanswered), `parts.rs` (images), `rating.rs`, `deadlines.rs`, `quarantine.rs`, and
 //! `views.rs` for what can be seen of it. What it may be asked and what it records is in `words.rs`.
 
+mod attention;
 mod bot;
 mod choose;
 mod crowd;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
+pub use attention::{Attention, READERS_MAX};
 use bot::Bot;
 pub use bot::HandOver;
 pub(in crate::routing) use crowd::Announcement;
@@ -97,6 +99,7 @@ pub struct Conversation {
     may_engage: bool,
     /// Whether an agent has written to the visitor since it was opened, or opened again (RE-6, RE-7).
     answered: bool,
+    attention: Attention,
     past: SmallVec<[Past; 2]>,
     /// When somebody last wrote, or it was assigned.
     active_at: Timestamp,
@@ -118,6 +121,7 @@ struct Opened {
     digest: u32,
     origin: Origin,
     at: Timestamp,
+    site: Option<SmolStr>,
 }
 
 /// The newest event's number after a command, and its number for the visitor if they may see it.
@@ -269,6 +273,7 @@ impl Conversation {
             engaged: false,
             may_engage: false,
             answered: false,
+            attention: Attention::default(),
             past: SmallVec::new(),
             active_at: Timestamp::default(),
             absent_since: None,
@@ -521,6 +526,7 @@ impl Conversation {
             Ask::SetTags { add, remove } => self.set_tags(cx, add, &remove, &ticket, out),
             Ask::HandOver(hand_over) => self.hand_over(cx, *hand_over, &ticket, out),
             Ask::ReturnToBot => self.return_to_bot(cx, &ticket, out),
+            Ask::MarkRead { seq } => self.mark_read(cx, seq, &ticket, out),
         }
     }
 

@@ -159,10 +159,7 @@ impl Conversation {
         match pending.kind {
             OfferKind::Announcement => {
                 let purpose = Purpose::Accept { ticket, offer };
-                out.tell_agent(
-                    agent,
-                    agent::Command::Claim { conversation: self.id, epoch: self.epoch, purpose },
-                );
+                out.tell_agent(agent, self.claim(purpose));
                 return Ok(());
             }
             OfferKind::Offer => {
@@ -177,8 +174,7 @@ impl Conversation {
             }
             OfferKind::Invitation if cx.policy.invite_uses_slot => {
                 let purpose = Purpose::Help { ticket, offer };
-                let (conversation, epoch) = (self.id, self.epoch);
-                out.tell_agent(agent, agent::Command::Claim { conversation, epoch, purpose });
+                out.tell_agent(agent, self.claim(purpose));
                 return Ok(());
             }
             OfferKind::Invitation => {

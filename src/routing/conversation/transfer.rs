@@ -37,6 +37,12 @@ impl Conversation {
         out.tell_agent(agent, confirm);
     }
 
+    /// Asks an agent for a slot.
+    pub(super) fn claim(&self, purpose: Purpose) -> agent::Command {
+        let (conversation, epoch, site) = (self.id, self.epoch, self.site().cloned());
+        agent::Command::Claim { conversation, epoch, site, purpose }
+    }
+
     /// Frees the slots of all but one agent, as far as they own it or are offered it: who helps goes on.
     pub(super) fn free_slots(&self, but: Option<AgentId>, out: &mut Out<Event>) {
         for (agent, epoch, held) in self.holds().into_iter().filter(|(agent, ..)| Some(*agent) != but) {
@@ -103,7 +109,7 @@ impl Conversation {
             _ => return Err(Refusal::ConversationClosed.to(&ticket)),
         }
         let purpose = Purpose::Take { ticket, say };
-        out.tell_agent(agent, agent::Command::Claim { conversation: self.id, epoch: self.epoch, purpose });
+        out.tell_agent(agent, self.claim(purpose));
         Ok(())
     }
 
@@ -132,10 +138,7 @@ impl Conversation {
             }
             Destination::Agent(agent) => {
                 let purpose = Purpose::Assign { ticket, force };
-                out.tell_agent(
-                    agent,
-                    agent::Command::Claim { conversation: self.id, epoch: self.epoch, purpose },
-                );
+                out.tell_agent(agent, self.claim(purpose));
                 Ok(())
             }
             Destination::Group(group) => {
@@ -191,10 +194,7 @@ impl Conversation {
             }
             Destination::Agent(agent) => {
                 let purpose = Purpose::Handover { ticket, leave };
-                out.tell_agent(
-                    agent,
-                    agent::Command::Claim { conversation: self.id, epoch: self.epoch, purpose },
-                );
+                out.tell_agent(agent, self.claim(purpose));
                 Ok(())
             }
         }
@@ -340,7 +340,10 @@ impl Conversation {
         if self.has_part(agent) || self.pending_for(agent).is_some() {
             return Err(Refusal::WrongState("that agent takes part or was asked already").to(&ticket));
         }
-        out.tell_agent(agent, agent::Command::Invite { conversation: self.id, ticket });
+        out.tell_agent(
+            agent,
+            agent::Command::Invite { conversation: self.id, site: self.site().cloned(), ticket },
+        );
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What can be seen of a conversation: by people, by its group, and by whoever asks what is pending.
 
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use super::{Announcement, Conversation, Party, Pending, Phase, State, Stay, Whom};
 use crate::{
@@ -82,6 +83,18 @@ impl Conversation {
     #[must_use]
     pub fn visitor(&self) -> Option<(VisitorId, &Channel, ClientId)> {
         self.opened.as_ref().map(|opened| (opened.visitor, &opened.channel, opened.via))
+    }
+
+    /// Whether somebody is there for the visitor, as far as is known (BO-23).
+    #[must_use]
+    pub fn is_visitor_present(&self) -> bool {
+        self.absent_since.is_none()
+    }
+
+    /// Who owned it last.
+    #[must_use]
+    pub fn last_owner(&self) -> Option<AgentId> {
+        self.last_owner
     }
 
     /// The priority class.
@@ -310,7 +323,18 @@ impl Conversation {
     }
 
     pub(super) fn in_scope(&self, ticket: &Ticket) -> bool {
-        self.group().is_some_and(|group| ticket.covers(group))
+        let covered = match self.state {
+            // In nobody's line: for those who may see what the bot has in hand (BO-11).
+            State::Bot => ticket.scope.as_ref().is_some_and(|scope| scope.sees_bot),
+            _ => self.group().is_some_and(|group| ticket.covers(group)),
+        };
+        covered && ticket.covers_site(self.site())
+    }
+
+    /// The site that it is on, as the frontend said at the opening.
+    #[must_use]
+    pub fn site(&self) -> Option<&SmolStr> {
+        self.opened.as_ref()?.site.as_ref()
     }
 
     /// What its group needs to know to place it; `None` unless it waits in the line, announced or not.
@@ -333,6 +357,7 @@ impl Conversation {
             tried: stay.tried.to_vec(),
             barred: stay.barred,
             announced,
+            site: self.site().cloned(),
             entering,
         };
         Some((stay.group.clone(), waiting))

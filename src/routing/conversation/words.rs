@@ -367,6 +367,11 @@ pub enum Event {
         /// In words.
         comment: Option<Body>,
     },
+    /// The agent who did this has read it.
+    Read {
+        /// Up to this number.
+        upto: u64,
+    },
 }
 
 impl Event {
@@ -415,7 +420,8 @@ impl Event {
             | Self::Quarantined
             | Self::Reinstated { .. }
             | Self::VariablesSet { .. }
-            | Self::TagsSet { .. } => false,
+            | Self::TagsSet { .. }
+            | Self::Read { .. } => false,
         }
     }
 }
@@ -431,6 +437,15 @@ pub struct Record {
     pub key: Option<Key>,
     /// What happened.
     pub events: Vec<Event>,
+}
+
+impl Record {
+    /// Messages that both sides see.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.events.iter().filter(|event| matches!(event, Event::Said { .. } | Event::Posted { .. })).count()
+            as u64
+    }
 }
 
 /// Why a group could not serve a stay.
@@ -611,6 +626,11 @@ pub enum Ask {
         score: u8,
         /// In words.
         comment: Option<Body>,
+    },
+    /// Remember that the asking agent has read it.
+    MarkRead {
+        /// Up to this number.
+        seq: u64,
     },
 }
 

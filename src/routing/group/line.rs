@@ -5,7 +5,7 @@ use crate::{
     ids::{AgentId, ConversationId},
     routing::{
         Context, Out, conversation,
-        queue::{Admits, Place},
+        queue::{Fit, Place},
         roster::Change,
     },
 };
@@ -16,12 +16,12 @@ impl Group {
         let change = self.forget(conversation);
         let stay = waiting.stay;
         let verdict = self.turn_away(cx, &waiting);
-        let (place, admits) = (waiting.place(), waiting.admits());
+        let (place, fit) = (waiting.place(), waiting.fit());
         let (index, stands) = match waiting.announced {
             true => (&mut self.listed, Stands::Listed),
             false => (&mut self.line, Stands::InLine),
         };
-        index.insert(place, admits);
+        index.insert(place, fit);
         self.items.insert(conversation, Item { waiting, stands });
         match verdict {
             Some(why) => out.tell_conversation(conversation, conversation::Command::Unserved { stay, why }),
@@ -34,15 +34,15 @@ impl Group {
     /// Moves an item between the line, what is listed, and an agent.
     pub(super) fn stand(&mut self, conversation: ConversationId, stands: Stands) {
         let Some(item) = self.items.get_mut(&conversation) else { return };
-        let (place, admits) = (item.waiting.place(), item.waiting.admits());
+        let (place, fit) = (item.waiting.place(), item.waiting.fit());
         match std::mem::replace(&mut item.stands, stands) {
-            Stands::InLine => _ = self.line.remove(&place, &admits),
-            Stands::Listed => _ = self.listed.remove(&place, &admits),
+            Stands::InLine => _ = self.line.remove(&place, &fit),
+            Stands::Listed => _ = self.listed.remove(&place, &fit),
             Stands::With(_) => {}
         }
         match stands {
-            Stands::InLine => self.line.insert(place, admits),
-            Stands::Listed => self.listed.insert(place, admits),
+            Stands::InLine => self.line.insert(place, fit),
+            Stands::Listed => self.listed.insert(place, fit),
             Stands::With(_) => {}
         }
     }
@@ -65,17 +65,17 @@ impl Group {
     /// Takes a conversation out; what it means for the agent it was with, if it was with one.
     pub(super) fn forget(&mut self, conversation: ConversationId) -> Option<(AgentId, Change)> {
         let item = self.items.remove(&conversation)?;
-        let (place, admits) = (item.waiting.place(), item.waiting.admits());
+        let (place, fit) = (item.waiting.place(), item.waiting.fit());
         match item.stands {
-            Stands::InLine => _ = self.line.remove(&place, &admits),
-            Stands::Listed => _ = self.listed.remove(&place, &admits),
+            Stands::InLine => _ = self.line.remove(&place, &fit),
+            Stands::Listed => _ = self.listed.remove(&place, &fit),
             Stands::With(agent) => return Some((agent, self.roster.answered(agent, conversation))),
         }
         None
     }
 
     /// The places in the line and of what is listed, in their order.
-    pub(super) fn places_where(&self, wanted: impl Fn(&Admits) -> bool) -> Vec<Place> {
+    pub(super) fn places_where(&self, wanted: impl Fn(&Fit) -> bool) -> Vec<Place> {
         let mut places = self.line.places_where(&wanted);
         places.extend(self.listed.places_where(&wanted));
         places.sort_unstable();

@@ -6,7 +6,7 @@ use crate::{
     routing::{
         Context, Out, WhyNot,
         conversation::{self, Unserved},
-        queue::Admits,
+        queue::{Admits, Fit},
         roster::Change,
         words::Strategy,
     },
@@ -91,9 +91,9 @@ impl Group {
 
     /// Tells those that were tried, or wait for one agent only, when nobody is left for them.
     pub(super) fn let_go(&self, out: &mut Out<Event>) {
-        let is_stranded = |admits: &Admits| {
-            let restricted = !matches!(admits, Admits::Except(agents) if agents.is_empty());
-            restricted && !self.roster.anybody_present(admits)
+        let is_stranded = |fit: &Fit| {
+            let restricted = !matches!(&fit.admits, Admits::Except(agents) if agents.is_empty());
+            restricted && !self.roster.anybody_present(fit)
         };
         for place in self.places_where(is_stranded) {
             if let Some(item) = self.items.get(&place.conversation) {

@@ -168,13 +168,16 @@ impl Group {
         &self.roster
     }
 
-    /// The first reason why an agent is not offered a conversation of this group, now.
+    /// The first reason why an agent is not offered a conversation of this group and site, now.
     #[must_use]
-    pub fn why_not(&self, conversation: ConversationId, agent: AgentId) -> Option<WhyNot> {
-        self.items
-            .get(&conversation)
-            .and_then(|item| barrier(&item.waiting, agent))
-            .or(self.roster.why_not(agent))
+    pub fn why_not(
+        &self,
+        conversation: ConversationId,
+        agent: AgentId,
+        site: Option<&SmolStr>,
+    ) -> Option<WhyNot> {
+        let waiting = self.items.get(&conversation).map(|item| &item.waiting);
+        waiting.and_then(|waiting| barrier(waiting, agent)).or(self.roster.why_not_on(agent, site))
     }
 
     // === Recovery ===

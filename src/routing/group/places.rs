@@ -117,8 +117,8 @@ mod tests {
             let truth = truth(&group);
             assert!(called.places.iter().all(|called| truth.contains(called)), "step {step}");
             for number in [step * 2, step * 2 + 1, 299 - step] {
-                group.line.remove(&place(number), &Admits::except([]));
-                group.listed.remove(&place(number), &Admits::except([]));
+                group.line.remove(&place(number), &Admits::except([]).into());
+                group.listed.remove(&place(number), &Admits::except([]).into());
             }
             group.line.insert(place(400 + step), Admits::except([]));
             let early = Place { since: Timestamp::from_micros(u64::from(step)), ..place(1_000 + step) };

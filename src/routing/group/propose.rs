@@ -1,7 +1,5 @@
 //! Who is asked next: proposals to one agent, announcements to several, and the record of the choice.
 
-use std::collections::BTreeMap;
-
 use super::{ANNOUNCE_MAX, Event, Group, Stands, TOLD_MAX, barrier};
 use crate::{
     ids::{AgentId, ConversationId},
@@ -28,14 +26,14 @@ impl Group {
     /// A freed slot serves the longest waiting at once.
     pub(super) fn serve(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
         while self.roster.is_available(agent) {
-            let Some(place) = self.line.first_for(agent) else { break };
+            let Some(place) = self.line.first_for(agent, self.roster.sites(agent)) else { break };
             self.place_with(cx, place.conversation, agent, out);
         }
     }
 
     /// An agent who becomes available hears of what was announced before.
     pub(super) fn show_line(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let places = self.places_where(|admits| admits.allows(agent)).into_iter();
+        let places = self.places_where(|fit| fit.allows(agent, self.roster.sites(agent))).into_iter();
         for place in places.take(ANNOUNCE_MAX) {
             self.place_with(cx, place.conversation, agent, out);
         }
@@ -59,15 +57,16 @@ impl Group {
             .direct
             .map(|agent| (agent, Because::Direct))
             .or(item.waiting.preferred.map(|agent| (agent, Because::Preferred)));
-        let wish = wish
-            .filter(|(agent, _)| item.waiting.admits().allows(*agent) && self.roster.is_available(*agent));
+        let fit = item.waiting.fit();
+        let wish = wish.filter(|(agent, _)| {
+            fit.allows(*agent, self.roster.sites(*agent)) && self.roster.is_available(*agent)
+        });
         match (wish, policy.strategy) {
             (Some((agent, because)), _) => self.propose(policy, conversation, agent, because, out),
             (None, Strategy::Broadcast | Strategy::Pull) => self.announce(policy, conversation, out),
             (None, _) => {
-                let admits = item.waiting.admits();
-                let pointer = self.pointer.as_ref();
-                let chosen = self.roster.candidates(pointer).find(|agent| admits.allows(*agent));
+                let candidates = self.roster.candidates(self.pointer.as_ref(), fit.site.as_ref());
+                let chosen = candidates.into_iter().find(|agent| fit.admits.allows(*agent));
                 if let Some(agent) = chosen {
                     self.propose(policy, conversation, agent, Because::Strategy, out);
                 }
@@ -110,7 +109,10 @@ impl Group {
         out: &mut Out<Event>,
     ) {
         let decision = self.decide(policy, conversation, &[agent], because);
-        let Some(epoch) = self.items.get(&conversation).map(|item| item.waiting.epoch) else { return };
+        let waiting = self.items.get(&conversation).map(|item| &item.waiting);
+        let Some((epoch, site)) = waiting.map(|waiting| (waiting.epoch, waiting.site.clone())) else {
+            return;
+        };
         self.stand(conversation, Stands::With(agent));
         self.roster.propose(agent, conversation);
         let turns = matches!(policy.strategy, Strategy::RoundRobin | Strategy::Assign);
@@ -122,7 +124,8 @@ impl Group {
             self.evolve(&event);
             out.events.push(event);
         }
-        out.tell_agent(agent, agent::Command::Reserve { conversation, epoch, decision: Box::new(decision) });
+        let decision = Box::new(decision);
+        out.tell_agent(agent, agent::Command::Reserve { conversation, epoch, site, decision });
     }
 
     /// The record of a choice, made before it changes anything.
@@ -135,19 +138,21 @@ impl Group {
     ) -> Decision {
         let waiting = self.items.get(&conversation).map(|item| &item.waiting);
         let allowed = |agent: &AgentId| waiting.is_none_or(|waiting| barrier(waiting, *agent).is_none());
-        let others = self.roster.candidates(self.pointer.as_ref()).filter(|agent| !chosen.contains(agent));
+        let site = waiting.and_then(|waiting| waiting.site.as_ref());
+        let others = self.roster.candidates(self.pointer.as_ref(), site);
+        let others = others.filter(|agent| !chosen.contains(agent));
         let next = match policy.strategy {
             // Everybody who could have it is asked at once: nobody is left to be next.
             Strategy::Broadcast | Strategy::Pull if because == Because::Strategy => Vec::new(),
             _ => others.filter(allowed).take(Decision::NEXT_MAX).collect(),
         };
         let mut named: Vec<(AgentId, WhyNot)> = Vec::new();
-        let mut rest: BTreeMap<WhyNot, u32> = self.roster.out().collect();
+        let mut rest = self.roster.out(site);
         if let Some(waiting) = waiting {
             let names =
                 waiting.direct.iter().chain(&waiting.preferred).chain(&waiting.tried).chain(&waiting.barred);
             for agent in names.filter(|agent| !chosen.contains(agent)) {
-                let out = self.roster.why_not(*agent);
+                let out = self.roster.why_not_on(*agent, site);
                 let Some(why_not) = barrier(waiting, *agent).or(out) else { continue };
                 if named.iter().any(|(known, _)| known == agent) {
                     continue;
@@ -175,9 +180,9 @@ impl Group {
         out: &mut Out<Event>,
     ) {
         let Some(item) = self.items.get(&conversation) else { return };
-        let admits = item.waiting.admits();
-        let agents: Vec<AgentId> =
-            self.roster.candidates(None).filter(|agent| admits.allows(*agent)).collect();
+        let fit = item.waiting.fit();
+        let candidates = self.roster.candidates(None, fit.site.as_ref());
+        let agents: Vec<AgentId> = candidates.filter(|agent| fit.admits.allows(*agent)).collect();
         self.announce_to(policy, conversation, &agents, Because::Strategy, out);
     }
 

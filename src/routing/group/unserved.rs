@@ -7,7 +7,7 @@ use crate::{
         Context, Out, Refusal, Refused,
         conversation::{self, Unserved},
         policy::{GroupPolicy, WhenEmpty},
-        queue::Admits,
+        queue::{Admits, Fit},
         words::{FallbackReason, QueueCause, Ticket},
     },
 };
@@ -24,7 +24,7 @@ impl Group {
         if waiting.is_spent() {
             return Some(Unserved::Exhausted);
         }
-        if self.is_still() || self.roster.anybody_present(&waiting.admits()) {
+        if self.is_still() || self.roster.anybody_present(&waiting.fit()) {
             return None;
         }
         let patient = policy.when_empty == WhenEmpty::Queue && waiting.direct.is_none();
@@ -76,15 +76,16 @@ impl Group {
     ) {
         let item = self.items.get(&conversation);
         let waiting = item.map(|item| Waiting { tried: tried.clone(), ..item.waiting.clone() });
-        let admits = waiting.as_ref().map_or_else(|| Admits::except(tried), Waiting::admits);
+        let fit = waiting.as_ref().map_or_else(|| Admits::except(tried).into(), Waiting::fit);
+        let anybody = Fit::anybody(fit.site.clone());
         let spent = waiting.is_some_and(|waiting| waiting.is_spent());
         // The slot of the offer that just ended is as good as free: the agent has been told, but not yet the group.
         let freeing = item.and_then(Item::with);
-        let why = if self.roster.present() == 0 {
+        let why = if !self.roster.anybody_present(&anybody) {
             Unserved::Because(FallbackReason::NobodyOnline)
-        } else if spent || !self.roster.anybody_present(&admits) {
+        } else if spent || !self.roster.anybody_present(&fit) {
             Unserved::Exhausted
-        } else if self.roster.all_full(&admits, freeing) {
+        } else if self.roster.all_full(&fit, freeing) {
             Unserved::Because(FallbackReason::AllAtCapacity)
         } else {
             Unserved::Because(FallbackReason::WaitedTooLong)

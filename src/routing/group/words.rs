@@ -8,7 +8,8 @@ use crate::{
     ids::{AgentId, ConversationId},
     routing::{
         WhyNot,
-        queue::{Admits, Place},
+        queue::{Admits, Fit, Place},
+        scope::Sites,
         words::{By, Priority, QueueCause, Ticket},
     },
 };
@@ -30,6 +31,8 @@ pub struct Standing {
     pub taken: u16,
     /// When they were last assigned something.
     pub last_assigned: Timestamp,
+    /// The sites that they are limited to.
+    pub sites: Sites,
 }
 
 /// A conversation's stay, as its group sees it.
@@ -55,6 +58,8 @@ pub struct Waiting {
     pub barred: Option<AgentId>,
     /// Whether it was announced already: it stays listed, and who becomes eligible is added.
     pub announced: bool,
+    /// The site that it is on.
+    pub site: Option<SmolStr>,
     /// Whether it arrives now, rather than coming back after an offer or a restart.
     pub entering: bool,
 }
@@ -64,12 +69,13 @@ impl Waiting {
         Place { class: self.class, since: self.since, conversation: self.conversation }
     }
 
-    pub(super) fn admits(&self) -> Admits {
-        match self.direct {
+    pub(super) fn fit(&self) -> Fit {
+        let admits = match self.direct {
             Some(direct) if self.tried.contains(&direct) => Admits::Nobody,
             Some(direct) => Admits::Only(direct),
             None => Admits::except(self.tried.iter().copied().chain(self.barred)),
-        }
+        };
+        Fit { admits, site: self.site.clone() }
     }
 
     /// Nobody but the direct agent may have it, and they have been tried.

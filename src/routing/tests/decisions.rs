@@ -92,13 +92,13 @@ fn for_any_one_agent_it_can_say_why_not_now() {
     floor.serves("ana", "sales");
     floor.serves("ben", "sales");
     let waiting = floor.visitor_arrives("sales");
-    let why_not = |floor: &Floor, name| floor.group_view("sales").why_not(waiting.id, agent(name));
+    let why_not = |floor: &Floor, name| floor.group_view("sales").why_not(waiting.id, agent(name), None);
     assert_eq!(why_not(&floor, "ana"), Some(WhyNot::AtCap));
     assert_eq!(why_not(&floor, "nobody"), Some(WhyNot::NotMember));
     floor.intends("ana", Presence::Away);
     assert_eq!(why_not(&floor, "ana"), Some(WhyNot::Away));
     let direct = floor.visitor_asks_for("ben");
     let everyone = floor.group_view("everyone");
-    assert_eq!(everyone.why_not(direct.id, agent("ana")), Some(WhyNot::NotTheDirectOne));
-    assert_eq!(everyone.why_not(direct.id, agent("ben")), Some(WhyNot::AtCap));
+    assert_eq!(everyone.why_not(direct.id, agent("ana"), None), Some(WhyNot::NotTheDirectOne));
+    assert_eq!(everyone.why_not(direct.id, agent("ben"), None), Some(WhyNot::AtCap));
 }

@@ -316,9 +316,9 @@ fn described(conversation: &Conversation) -> String {
 impl Floor {
     fn ticket(&mut self, by: By, key: Option<Key>) -> Ticket {
         self.requests += 1;
-        let profile = by.agent().and_then(|id| self.world.agents.get(&id)).map(Agent::profile);
-        let groups = profile.map(|profile| profile.groups.as_slice().into());
-        Ticket { by, groups, key, reply_to: Some(ReplyTo { connection: 1, request: self.requests }) }
+        let agent = by.agent().and_then(|id| self.world.agents.get(&id));
+        let scope = agent.map(|agent| Arc::new(agent.scope()));
+        Ticket { by, scope, key, reply_to: Some(ReplyTo { connection: 1, request: self.requests }) }
     }
 
     pub(super) fn tells(&mut self, tell: Tell) {

@@ -23,6 +23,7 @@ mod quarantine;
 mod queueing;
 mod reload;
 mod restart;
+mod scope;
 mod shapes;
 mod slots;
 mod strategies;

@@ -11,8 +11,9 @@ use crate::{
     routing::{
         Priority, Strategy as Way, WhyNot,
         group::Standing,
-        queue::{Admits, Place, Queue},
+        queue::{Admits, Fit, Place, Queue},
         roster::Roster,
+        scope::Sites,
     },
 };
 
@@ -40,10 +41,18 @@ enum Step {
     Strategy(Way),
 }
 
+const SITES: [Option<&str>; 3] = [None, Some("one"), Some("two")];
+
+/// Mostly all sites, as in life.
+fn sites() -> impl Strategy<Value = Sites> {
+    let named: &[&[&str]] = &[&[], &[], &["one"], &["two"], &["one", "two"]];
+    select(named).prop_map(|names| Sites::of(&names.iter().map(SmolStr::new).collect::<Vec<_>>()))
+}
+
 fn standing() -> impl Strategy<Value = Standing> {
     // Few names and few times, so that ties are common.
-    (0..3u8, option::weighted(0.4, select(&REASONS[..])), 1..4u16, 0..4u16, 0..3u64, any::<bool>()).prop_map(
-        |(name, why_not, cap, taken, last, resting)| Standing {
+    (0..3u8, option::weighted(0.4, select(&REASONS[..])), 1..4u16, 0..4u16, 0..3u64, any::<bool>(), sites())
+        .prop_map(|(name, why_not, cap, taken, last, resting, sites)| Standing {
             name: SmolStr::new(format!("name{name}")),
             why_not,
             full: if resting { WhyNot::WrapUp } else { WhyNot::AtCap },
@@ -51,8 +60,8 @@ fn standing() -> impl Strategy<Value = Standing> {
             cap,
             taken,
             last_assigned: Timestamp::from_micros(last),
-        },
-    )
+            sites,
+        })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -84,9 +93,19 @@ impl Members {
         self.why_not(agent).is_none()
     }
 
+    fn serves(&self, agent: AgentId, site: Option<&SmolStr>) -> bool {
+        self.0.get(&agent).is_some_and(|(standing, _)| standing.sites.cover(site))
+    }
+
     /// Available members in the published order.
-    fn candidates(&self, way: Way, pointer: Option<&(SmolStr, AgentId)>) -> Vec<AgentId> {
-        let mut agents: Vec<_> = self.0.keys().copied().filter(|agent| self.is_available(*agent)).collect();
+    fn candidates(
+        &self,
+        way: Way,
+        pointer: Option<&(SmolStr, AgentId)>,
+        site: Option<&SmolStr>,
+    ) -> Vec<AgentId> {
+        let agents = self.0.keys().copied().filter(|agent| self.serves(*agent, site));
+        let mut agents: Vec<_> = agents.filter(|agent| self.is_available(*agent)).collect();
         let standing = |agent: &AgentId| &self.0[agent].0;
         agents.sort_by_key(|agent| (standing(agent).name.clone(), *agent));
         match way {
@@ -137,27 +156,46 @@ impl Members {
 /// Every question that a group asks.
 fn compare(roster: &Roster, members: &Members, way: Way) -> Result<(), TestCaseError> {
     let everybody = || (0..5).map(agent);
-    for pointer in [None, Some((SmolStr::new("name1"), agent(2))), Some((SmolStr::new("name0"), agent(0)))] {
-        let found: Vec<_> = roster.candidates(pointer.as_ref()).collect();
-        prop_assert_eq!(found, members.candidates(way, pointer.as_ref()));
-    }
-    let mut counts: BTreeMap<WhyNot, u32> = BTreeMap::new();
     for agent in everybody() {
         prop_assert_eq!(roster.why_not(agent), members.why_not(agent));
         prop_assert_eq!(roster.is_available(agent), members.is_available(agent));
         prop_assert_eq!(roster.only_present(agent), members.present() == [agent]);
-        let out = members.why_not(agent).filter(|_| members.0.contains_key(&agent));
-        out.into_iter().for_each(|why| *counts.entry(why).or_default() += 1);
     }
-    prop_assert_eq!(roster.out().collect::<BTreeMap<_, _>>(), counts);
     prop_assert_eq!(roster.present(), members.present().len());
     prop_assert_eq!(roster.available(), everybody().filter(|agent| members.is_available(*agent)).count());
+    for site in SITES.map(|site| site.map(SmolStr::new)) {
+        compare_on(roster, members, way, site.as_ref())?;
+    }
+    Ok(())
+}
+
+/// What it asks about a conversation of one site.
+fn compare_on(
+    roster: &Roster,
+    members: &Members,
+    way: Way,
+    site: Option<&SmolStr>,
+) -> Result<(), TestCaseError> {
+    for pointer in [None, Some((SmolStr::new("name1"), agent(2))), Some((SmolStr::new("name0"), agent(0)))] {
+        let found: Vec<_> = roster.candidates(pointer.as_ref(), site).collect();
+        prop_assert_eq!(found, members.candidates(way, pointer.as_ref(), site));
+    }
+    let mut counts: BTreeMap<WhyNot, u32> = BTreeMap::new();
+    for agent in (0..5).map(agent).filter(|agent| members.0.contains_key(agent)) {
+        let beyond = (!members.serves(agent, site)).then_some(WhyNot::OutOfScope);
+        let out = beyond.or(members.why_not(agent));
+        prop_assert_eq!(roster.why_not_on(agent, site), out);
+        out.into_iter().for_each(|why| *counts.entry(why).or_default() += 1);
+    }
+    prop_assert_eq!(roster.out(site), counts);
+    let mut present = members.present();
+    present.retain(|agent| members.serves(*agent, site));
     for admits in [Admits::Only(agent(1)), Admits::except([]), Admits::except([agent(0), agent(3)])] {
-        let anybody = members.present().iter().any(|agent| admits.allows(*agent));
-        prop_assert_eq!(roster.anybody_present(&admits), anybody);
+        let anybody = present.iter().any(|agent| admits.allows(*agent));
+        prop_assert_eq!(roster.anybody_present(&Fit { admits, site: site.cloned() }), anybody);
     }
     let full = |agent: &AgentId| matches!(members.why_not(*agent), Some(WhyNot::AtCap | WhyNot::WrapUp));
-    prop_assert_eq!(roster.all_full(&Admits::except([]), None), members.present().iter().all(full));
+    prop_assert_eq!(roster.all_full(&Fit::anybody(site.cloned()), None), present.iter().all(full));
     Ok(())
 }
 
@@ -245,8 +283,9 @@ proptest! {
                 }
                 Move::Remove(at) if at < list.len() => {
                     let (place, admits) = list.swap_remove(at);
-                    prop_assert!(queue.remove(&place, &admits));
-                    prop_assert!(!queue.remove(&place, &admits));
+                    let fit = Fit::from(admits);
+                    prop_assert!(queue.remove(&place, &fit));
+                    prop_assert!(!queue.remove(&place, &fit));
                 }
                 Move::Remove(_) => {}
             }
@@ -254,7 +293,7 @@ proptest! {
             prop_assert_eq!(queue.oldest(), list.iter().map(|(place, _)| place.since).min());
             for number in 0..4 {
                 let mine = list.iter().filter(|(_, admits)| admits.allows(agent(number)));
-                prop_assert_eq!(queue.first_for(agent(number)), mine.map(|(place, _)| *place).min());
+                prop_assert_eq!(queue.first_for(agent(number), &Sites::default()), mine.map(|(place, _)| *place).min());
             }
             for (place, _) in &list {
                 prop_assert_eq!(queue.ahead_of(place), list.iter().filter(|(other, _)| other < place).count());

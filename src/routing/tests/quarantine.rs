@@ -178,7 +178,7 @@ fn a_former_member_grants_nothing_to_a_group_that_has_not_heard_of_it() {
     let visit = floor.visitor_arrives("sales");
     floor.sees_offer("ben", visit);
     assert_eq!(floor.slots("ana"), 0);
-    let rejects = floor.group_view("sales").why_not(visit.id, agent("ana"));
+    let rejects = floor.group_view("sales").why_not(visit.id, agent("ana"), None);
     assert_eq!(rejects, Some(WhyNot::NotMember));
 }
 

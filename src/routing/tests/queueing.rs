@@ -89,7 +89,7 @@ fn nothing_is_left_waiting_while_somebody_eligible_is_free() {
             let free: Vec<_> = ["ana", "ben", "cleo"]
                 .into_iter()
                 .filter(|name| roster.is_available(agent(name)))
-                .filter(|name| floor.world.groups[&here].why_not(visit.id, agent(name)).is_none())
+                .filter(|name| floor.world.groups[&here].why_not(visit.id, agent(name), None).is_none())
                 .collect();
             assert!(!waiting || free.is_empty(), "{visit:?} waits although {free:?} could take it");
         }

@@ -253,7 +253,7 @@ fn when_all_others_leave_the_fallback_applies_and_not_the_one_who_transferred_it
     floor.assigns(busy, to_agent("ben")).expect("assigned");
     floor.hands("ana", visit, to_group("sales")).expect("moved");
     floor.waits(visit, "sales");
-    assert_eq!(floor.group_view("sales").why_not(visit.id, agent("ana")), Some(WhyNot::TransferredIt));
+    assert_eq!(floor.group_view("sales").why_not(visit.id, agent("ana"), None), Some(WhyNot::TransferredIt));
     floor.goes_offline("ben");
     floor.fell_back(visit, FallbackReason::NobodyOnline);
 }

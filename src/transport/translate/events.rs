@@ -80,6 +80,7 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::Closed { reason } => Change::Closed { reason: close_reason(*reason) },
         Event::Reopened => Change::Reopened,
         Event::CommandFailed => Change::CommandFailed,
+        Event::Read { upto } => Change::Read { upto: *upto },
         Event::Quarantined => Change::Quarantined,
         Event::Reinstated { .. } => Change::Released,
         Event::Held { until } => Change::Held { until: *until },
@@ -187,6 +188,7 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         | Event::Quarantined
         | Event::Reinstated { .. }
         | Event::VariablesSet { .. }
-        | Event::TagsSet { .. } => return None,
+        | Event::TagsSet { .. }
+        | Event::Read { .. } => return None,
     })
 }

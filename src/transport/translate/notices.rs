@@ -9,7 +9,10 @@ use super::{
     words::{offer_outcome, variables},
 };
 use crate::{
-    actors::port::{Audience, ConversationRow, Notice, OfferMade},
+    actors::{
+        lists::{ListFilter, ListKey, ListView, Tallies},
+        port::{Audience, ConversationRow, ListRow, Notice, OfferMade},
+    },
     clock::Timestamp,
     ids::{AgentId, ConversationId, Link},
     protocol::{self, List, Text, frame::PAGE_BUDGET, notice as wire_notice, words as wire},
@@ -37,7 +40,9 @@ pub(in crate::transport) fn notice(
         }
         Notice::StaffEvents { conversation, agent, record, after } => {
             for entry in staff_entries(record).filter(|entry| entry.seq > *after) {
-                let event = wire_notice::StaffEvent { conversation: *conversation, agent: *agent, entry };
+                let notify = notify_class(*agent, &entry);
+                let (conversation, agent) = (*conversation, *agent);
+                let event = wire_notice::StaffEvent { conversation, agent, entry, notify };
                 tell(event.into(), Class::Essential);
             }
             return;
@@ -64,6 +69,22 @@ pub(in crate::transport) fn notice(
                 tell(items.into(), Class::Essential);
             });
         }
+        Notice::ListItems { list, version, rows, clipped } => {
+            return list_items(list, *version, rows, *clipped, |items| tell(items.into(), Class::Essential));
+        }
+        Notice::ListChanged { list, version, rows, gone, clipped } => {
+            let (agent, view, filter) = list_words(list);
+            let rows = List::clip(rows.iter().map(list_row));
+            let (gone, version, clipped) = (List::clip(gone.iter().copied()), *version, *clipped);
+            let changed = wire_notice::ListChanged { agent, view, filter, version, rows, gone, clipped };
+            (changed.into(), Class::Droppable)
+        }
+        Notice::Counts { agent, version, tallies } => {
+            let Tallies { to_process, requests, mine, mine_unread } = *tallies;
+            let (agent, version) = (*agent, *version);
+            let counts = wire_notice::Counts { agent, version, to_process, requests, mine, mine_unread };
+            (counts.into(), Class::Droppable)
+        }
         Notice::GroupChanged(row) => {
             (wire_notice::GroupChanged { row: group_row(row) }.into(), Class::Droppable)
         }
@@ -72,6 +93,20 @@ pub(in crate::transport) fn notice(
         }
     };
     tell(told, class);
+}
+
+/// A message of somebody else's, or a conversation that somebody else gave them (BO-16, BR-4). What they are asked to accept has
+/// a notice of its own.
+fn notify_class(agent: Option<AgentId>, entry: &wire_notice::StaffEntry) -> wire::NotifyClass {
+    use wire_notice::StaffChange as Change;
+    let Some(agent) = agent.filter(|agent| entry.by != wire::Actor::Agent(*agent)) else {
+        return wire::NotifyClass::Silent;
+    };
+    match &entry.event {
+        Change::Said { .. } | Change::Posted { .. } => wire::NotifyClass::Message,
+        Change::Assigned { agent: owner, .. } if *owner == agent => wire::NotifyClass::Message,
+        _ => wire::NotifyClass::Silent,
+    }
 }
 
 fn typing(conversation: ConversationId, to: Audience, by: Option<&str>, typing: bool) -> wire_notice::Typing {
@@ -110,6 +145,60 @@ fn offer_made(made: &OfferMade, now: Timestamp) -> wire_notice::OfferMade {
         link: Text::clip(&Link { conversation: made.conversation, offer }.to_string()),
         face: made.face.as_deref().map(face),
         owner_face: made.owner_face.as_deref().map(face),
+    }
+}
+
+fn list_words(list: &ListKey) -> (Option<AgentId>, wire::ListView, wire::ListFilter) {
+    let view = match list.view {
+        ListView::Livechat => wire::ListView::Livechat,
+        ListView::Closed => wire::ListView::Closed,
+        ListView::Chatbot => wire::ListView::Chatbot,
+    };
+    let filter = match &list.filter {
+        ListFilter::All => wire::ListFilter::All,
+        ListFilter::Unassigned => wire::ListFilter::Unassigned,
+        ListFilter::Unread => wire::ListFilter::Unread,
+        ListFilter::Mine => wire::ListFilter::Mine,
+        ListFilter::Of(agent) => wire::ListFilter::Agent(*agent),
+        ListFilter::Bot(name) => wire::ListFilter::Bot { name: Text::clip(name) },
+    };
+    (list.agent, view, filter)
+}
+
+fn list_row(row: &ListRow) -> wire_notice::ListRow {
+    let ListRow { row, unread, unanswered, connected } = row;
+    let (unread, unanswered, connected) = (*unread, *unanswered, *connected);
+    wire_notice::ListRow { row: conversation_row(row), unread, unanswered, connected }
+}
+
+/// Pages of a list's snapshot, at least one. What is too much for a connection is left out, and the list says so.
+fn list_items(
+    list: &ListKey,
+    version: u64,
+    rows: &[ListRow],
+    clipped: bool,
+    mut tell: impl FnMut(wire_notice::ListItems),
+) {
+    let rows: Vec<wire_notice::ListRow> = rows.iter().map(list_row).collect();
+    let mut whole = SNAPSHOT_BUDGET;
+    let fitting = rows.iter().take_while(|row| {
+        let weight = protocol::weight(*row) + 1;
+        let fits = weight <= whole;
+        whole = whole.saturating_sub(weight);
+        fits
+    });
+    let fitting = fitting.count();
+    let clipped = clipped || fitting < rows.len();
+    let mut rest = &rows[..fitting];
+    loop {
+        let (page, taken) = List::fill(rest.iter().cloned(), PAGE_BUDGET);
+        rest = &rest[taken..];
+        let (agent, view, filter) = list_words(list);
+        let more = !rest.is_empty();
+        tell(wire_notice::ListItems { agent, view, filter, version, rows: page, more, clipped });
+        if !more {
+            return;
+        }
     }
 }
 
@@ -184,6 +273,8 @@ mod tests {
             origin: crate::routing::Origin::Visitor,
             bot: None,
             pseudonym: None,
+            site: None,
+            last_owner: None,
         }
     }
 

@@ -1,0 +1,111 @@
+//! A list and counts as a client keeps them: a snapshot, then what changes, and never a gap.
+
+use std::collections::BTreeMap;
+
+use maitred::{
+    ids::{AgentId, ConversationId},
+    protocol::{
+        Notice,
+        notice::{Counts, ListRow},
+        words::{Feed, ListFilter, ListView},
+    },
+};
+
+use crate::{floor::Seat, house::House};
+
+/// One list on a screen.
+pub(crate) struct Screen {
+    agent: Option<AgentId>,
+    view: ListView,
+    filter: ListFilter,
+    version: u64,
+    pub(crate) rows: BTreeMap<ConversationId, ListRow>,
+}
+
+impl Screen {
+    /// Subscribes; `agent`: whose list, as the daemon names it.
+    pub(crate) async fn keep(
+        seat: &mut Seat,
+        agent: Option<AgentId>,
+        view: ListView,
+        filter: ListFilter,
+    ) -> Self {
+        let feed = Feed::List { agent, view, filter: filter.clone() };
+        seat.client.subscribe(feed).await.expect("subscribed");
+        let mut screen = Self { agent, view, filter, version: 0, rows: BTreeMap::new() };
+        screen.hear(seat).await;
+        screen
+    }
+
+    /// The ids on it, in order.
+    pub(crate) fn ids(&self) -> Vec<ConversationId> {
+        self.rows.keys().copied().collect()
+    }
+
+    pub(crate) fn row(&self, id: ConversationId) -> &ListRow {
+        self.rows.get(&id).expect("it stands on the list")
+    }
+
+    /// Takes in the next thing that is told of it.
+    async fn hear(&mut self, seat: &mut Seat) {
+        let (agent, view, filter) = (self.agent, self.view, self.filter.clone());
+        let notice = seat
+            .sees("news of a list", |notice| match notice {
+                Notice::ListItems(items)
+                    if (items.agent, items.view, &items.filter) == (agent, view, &filter) =>
+                {
+                    Some(notice.clone())
+                }
+                Notice::ListChanged(news)
+                    if (news.agent, news.view, &news.filter) == (agent, view, &filter) =>
+                {
+                    Some(notice.clone())
+                }
+                _ => None,
+            })
+            .await;
+        match notice {
+            Notice::ListItems(items) => {
+                self.rows.clear();
+                self.version = items.version;
+                self.rows.extend(items.rows.into_vec().into_iter().map(|row| (row.row.conversation, row)));
+            }
+            Notice::ListChanged(news) => {
+                assert_eq!(news.version, self.version + 1, "a gap");
+                self.version = news.version;
+                news.gone.iter().for_each(|id| drop(self.rows.remove(id)));
+                self.rows.extend(news.rows.into_vec().into_iter().map(|row| (row.row.conversation, row)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Waits until it is as wanted.
+    pub(crate) async fn until(&mut self, seat: &mut Seat, fits: impl Fn(&Self) -> bool) {
+        while !fits(self) {
+            self.hear(seat).await;
+        }
+    }
+
+    /// Waits until exactly these stand on it.
+    pub(crate) async fn shows(&mut self, seat: &mut Seat, ids: &[ConversationId]) {
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        self.until(seat, |screen| screen.ids() == ids).await;
+    }
+}
+
+/// Lets the daemon tell what has changed on lists.
+pub(crate) async fn tick(house: &House, seat: &Seat) {
+    seat.client.ping().await.expect("a pong");
+    house.wait(std::time::Duration::from_millis(250));
+}
+
+/// Waits until the counts are as wanted.
+pub(crate) async fn counts(seat: &mut Seat, fits: impl Fn(&Counts) -> bool) -> Counts {
+    let find = |notice: &Notice| match notice {
+        Notice::Counts(counts) if fits(counts) => Some(*counts),
+        _ => None,
+    };
+    seat.sees("counts", find).await
+}
