@@ -166,6 +166,13 @@ impl Floor {
         if let Some(Disturbance::Flap { every, .. }) = self.scenario.disturbance {
             self.timers.add(now + every.0, Timer::Flap);
         }
+        if let Some(every) = self.scenario.team.looks_every {
+            for member in 0..self.members.len() {
+                // Not all at once.
+                let first = every.0.mul_f64(self.rng.random());
+                self.timers.add(now + first, Timer::Look { member, time: 0 });
+            }
+        }
     }
 
     /// Nobody new comes; who is there stays until they are done.
@@ -231,6 +238,7 @@ impl Floor {
                 Timer::GiveUp(visit) => self.give_up(visit),
                 Timer::Leave(visit) => self.visitor_closes(visit),
                 Timer::Retry { link, ask, key } => self.links[link].ask_again(ask, key),
+                Timer::Look { member, time } => self.looks(member, time, now),
                 Timer::Flap => self.flap(now),
                 Timer::Return { member } => self.come_back(member),
             }

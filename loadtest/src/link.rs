@@ -1,6 +1,6 @@
 //! One frontend connection, seen from the load: what was asked on it and not answered, and what is to be sent.
 
-use std::{collections::VecDeque, rc::Rc};
+use std::{collections::VecDeque, rc::Rc, time::Instant};
 
 use maitred::{
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId},
@@ -10,7 +10,7 @@ use maitred::{
             Accept, Announce, Attach, Close, Decline, Detach, History, Open, Ping, Say, SetPresence,
             Subscribe, Transfer,
         },
-        words::{Destination, Feed, Presence, Speaker, Target},
+        words::{Destination, Feed, ListFilter, ListView, Presence, Speaker, Target},
     },
 };
 use tokio::sync::Notify;
@@ -39,19 +39,55 @@ pub(crate) struct Ask {
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     Open(VisitorId),
-    Say { speaker: Speaker, number: u16, bytes: usize },
-    Accept { agent: AgentId, offer: u32 },
-    Decline { agent: AgentId, offer: u32 },
+    Say {
+        speaker: Speaker,
+        number: u16,
+        bytes: usize,
+    },
+    Accept {
+        agent: AgentId,
+        offer: u32,
+    },
+    Decline {
+        agent: AgentId,
+        offer: u32,
+    },
     Close(Speaker),
-    Transfer { agent: AgentId, to: Passing },
-    Announce { visitor: VisitorId, present: bool },
-    Subscribe { after: u64 },
-    History { agent: AgentId, after: u64 },
+    Transfer {
+        agent: AgentId,
+        to: Passing,
+    },
+    Announce {
+        visitor: VisitorId,
+        present: bool,
+    },
+    Subscribe {
+        after: u64,
+    },
+    History {
+        agent: AgentId,
+        after: u64,
+    },
+    /// An agent begins a list anew.
+    Keep {
+        agent: AgentId,
+        filter: usize,
+        at: Instant,
+    },
+    /// An agent opens a conversation to read it.
+    Look {
+        agent: AgentId,
+        at: Instant,
+    },
     Attach(AgentId),
     Detach(AgentId),
     Presence(AgentId, Presence),
     Ping,
 }
+
+/// What agents look at, in turns.
+pub(crate) const FILTERS: [ListFilter; 4] =
+    [ListFilter::Mine, ListFilter::All, ListFilter::Unread, ListFilter::Unassigned];
 
 /// To whom a conversation is passed on.
 #[derive(Clone, Debug)]
@@ -205,7 +241,10 @@ impl Ask {
     /// Whether it changes a conversation, so that its answer has to be waited for.
     pub(crate) fn is_command(&self) -> bool {
         self.visit.is_some()
-            && !matches!(self.what, What::Announce { .. } | What::Subscribe { .. } | What::History { .. })
+            && !matches!(
+                self.what,
+                What::Announce { .. } | What::Subscribe { .. } | What::History { .. } | What::Look { .. }
+            )
     }
 
     fn request(&self, key: u64, body: &mut String) -> Request {
@@ -248,6 +287,14 @@ impl Ask {
             }
             What::History { agent, after } => {
                 History { conversation, speaker: Speaker::Agent(*agent), after: *after, limit: 200 }.into()
+            }
+            What::Keep { agent, filter, .. } => {
+                let filter = FILTERS[*filter % FILTERS.len()].clone();
+                Subscribe { feed: Feed::List { agent: Some(*agent), view: ListView::Livechat, filter } }
+                    .into()
+            }
+            What::Look { agent, .. } => {
+                History { conversation, speaker: Speaker::Agent(*agent), after: 0, limit: 200 }.into()
             }
             What::Attach(agent) => Attach { agent: *agent }.into(),
             What::Detach(agent) => Detach { agent: *agent }.into(),

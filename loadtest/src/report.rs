@@ -32,6 +32,10 @@ pub(crate) struct Report {
     pub(crate) offers_timed_out: u64,
     pub(crate) offer_end_lateness_us: Option<Quantiles>,
     pub(crate) next_offer_us: Option<Quantiles>,
+    /// How long agents waited for a list, and for a conversation that they opened.
+    pub(crate) list_latency_us: Option<Quantiles>,
+    pub(crate) look_latency_us: Option<Quantiles>,
+    pub(crate) list_gaps: u64,
     pub(crate) daemon_cpu_us_per_conversation: Option<Rounded>,
     pub(crate) daemon_rss_bytes: Option<u64>,
     pub(crate) daemon_version: Option<String>,
@@ -92,6 +96,9 @@ impl Report {
             offers_timed_out: tally.timed_out,
             offer_end_lateness_us: tally.lateness.quantiles(),
             next_offer_us: tally.reoffer.quantiles(),
+            list_latency_us: tally.list_latency.quantiles(),
+            look_latency_us: tally.look_latency.quantiles(),
+            list_gaps: tally.list_gaps,
             daemon_cpu_us_per_conversation: about
                 .cpu
                 .filter(|_| all > 0)
@@ -135,6 +142,11 @@ impl fmt::Display for Report {
         spread(f, "message", self.message_latency_us)?;
         spread(f, "offer ends late", self.offer_end_lateness_us)?;
         spread(f, "next offer", self.next_offer_us)?;
+        spread(f, "list", self.list_latency_us)?;
+        spread(f, "opening one", self.look_latency_us)?;
+        if self.list_latency_us.is_some() {
+            writeln!(f, "  gaps in lists   {}", self.list_gaps)?;
+        }
         if let Some(cpu) = self.daemon_cpu_us_per_conversation {
             writeln!(f, "  daemon's CPU    {:.1} µs a conversation", cpu.0)?;
         }

@@ -21,6 +21,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("overload", include_str!("../scenarios/overload.toml")),
     ("stalled_readers", include_str!("../scenarios/stalled_readers.toml")),
     ("soak", include_str!("../scenarios/soak.toml")),
+    ("console", include_str!("../scenarios/console.toml")),
 ];
 
 /// A load: who comes, who answers, what happens to them, and the rules of the daemon that is started for it.
@@ -111,6 +112,9 @@ pub(crate) struct Team {
     pub(crate) agent_writes: Delay,
     /// Time from the last message to closing.
     pub(crate) close_after: Delay,
+    /// How often each begins a list of theirs anew, or opens a conversation; left out: they look at none.
+    #[serde(default)]
+    pub(crate) looks_every: Option<Span>,
     /// Which part of the offers is declined. 0 to 1.
     #[serde(default)]
     pub(crate) declines: f64,

@@ -36,6 +36,11 @@ pub(crate) struct Tally {
     pub(crate) lateness: Spread,
     /// From seeing an offer time out until seeing the next offer of the same conversation.
     pub(crate) reoffer: Spread,
+    /// From beginning a list until it is there, and from opening a conversation until it can be read.
+    pub(crate) list_latency: Spread,
+    pub(crate) look_latency: Spread,
+    /// News of a list that did not follow what was told before.
+    pub(crate) list_gaps: u64,
     /// Refusals by code.
     pub(crate) refusals: Vec<(RefusalCode, u64)>,
     /// Second by second, while visitors come.

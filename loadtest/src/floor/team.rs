@@ -6,14 +6,14 @@ use maitred::{
     ids::{AgentId, GroupId},
     protocol::{
         notice::{AgentItem, AgentItems, OfferEnded, OfferMade},
-        words::{OfferOutcome, Speaker},
+        words::{ListFilter, OfferOutcome, Speaker},
     },
 };
 use rand::Rng;
 
 use super::{Colleague, Floor, Timer, visitors::Pending};
 use crate::{
-    link::{Ask, VisitRef, What},
+    link::{Ask, FILTERS, VisitRef, What},
     scenario::Disturbance,
 };
 
@@ -24,11 +24,19 @@ pub(super) struct Member {
     pub(super) groups: Vec<GroupId>,
     /// Not attached, or about to be detached.
     pub(super) away: bool,
+    /// The versions of the lists that they keep.
+    pub(super) lists: [u64; FILTERS.len()],
 }
 
 impl Member {
     pub(super) fn new(colleague: &Colleague, link: usize) -> Self {
-        Self { id: colleague.id, link, groups: colleague.groups.clone(), away: true }
+        Self {
+            id: colleague.id,
+            link,
+            groups: colleague.groups.clone(),
+            away: true,
+            lists: Default::default(),
+        }
     }
 }
 
@@ -122,6 +130,43 @@ impl Floor {
         visit.closing = true;
         let (agent, link) = (owner.id, owner.link);
         self.ask(link, at, What::Close(Speaker::Agent(agent)));
+    }
+
+    /// An agent begins a list anew, or opens one of their conversations.
+    pub(super) fn looks(&mut self, member: usize, time: usize, now: Instant) {
+        let Some(every) = self.scenario.team.looks_every.filter(|_| self.coming) else { return };
+        self.timers.add(now + every.0, Timer::Look { member, time: time + 1 });
+        let Member { id: agent, link, away, .. } = self.members[member];
+        if away {
+            return;
+        }
+        if time.is_multiple_of(2) {
+            let filter = time / 2 % FILTERS.len();
+            // The new one counts from its snapshot on.
+            self.members[member].lists[filter] = 0;
+            self.links[link].ask(Ask::plain(What::Keep { agent, filter, at: now }));
+        } else if !self.visits.is_empty() {
+            // One of theirs, if a few tries find one.
+            for _ in 0..64 {
+                let at = self.rng.random_range(0..self.visits.len());
+                let visit = &self.visits[at];
+                if visit.owner == Some(member) && visit.acknowledged && !visit.ended && !visit.vacant {
+                    return self.ask(link, at, What::Look { agent, at: now });
+                }
+            }
+        }
+    }
+
+    /// A list as it stands, or what has changed on it: each follows what was told before.
+    pub(super) fn listed(&mut self, agent: Option<AgentId>, filter: &ListFilter, version: u64, begins: bool) {
+        let member = agent.and_then(|agent| self.member_of.get(&agent));
+        let place = FILTERS.iter().position(|known| known == filter);
+        let Some((member, place)) = member.copied().zip(place) else { return };
+        let known = &mut self.members[member].lists[place];
+        if !begins && *known > 0 && version != *known + 1 {
+            self.tally.list_gaps += 1;
+        }
+        *known = if begins || *known > 0 { version } else { 0 };
     }
 
     /// One agent goes for a while.

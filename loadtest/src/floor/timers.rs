@@ -25,6 +25,8 @@ pub(crate) enum Timer {
     Leave(VisitRef),
     /// A request that was refused for now is sent again.
     Retry { link: usize, ask: Ask, key: u64 },
+    /// An agent looks at their console, for the how-manieth time.
+    Look { member: usize, time: usize },
     /// An agent goes.
     Flap,
     /// They come back.
