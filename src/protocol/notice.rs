@@ -187,12 +187,14 @@ wire! { lenient;
         view: ListView,
         /// Which of it.
         filter: ListFilter,
-        /// Grows by 1.
+        /// Grows by 1; the same on all pages of a change.
         version: u64,
         /// Came, or is another. A row's `seq` is as of now: a message alone is no change of a list.
         rows: List<ListRow, ITEMS_PAGE>,
         /// Gone from the list.
         gone: List<ConversationId, ITEMS_PAGE>,
+        /// Whether more pages of this change follow.
+        more: bool,
         /// Whether there is more than the list holds.
         clipped: bool,
     }

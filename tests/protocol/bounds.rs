@@ -205,6 +205,8 @@ fn what_is_not_a_page_fits_a_frame_whatever_it_holds() {
         "Explanation",
         "AgentItems",
         "DeliveryPage",
+        "ListItems",
+        "ListChanged",
     ];
     for kind in Reply::CATALOGUE.iter().chain(Notice::CATALOGUE) {
         let most = heaviest(kind.shape, kind.name);

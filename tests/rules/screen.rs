@@ -19,6 +19,8 @@ pub(crate) struct Screen {
     view: ListView,
     filter: ListFilter,
     version: u64,
+    /// Whether more pages of this version follow.
+    more: bool,
     pub(crate) rows: BTreeMap<ConversationId, ListRow>,
 }
 
@@ -32,7 +34,7 @@ impl Screen {
     ) -> Self {
         let feed = Feed::List { agent, view, filter: filter.clone() };
         seat.client.subscribe(feed).await.expect("subscribed");
-        let mut screen = Self { agent, view, filter, version: 0, rows: BTreeMap::new() };
+        let mut screen = Self { agent, view, filter, version: 0, more: false, rows: BTreeMap::new() };
         screen.hear(seat).await;
         screen
     }
@@ -66,13 +68,15 @@ impl Screen {
             .await;
         match notice {
             Notice::ListItems(items) => {
-                self.rows.clear();
-                self.version = items.version;
+                if !self.more {
+                    self.rows.clear();
+                }
+                (self.version, self.more) = (items.version, items.more);
                 self.rows.extend(items.rows.into_vec().into_iter().map(|row| (row.row.conversation, row)));
             }
             Notice::ListChanged(news) => {
-                assert_eq!(news.version, self.version + 1, "a gap");
-                self.version = news.version;
+                assert_eq!(news.version, self.version + u64::from(!self.more), "a gap");
+                (self.version, self.more) = (news.version, news.more);
                 news.gone.iter().for_each(|id| drop(self.rows.remove(id)));
                 self.rows.extend(news.rows.into_vec().into_iter().map(|row| (row.row.conversation, row)));
             }

@@ -163,7 +163,8 @@ impl Floor {
         let place = FILTERS.iter().position(|known| known == filter);
         let Some((member, place)) = member.copied().zip(place) else { return };
         let known = &mut self.members[member].lists[place];
-        if !begins && *known > 0 && version != *known + 1 {
+        // Pages of one change have the same version.
+        if !begins && *known > 0 && version != *known + 1 && version != *known {
             self.tally.list_gaps += 1;
         }
         *known = if begins || *known > 0 { version } else { 0 };

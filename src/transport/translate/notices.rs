@@ -73,11 +73,9 @@ pub(in crate::transport) fn notice(
             return list_items(list, *version, rows, *clipped, |items| tell(items.into(), Class::Essential));
         }
         Notice::ListChanged { list, version, rows, gone, clipped } => {
-            let (agent, view, filter) = list_words(list);
-            let rows = List::clip(rows.iter().map(list_row));
-            let (gone, version, clipped) = (List::clip(gone.iter().copied()), *version, *clipped);
-            let changed = wire_notice::ListChanged { agent, view, filter, version, rows, gone, clipped };
-            (changed.into(), Class::Droppable)
+            return list_changed(list, *version, rows, gone, *clipped, |changed| {
+                tell(changed.into(), Class::Droppable);
+            });
         }
         Notice::Counts { agent, version, tallies } => {
             let Tallies { to_process, requests, mine, mine_unread } = *tallies;
@@ -169,6 +167,32 @@ fn list_row(row: &ListRow) -> wire_notice::ListRow {
     let ListRow { row, unread, unanswered, connected } = row;
     let (unread, unanswered, connected) = (*unread, *unanswered, *connected);
     wire_notice::ListRow { row: conversation_row(row), unread, unanswered, connected }
+}
+
+/// What changed on a list, in as many pages as its frames take; what is gone comes first.
+fn list_changed(
+    list: &ListKey,
+    version: u64,
+    rows: &[ListRow],
+    gone: &[ConversationId],
+    clipped: bool,
+    mut tell: impl FnMut(wire_notice::ListChanged),
+) {
+    let rows: Vec<wire_notice::ListRow> = rows.iter().map(list_row).collect();
+    let (mut rest, mut gone) = (&rows[..], List::clip(gone.iter().copied()));
+    // Beside the longest list of what is gone there is less room.
+    let room = PAGE_BUDGET - protocol::weight(&gone);
+    loop {
+        let (page, taken) = List::fill(rest.iter().cloned(), room);
+        rest = &rest[taken..];
+        let (agent, view, filter) = list_words(list);
+        let more = !rest.is_empty();
+        let gone = std::mem::take(&mut gone);
+        tell(wire_notice::ListChanged { agent, view, filter, version, rows: page, gone, more, clipped });
+        if !more {
+            return;
+        }
+    }
 }
 
 /// Pages of a list's snapshot, at least one. What is too much for a connection is left out, and the list says so.
