@@ -432,7 +432,7 @@ impl Teller<'_, '_> {
                     failed.action = Some(SmolStr::new_static("live_chat"));
                 }
             }
-            Event::Said { .. } if matches!(by, By::Visitor(_)) => {
+            Event::Said { .. } | Event::Posted { .. } if matches!(by, By::Visitor(_)) => {
                 let owner = self.known().owner;
                 let absent = self.absent(owner.into_iter().collect());
                 self.notify(absent, "message", None);

@@ -562,6 +562,10 @@ async fn of_nothing(hall: &Hall, row: &Row) -> Ask {
     let mut token = Text::clip("none");
     if matches!(row.command, "remove an agent" | "presence of an agent who is not attached")
         || (row.command.contains("agent's") && row.command.starts_with("change"))
+        || matches!(
+            row.command,
+            "limit an agent to sites" | "let an agent see the bot's" | "give an agent a seat"
+        )
     {
         hall.floor.put("spare", &["sales"], 1).await;
     } else if row.command == "revoke a token" {
