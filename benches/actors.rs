@@ -176,6 +176,7 @@ fn opening(visitor: VisitorId) -> Opening {
         preferred: None,
         priority: Priority::DEFAULT,
         variables: Vec::new(),
+        placed: Vec::new(),
         message: None,
         via: ClientId::from_bytes([1; 16]),
         digest: 0,

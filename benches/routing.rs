@@ -50,6 +50,7 @@ fn waiting(number: u32) -> Waiting {
         announced: false,
         site: None,
         entering: true,
+        asking: false,
     }
 }
 

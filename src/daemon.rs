@@ -53,6 +53,7 @@ use crate::{
         self, Connections, Endpoint, Settings,
         border::{House, Rates, Room},
         endpoint,
+        geo::{self, Geo},
         paces::Paces,
         tls, unix,
     },
@@ -119,6 +120,9 @@ pub enum Error {
     /// The Unix socket.
     #[error(transparent)]
     Unix(#[from] unix::Trouble),
+    /// The database of places.
+    #[error(transparent)]
+    Geo(#[from] geo::Trouble),
     /// A listener or the data directory.
     #[error("{what}: {source}")]
     Io {
@@ -171,6 +175,7 @@ struct Steering {
     archivist: OnceLock<archivist::Counter>,
     notifier: OnceLock<crossbeam::channel::Sender<crate::notify::Order>>,
     journal: Journal,
+    geo: Geo,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -390,6 +395,10 @@ impl House for Control {
             Space::Endings => Room::Endings,
         }
     }
+
+    fn geo(&self) -> &Geo {
+        &self.0.geo
+    }
 }
 
 /// From nothing to serving to nothing.
@@ -437,6 +446,7 @@ async fn run(options: Options, tell: &std::sync::mpsc::Sender<Serving>) -> Resul
         archivist: OnceLock::new(),
         notifier: OnceLock::new(),
         journal: journal.clone(),
+        geo: Geo::read(options.config.server.geoip.as_deref())?,
     }));
     let for_archivist = shared.clone();
     let connections = Connections::new(Settings::from(&options.config.limits));

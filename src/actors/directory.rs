@@ -22,23 +22,45 @@ use crate::{
 pub struct Name {
     /// The workspace's index.
     pub space: u32,
-    /// Whether it is an agent rather than a conversation.
-    pub is_agent: bool,
-    /// The id's bytes.
+    /// What it is.
+    pub kind: Kind,
+    /// The id's bytes; of a group, its name hashed.
     pub id: [u8; 16],
+}
+
+/// What has deadlines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A conversation.
+    Conversation,
+    /// An agent.
+    Agent,
+    /// A group.
+    Group,
 }
 
 impl Name {
     /// A conversation's name.
     #[must_use]
     pub fn conversation(space: u32, id: ConversationId) -> Self {
-        Self { space, is_agent: false, id: *id.bytes() }
+        Self { space, kind: Kind::Conversation, id: *id.bytes() }
     }
 
     /// An agent's name.
     #[must_use]
     pub fn agent(space: u32, id: AgentId) -> Self {
-        Self { space, is_agent: true, id: *id.bytes() }
+        Self { space, kind: Kind::Agent, id: *id.bytes() }
+    }
+
+    /// A group's name.
+    #[must_use]
+    pub fn group(space: u32, id: &GroupId) -> Self {
+        let mut bytes = [0; 16];
+        for (place, byte) in id.as_str().bytes().enumerate() {
+            let at = place % 16;
+            bytes[at] = u8::rotate_left(bytes[at], 3) ^ byte;
+        }
+        Self { space, kind: Kind::Group, id: bytes }
     }
 }
 
@@ -84,12 +106,24 @@ impl Directory {
 
     /// Reminds a machine of its deadline; a machine that is gone needs none.
     pub fn remind(&self, name: Name) {
-        let tell = if name.is_agent {
-            Tell::Agent(AgentId::from_bytes(name.id), agent::Command::Tick)
-        } else {
-            Tell::Conversation(ConversationId::from_bytes(name.id), conversation::Command::Tick)
+        let tell = match name.kind {
+            Kind::Agent => Tell::Agent(AgentId::from_bytes(name.id), agent::Command::Tick),
+            Kind::Conversation => {
+                Tell::Conversation(ConversationId::from_bytes(name.id), conversation::Command::Tick)
+            }
+            Kind::Group => return self.remind_groups(name),
         };
         drop(self.tell(name.space, tell));
+    }
+
+    /// Reminds the groups of this name: one, or several whose names hash alike. Groups have deadlines twice a day, so nobody keeps
+    /// a list of them by their hash.
+    fn remind_groups(&self, name: Name) {
+        let keys = self.groups.iter().map(|entry| entry.key().clone());
+        let meant: Vec<(u32, GroupId)> = keys.filter(|(space, id)| Name::group(*space, id) == name).collect();
+        for (space, id) in meant {
+            drop(self.tell(space, Tell::Group(id, group::Command::Tick)));
+        }
     }
 
     /// Asks an actor something that needs its state: see `queries.rs`.

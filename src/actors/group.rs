@@ -6,6 +6,7 @@ use actix::{Actor, Context, Handler};
 
 use super::{
     aside::Subject,
+    directory::Name,
     faults,
     places::Calls,
     port::Notice,
@@ -16,6 +17,7 @@ use super::{
     supervision::{Failures, Verdict, guard},
 };
 use crate::{
+    clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId},
     metrics::ActorKind,
     routing::{
@@ -42,6 +44,8 @@ pub struct GroupActor {
     /// Died of a fall that no guard held, and was started again: to be rebuilt before anything else.
     died: bool,
     pub(super) calls: Calls,
+    /// When it is reminded next.
+    armed: Timestamp,
 }
 
 impl Actor for GroupActor {
@@ -94,17 +98,33 @@ impl GroupActor {
             failures: Failures::default(),
             died: false,
             calls: Calls::default(),
+            armed: Timestamp::NEVER,
         }
     }
 
     fn handle_command(&mut self, command: Command) {
+        let now = self.space.local.now();
+        if self.armed <= now {
+            self.armed = Timestamp::NEVER;
+        }
         if self.aside {
             self.stand_aside(command);
         } else {
             self.run(command);
+            self.arm(now);
         }
         self.watch_line();
         self.show();
+    }
+
+    /// Keeps one reminder, no later than the next deadline.
+    fn arm(&mut self, now: Timestamp) {
+        if let Some(at) = self.space.with_context(now, |cx| self.machine.next_deadline(cx))
+            && at < self.armed
+        {
+            self.armed = at;
+            self.space.local.arm(at, Name::group(self.space.index, self.machine.id()));
+        }
     }
 
     /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.

@@ -2,7 +2,7 @@
 
 use super::{block_on, conversations, failure::Failure, roster::Roster, show, socket::Door};
 use crate::protocol::{
-    reply::{DecisionView, Explanation},
+    reply::{DecisionView, Explanation, Ruling},
     request::Explain,
     words::ChosenBy,
 };
@@ -33,6 +33,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             return show::json(&explanation);
         }
         show::line(format_args!("conversation {conversation}"))?;
+        if let Some(rules) = &explanation.rules {
+            show::line(ruled(rules))?;
+        }
         for decision in explanation.decisions.iter() {
             show::line(decided(decision, &roster))?;
         }
@@ -53,6 +56,23 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         }
         Ok(())
     })
+}
+
+/// `14:36:06.204  rules: french matched; vips not_matched; sent by french`.
+fn ruled(rules: &Ruling) -> String {
+    let verdicts = rules.verdicts.iter().zip(1..).map(|(said, number)| {
+        let name = match said.rule.as_str() {
+            "" => format!("#{number}"),
+            name => name.to_owned(),
+        };
+        format!("{name} {}", show::word(&said.verdict))
+    });
+    let verdicts: Vec<String> = verdicts.collect();
+    let sent = match &rules.sent_by {
+        Some(rule) => format!("sent by {}", rule.as_str()),
+        None => "sent by none".to_owned(),
+    };
+    format!("{}  rules: {}; {sent}", show::time_of_day(rules.at), verdicts.join("; "))
 }
 
 /// `14:36:06.204  sales  round_robin  Ana; next Ben, Chloe; not Dev (tried_it); 2 offline`.

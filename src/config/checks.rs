@@ -129,6 +129,7 @@ impl Check<'_> {
         self.seats(workspace, defaults, &agents);
         self.served(&agents, &lines);
         let groups: Vec<&str> = lines.keys().copied().chain([EVERYONE]).collect();
+        super::hours::check(workspace, self.findings);
         super::rules::check(workspace, &groups, &agents, self.findings);
     }
 

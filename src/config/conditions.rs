@@ -242,7 +242,8 @@ fn refused<T>(value: &Value, fault: Fault, wrongs: &mut Vec<Wrong>) -> Option<T>
     None
 }
 
-fn written(value: &Value) -> toml::Value {
+/// What was written, to be written again.
+pub(super) fn written(value: &Value) -> toml::Value {
     match &value.kind {
         Kind::Text(text) | Kind::Raw(text) => text.as_str().into(),
         Kind::Whole(number) => (*number).into(),

@@ -23,6 +23,8 @@ section! {
             certificate: Option<PathBuf> => Optional(FilePath),
             /// PEM file with the certificate's private key.
             private_key: Option<PathBuf> => Optional(FilePath),
+            /// Database of places in MaxMind's format. Absent: nothing is looked up.
+            geoip: Option<PathBuf> => Optional(FilePath),
             /// Form of the log lines on standard error.
             log_format: LogFormat => choice(),
             /// Least severe level that is logged.

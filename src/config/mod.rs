@@ -8,6 +8,7 @@ mod checks;
 mod conditions;
 mod daemon;
 mod difference;
+mod hours;
 mod lint;
 mod measures;
 mod notify;
@@ -36,13 +37,15 @@ pub use daemon::{
     Admin, AgentLimits, Journal, Limits, LogFormat, LogLevel, Recovery, Server, VisitorLimits, Watchdog,
 };
 pub use difference::{Difference, Differs};
+pub use hours::Calendar;
 pub use notify::{Absent, Addressees, Deliveries, Encryption, MailRule, MailServer, Topic, Webhook};
 pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};
 pub use toml::Value;
 pub use workspace::{
-    Agent, Defaults, Group, GroupPolicy, Picker, Plan, Strategy, WhenEmpty, Workspace, WorkspaceSettings,
+    Agent, Defaults, Group, GroupPolicy, Picker, Plan, Strategy, WhenClosed, WhenEmpty, Workspace,
+    WorkspaceSettings,
 };
 
 /// The commented default that the program carries. The only list of defaults there is.

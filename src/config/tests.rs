@@ -1,3 +1,4 @@
+mod calendars;
 mod conditions;
 
 use std::time::Duration;
@@ -132,11 +133,12 @@ fn every_key_is_explained_in_the_built_in_file() {
         (
             "[[workspace]]",
             keys_but::<Workspace>(
-                &[&defaults[..], &["picker", "group", "agent", "rule", "webhook", "mail"]].concat(),
+                &[&defaults[..], &["picker", "group", "agent", "rule", "hours", "webhook", "mail"]].concat(),
             ),
         ),
         ("[workspace.picker]", Picker::keys()),
         ("[[workspace.rule]]", RoutingRule::keys()),
+        ("[workspace.hours.office]", hours::KEYS.to_vec()),
         ("[[workspace.group]]", keys_but::<Group>(&defaults)),
         ("[[workspace.webhook]]", Webhook::keys()),
         ("[[workspace.mail]]", MailRule::keys()),

@@ -1,6 +1,6 @@
 //! A workspace of the file: its policies, its groups, and the agents that the file alone manages.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use smol_str::SmolStr;
 
@@ -8,13 +8,15 @@ use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 
 use super::{
     Absent, MailRule, Webhook,
+    hours::{Calendar, Calendars},
     measures::{DAY, HOUR, Wait, ms, secs},
     notify::Address,
     rules::RoutingRule,
     section::{section, words},
+    tree::Value,
     values::{
-        Else, Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Text, Whole,
-        choice, named,
+        Else, Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Rule, Text, Whole,
+        Wrong, choice, named,
     },
 };
 
@@ -39,6 +41,10 @@ section! {
         own {
             /// The workspace's key, in tokens and metrics.
             name: WorkspaceId => named(),
+            /// Calendars of business hours, by name.
+            hours: BTreeMap<SmolStr, Calendar> => Calendars,
+            /// The calendar of `everyone`, and of groups that name none; `None` ("always"): open at all times.
+            open_hours: Option<SmolStr> => AlwaysUnlessSaid,
         }
         flat {
             /// What concerns the workspace as a whole.
@@ -139,6 +145,8 @@ section! {
             max_wait: Option<Duration> => OrWord(Wait(ms(100)..=secs(DAY)), "none"),
             /// What happens to who comes while no member is online.
             when_empty: WhenEmpty => choice(),
+            /// What happens to who comes while the group is closed.
+            when_closed: WhenClosed => choice(),
             /// How long a slot stays taken after its conversation closed.
             wrap_up: Duration => Wait(ms(0)..=secs(HOUR)),
             /// Whether conversations of an agent whose connection is lost go back to the line.
@@ -186,6 +194,8 @@ section! {
             enabled: bool => OnUnlessSaid,
             /// Whether visitors may choose it.
             public: bool => OnUnlessSaid,
+            /// The calendar of its business hours: the workspace's `open_hours` unless it is said here, "always" too.
+            hours: Option<Option<SmolStr>> => Optional(OrWord(Handle, ALWAYS)),
             /// Where a line goes that this group can't serve.
             overflow: Option<GroupId> => Optional(named()),
             /// What the visitor reads when this group was the last to be tried.
@@ -265,6 +275,18 @@ words! {
 }
 
 words! {
+    /// What happens to who comes while the group is closed.
+    pub enum WhenClosed {
+        /// Waits in the line until it opens or `max_wait` ends.
+        Queue = "queue",
+        /// Goes to the `overflow` group, else to the fallback.
+        Overflow = "overflow",
+        /// Gets the fallback.
+        Fallback = "fallback",
+    }
+}
+
+words! {
     /// What happens to who comes while no member is online.
     pub enum WhenEmpty {
         /// Waits in the line until somebody comes or `max_wait` ends.
@@ -276,7 +298,40 @@ words! {
     }
 }
 
+/// At all times.
+const ALWAYS: &str = "always";
+
+/// A calendar's name; [`ALWAYS`] if nobody says so.
+struct AlwaysUnlessSaid;
+
+impl Rule for AlwaysUnlessSaid {
+    type Out = Option<SmolStr>;
+
+    fn read(&self, value: &Value, wrongs: &mut Vec<Wrong>) -> Option<Self::Out> {
+        OrWord(Handle, ALWAYS).read(value, wrongs)
+    }
+
+    fn absent(&self) -> Option<Self::Out> {
+        Some(None)
+    }
+
+    fn write(&self, name: &Self::Out) -> Option<toml::Value> {
+        OrWord(Handle, ALWAYS).write(name)
+    }
+
+    fn expected(&self) -> String {
+        OrWord(Handle, ALWAYS).expected()
+    }
+}
+
 impl Workspace {
+    /// The calendar of a group; of `everyone` without one. `None`: it is open at all times.
+    #[must_use]
+    pub fn calendar(&self, group: Option<&Group>) -> Option<&Calendar> {
+        let own = group.and_then(|group| group.hours.as_ref());
+        self.hours.get(own.unwrap_or(&self.open_hours).as_ref()?)
+    }
+
     /// The id of one of the file's agents.
     #[must_use]
     pub fn agent_id(&self, agent: &Agent) -> AgentId {

@@ -12,7 +12,11 @@ use crate::{
     config,
     ids::{AgentId, GroupId},
     metrics::GroupLabel,
-    routing::{self, Features, GroupPolicy, Picker, Policy, WhenEmpty, agent::Profile},
+    routing::{
+        self, Features, GroupPolicy, Picker, Policy, WhenClosed, WhenEmpty,
+        agent::Profile,
+        rules::{Rule, RuleTarget, Rules},
+    },
 };
 
 /// How long each workspace's closed conversations are kept.
@@ -35,9 +39,11 @@ pub(super) fn policy(workspace: &config::Workspace, plans: &[config::Plan]) -> P
     let everyone = GroupPolicy {
         label: SmolStr::default(),
         fallback_message: told(&fallback),
+        hours: workspace.calendar(None).map(|calendar| Arc::clone(&calendar.hours)),
         ..rules(workspace, &workspace.policy)
     };
     Policy {
+        rules: routing_rules(workspace),
         default_group: settings.default_group.clone(),
         groups,
         everyone: Arc::new(everyone),
@@ -89,6 +95,19 @@ fn features(settings: &config::WorkspaceSettings, plans: &[config::Plan]) -> Fea
     }
 }
 
+fn routing_rules(workspace: &config::Workspace) -> Rules {
+    let rule = |rule: &config::RoutingRule| Rule {
+        name: rule.name.clone(),
+        when: rule.when.condition.clone(),
+        then: match &rule.then {
+            config::RuleTarget::Group(group) => RuleTarget::Group(group.clone()),
+            config::RuleTarget::Agent(name) => RuleTarget::Agent(AgentId::derive(&workspace.name, name)),
+            config::RuleTarget::AgentId(agent) => RuleTarget::Agent(*agent),
+        },
+    };
+    Rules::new(workspace.rules.iter().map(rule).collect())
+}
+
 /// An empty message tells nothing.
 fn told(message: &SmolStr) -> Option<SmolStr> {
     (!message.is_empty()).then(|| message.clone())
@@ -101,6 +120,7 @@ fn group_policy(workspace: &config::Workspace, group: &config::Group, fallback: 
         enabled: group.enabled,
         public: group.public,
         overflow: group.overflow.clone(),
+        hours: workspace.calendar(Some(group)).map(|calendar| Arc::clone(&calendar.hours)),
         fallback_message: told(own.as_ref().unwrap_or(fallback)),
         ..rules(workspace, &group.policy)
     }
@@ -123,6 +143,11 @@ fn rules(workspace: &config::Workspace, policy: &config::GroupPolicy) -> GroupPo
             config::WhenEmpty::Queue => WhenEmpty::Queue,
             config::WhenEmpty::Reject => WhenEmpty::Reject,
             config::WhenEmpty::Overflow => WhenEmpty::Overflow,
+        },
+        when_closed: match policy.when_closed {
+            config::WhenClosed::Queue => WhenClosed::Queue,
+            config::WhenClosed::Overflow => WhenClosed::Overflow,
+            config::WhenClosed::Fallback => WhenClosed::Fallback,
         },
         wrap_up: policy.wrap_up,
         requeue_on_disconnect: policy.requeue_on_disconnect,

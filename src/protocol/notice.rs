@@ -455,6 +455,18 @@ wire! { lenient;
             /// Up to this number.
             upto: u64,
         },
+        /// The workspace's rules were asked where it goes; Explain tells what each said.
+        Ruled {
+            /// The names of those that matched, in their order, at most 16; 64 bytes each.
+            matched: List<Text<64>, 16>,
+        },
+        /// A rule sends it to the queue that it enters next.
+        Directed {
+            /// The rule's name; 64 bytes.
+            rule: Text<64>,
+            /// The one agent that the rule names.
+            agent: Option<AgentId>,
+        },
     }
 
     /// An event of a conversation, as its visitor sees it.

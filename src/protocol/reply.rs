@@ -335,6 +335,36 @@ wire! { lenient;
         waits_because: Option<Text<512>>,
         /// Why the agent that was asked about would not get it now; `eligible` if they would. 256 bytes.
         agent_reason: Option<Text<256>>,
+        /// What the workspace's rules said of it, when they were asked last. Absent if they were not.
+        rules: Option<Ruling>,
+    }
+
+    /// What the workspace's rules said of a conversation.
+    pub struct Ruling {
+        /// When.
+        at: Timestamp,
+        /// The rule that brought it to where it went; 64 bytes. Absent if none did.
+        sent_by: Option<Text<64>>,
+        /// What each rule said, in their order. Rules that have changed since have no names, save those that matched.
+        verdicts: List<RuleVerdict, 200>,
+    }
+
+    /// What one rule said.
+    pub struct RuleVerdict {
+        /// The rule's name; 64 bytes.
+        rule: Text<64>,
+        /// What it said.
+        verdict: Verdict,
+    }
+
+    /// What a rule says of a conversation.
+    pub enum Verdict: Copy + Hash {
+        /// It applies.
+        Matched,
+        /// It does not.
+        NotMatched,
+        /// It could not be told, which counts as a no.
+        Error,
     }
 
     /// What of a workspace's counts is in use. Answers ShowWorkspace.

@@ -368,6 +368,8 @@ wire! { lenient;
         Reopened,
         /// The bot handed it over.
         Bot,
+        /// A routing rule sent it.
+        Rule,
     }
 
     /// How an agent came to own a conversation.

@@ -177,6 +177,7 @@ pub fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
         | group::Command::Forgotten { .. }
         | group::Command::Start
         | group::Command::PolicyChanged
+        | group::Command::Tick
         | group::Command::Reinstate { .. } => Undelivered::default(),
     }
 }

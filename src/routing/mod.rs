@@ -12,6 +12,7 @@ pub mod conditions;
 pub mod conversation;
 pub mod departures;
 pub mod group;
+pub mod hours;
 pub mod keys;
 pub mod notice;
 pub mod policy;
@@ -20,6 +21,7 @@ pub mod queue;
 pub mod recovery;
 pub mod refusal;
 pub mod roster;
+pub mod rules;
 pub mod scope;
 pub mod undeliverable;
 pub mod words;
@@ -38,7 +40,7 @@ use crate::{
 };
 
 pub use aside::{Keeper, Remains};
-pub use policy::{Features, GroupPolicy, Picker, Policy, WhenEmpty};
+pub use policy::{Features, GroupPolicy, Picker, Policy, WhenClosed, WhenEmpty};
 pub use refusal::Refusal;
 pub use words::{
     AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Origin, Presence, Priority,

@@ -4,12 +4,14 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use smol_str::SmolStr;
 
-use super::words::Strategy;
+use super::{hours::Hours, rules::Rules, words::Strategy};
 use crate::ids::{Channel, GroupId};
 
 /// The rules of one workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// Where a conversation goes that names no group, asked before [`Policy::default_group`].
+    pub rules: Rules,
     /// Where a conversation goes that names no group; `None`: nowhere, it falls back with `no_rule`.
     pub default_group: Option<GroupId>,
     /// Every group but `everyone`.
@@ -120,6 +122,10 @@ pub struct GroupPolicy {
     pub max_wait: Option<Duration>,
     /// What happens to an arrival when no member is online.
     pub when_empty: WhenEmpty,
+    /// When it is open; `None`: always.
+    pub hours: Option<Arc<Hours>>,
+    /// What happens to an arrival while it is closed.
+    pub when_closed: WhenClosed,
     /// Where what can't be served goes next.
     pub overflow: Option<GroupId>,
     /// What the visitor is told when nobody can.
@@ -138,6 +144,17 @@ pub struct GroupPolicy {
     pub keep_age_on_transfer: bool,
     /// Variables that have to be known of what is opened here or handed over to it. Refusals point at them, so they last.
     pub required_fields: &'static [&'static str],
+}
+
+/// What happens to an arrival while its group is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenClosed {
+    /// It waits for the group to open, no longer than it may wait at all.
+    Queue,
+    /// It goes to the overflow group, and falls back without one.
+    Overflow,
+    /// It falls back.
+    Fallback,
 }
 
 /// What happens to an arrival when no member is online.
@@ -163,6 +180,8 @@ impl Default for GroupPolicy {
             max_offers: None,
             max_wait: Some(Duration::from_secs(120)),
             when_empty: WhenEmpty::Overflow,
+            hours: None,
+            when_closed: WhenClosed::Fallback,
             overflow: None,
             fallback_message: None,
             wrap_up: Duration::ZERO,
@@ -179,6 +198,7 @@ impl Default for GroupPolicy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            rules: Rules::default(),
             default_group: Some(GroupId::everyone()),
             groups: BTreeMap::new(),
             everyone: Arc::new(GroupPolicy::default()),

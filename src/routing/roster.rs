@@ -282,6 +282,20 @@ impl Roster {
         }
     }
 
+    /// Whether anybody who fits can take something now.
+    #[must_use]
+    pub fn anybody_available(&self, fit: &Fit) -> bool {
+        match &fit.admits {
+            Admits::Nobody => false,
+            Admits::Only(agent) => self.members.get(agent).is_some_and(|member| {
+                member.is_available() && member.standing.sites.cover(fit.site.as_ref())
+            }),
+            Admits::Except(_) => {
+                self.candidates(None, fit.site.as_ref()).any(|agent| fit.admits.allows(agent))
+            }
+        }
+    }
+
     /// Whether everybody present who serves the site is at their cap, `freeing` aside; for one agent only, whether they are.
     #[must_use]
     pub fn all_full(&self, fit: &Fit, freeing: Option<AgentId>) -> bool {

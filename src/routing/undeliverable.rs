@@ -101,7 +101,8 @@ fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
         | group::Command::ProposalGranted { .. }
         | group::Command::Forgotten { .. }
         | group::Command::Start
-        | group::Command::PolicyChanged => Undelivered::default(),
+        | group::Command::PolicyChanged
+        | group::Command::Tick => Undelivered::default(),
     }
 }
 

@@ -173,6 +173,8 @@ pub enum QueueCause {
     Reopened,
     /// The bot handed it over.
     Bot,
+    /// A routing rule sent it.
+    Rule,
 }
 
 /// How somebody became the owner.

@@ -494,6 +494,8 @@ impl Workspace {
             opening.target = Target::Group(group.clone());
         }
         self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
+        let placed = std::mem::take(&mut opening.placed);
+        opening.variables.extend(placed);
         self.enter(key, opening.asked);
         let chooses = opening.bot.is_none() && opening.is_undecided(&ticket) && cx.policy.asks().is_some();
         // With a bot, and while its visitor chooses a group, it asks for nobody yet.
@@ -519,6 +521,7 @@ impl Workspace {
             return Err(Refusal::PlanNotEligible);
         }
         if opening.own_choice {
+            // What was found out is not theirs to say, and is not theirs to be refused.
             conversation::check_open(cx, opening.variables.iter().map(|variable| &variable.name))?;
         }
         match &opening.target {

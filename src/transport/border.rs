@@ -1,6 +1,6 @@
 //! The border post: what a connection may ask, for whom, how often; handed over to the workspace in one batch per wake-up.
 
-use std::{cell::RefCell, collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{cell::RefCell, collections::HashSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use foldhash::fast::RandomState;
 use smol_str::SmolStr;
@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::{
     Asked, Border, Carrier, Flow, Outbox, Peer, Who, deliveries,
+    geo::Geo,
     orders::{Asker, Work},
     paces::{Bucket, Deed, Paces},
     translate,
@@ -33,6 +34,14 @@ const OVERLOADED_MS: u64 = 100;
 
 /// The same for somebody who would open a conversation: what takes so long takes longer than that.
 const NEWCOMERS_MS: u64 = 1_000;
+
+/// The address of a visitor who has a connection of their own.
+fn own_address(grants: Grants, carrier: Carrier) -> Option<IpAddr> {
+    match (grants, carrier) {
+        (Grants::Visitor(_), Carrier::Quic(address)) => Some(address.ip()),
+        _ => None,
+    }
+}
 
 /// How often one may ask (design §5).
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +101,8 @@ pub trait House: Send + Sync {
     fn is_draining(&self) -> bool;
     /// What the disk has room for.
     fn room(&self) -> Room;
+    /// Where visitors are, by their addresses.
+    fn geo(&self) -> &Geo;
 }
 
 /// The border post of one arbiter.
@@ -357,7 +368,7 @@ impl Post {
                 });
                 order.into_iter().for_each(|order| self.house.deliveries(order));
             }
-            request => match self.work(known, number, request) {
+            request => match self.work(known, session.peer, number, request) {
                 Ok(what) => hand_over(what),
                 Err((code, more, wait)) => self.refuse(&session.outbox, number, code, more, wait),
             },
@@ -367,6 +378,7 @@ impl Post {
     fn work(
         &self,
         known: &mut Known,
+        peer: Peer,
         number: u32,
         request: Request,
     ) -> Result<gate::Asked, (RefusalCode, Option<&'static str>, Option<Duration>)> {
@@ -385,6 +397,8 @@ impl Post {
             attached: &|agent| attached.contains(&agent),
             now: self.now(),
             digest,
+            geo: self.house.geo(),
+            address: own_address(known.grants, peer.carrier),
         };
         let work = asker.work(request).map_err(|(code, more)| (code, more, None))?;
         match work {

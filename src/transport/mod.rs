@@ -9,6 +9,7 @@ pub mod border;
 pub mod connections;
 pub mod counters;
 pub mod endpoint;
+pub mod geo;
 pub mod paces;
 pub mod tls;
 pub mod unix;

@@ -1,10 +1,11 @@
 //! From the wire to routing's words, and who may ask what at all: the roles table, as far as the role alone decides. What depends on the
 //! conversation (own, part, scope) is decided by the machines, for whom "absent" and "forbidden" look alike.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use smol_str::SmolStr;
 
+use super::geo::Geo;
 use crate::{
     actors::{
         aside::Subject,
@@ -53,6 +54,9 @@ pub(super) struct Asker<'a> {
     pub(super) now: Timestamp,
     /// The request hashed, for its key.
     pub(super) digest: u32,
+    pub(super) geo: &'a Geo,
+    /// Where a visitor's own connection comes from.
+    pub(super) address: Option<IpAddr>,
 }
 
 const FORBIDDEN: No = (RefusalCode::Forbidden, None);
@@ -148,7 +152,9 @@ impl Asker<'_> {
                 })
             }
             Request::SetVariables(asked) => {
-                let set = variables(&asked.set);
+                let mut set = variables(&asked.set);
+                // An address is for an opening, and is not kept.
+                let _ = self.geo.place(&mut set, None);
                 let ask = Ask::SetVariables { set, unset: names(&asked.unset) };
                 self.ask(asked.speaker, asked.key, asked.conversation, ask, |by| *by != By::Admin)
             }
@@ -248,6 +254,8 @@ impl Asker<'_> {
         if open.bot.as_ref().is_some_and(|bot| bot.is_empty()) {
             return Err((RefusalCode::Invalid, Some("a bot has a name")));
         }
+        let mut known = variables(&open.variables);
+        let placed = self.geo.place(&mut known, self.address);
         let opening = Opening {
             asked: open.conversation,
             visitor,
@@ -256,7 +264,8 @@ impl Asker<'_> {
             own_choice: matches!(self.grants, Grants::Visitor(_)),
             preferred: open.preferred,
             priority,
-            variables: variables(&open.variables),
+            variables: known,
+            placed,
             message: open.message.as_ref().map(body),
             origin,
             bot: open.bot.as_ref().map(|bot| bot.as_str().into()),

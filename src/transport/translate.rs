@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use self::{
     events::{staff_entries, visitor_entries},
-    words::{chosen_by, fallback_reason, origin, phase, queue_cause, strategy, variables},
+    words::{chosen_by, fallback_reason, origin, phase, queue_cause, rule_verdict, strategy, variables},
 };
 use crate::{
     actors::{
@@ -27,6 +27,7 @@ use crate::{
     routing::{
         self, Policy, Refusal, Reply,
         agent::Held,
+        conditions::Verdict,
         conversation::{Event, Phase, Record},
         pseudonym::anonymous,
         workspace::{Grants, Token},
@@ -351,15 +352,47 @@ fn explanation(
         }
     }
     // The newest are the ones to keep, oldest first.
-    let (newest, _) = List::<_, 32>::fill(told.into_iter().rev(), PAGE_BUDGET);
+    let (newest, _) = List::<_, 32>::fill(told.into_iter().rev(), PAGE_BUDGET / 2);
     let agent_reason = agent.map(|why| Text::clip(why.map_or("eligible", reason)));
     wire_reply::Explanation {
         conversation,
         decisions: List::clip(newest.into_vec().into_iter().rev()),
         waits_because: waits_because.map(Text::clip),
         agent_reason,
+        rules: ruling(records, policy),
     }
     .into()
+}
+
+/// What the rules said when they were asked last. Rules that were changed since go by what was written down of them.
+fn ruling(records: &[Record], policy: &Policy) -> Option<wire_reply::Ruling> {
+    let mut newest = None;
+    let mut sent_by = None;
+    for record in records {
+        for event in &record.events {
+            match event {
+                Event::Ruled { rules, verdicts, matched } => {
+                    (newest, sent_by) = (Some((record.at, *rules, verdicts, matched)), None);
+                }
+                Event::Directed { rule, .. } => sent_by = Some(rule),
+                _ => {}
+            }
+        }
+    }
+    let (at, rules, verdicts, matched) = newest?;
+    let mut names: Vec<&str> = policy.rules.iter().map(|rule| rule.name.as_str()).collect();
+    if policy.rules.digest() != rules {
+        names.clear();
+    }
+    let mut known = matched.iter();
+    let verdicts = verdicts.iter().enumerate().map(|(number, verdict)| {
+        // Those that matched were written down in their order.
+        let written = if verdict == Verdict::Matched { known.next() } else { None };
+        let name = names.get(number).copied().or(written.map(SmolStr::as_str)).unwrap_or_default();
+        wire_reply::RuleVerdict { rule: Text::clip(name), verdict: rule_verdict(verdict) }
+    });
+    let (verdicts, _) = List::fill(verdicts, PAGE_BUDGET / 2);
+    Some(wire_reply::Ruling { at, sent_by: sent_by.map(Text::clip), verdicts })
 }
 
 /// What was decided in a stay, if this event is a decision. Fallbacks are recorded without the candidates, and so is who was added

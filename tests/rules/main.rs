@@ -97,6 +97,7 @@ mod map;
 #[path = "../daemon/raw.rs"]
 mod raw;
 mod respond_io;
+mod routing;
 mod scenes;
 mod screen;
 mod zendesk;

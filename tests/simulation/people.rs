@@ -267,6 +267,7 @@ impl Sim {
                     preferred,
                     priority,
                     variables: Vec::new(),
+                    placed: Vec::new(),
                     message: Some(Body("hello".into())),
                     via: client,
                     digest: 7,

@@ -84,6 +84,7 @@ impl Conversation {
             return Err(Refusal::FeatureDisabled("notes").to(ticket));
         }
         let HandOver { target, preferred, variables, tags, note, may_return } = hand_over;
+        let undecided = target == Target::Default;
         let (group, direct) = place_of(cx, target);
         check_place(cx, group.as_ref()).map_err(|refusal| refusal.to(ticket))?;
         let changes = self.changes(variables, Vec::new());
@@ -105,7 +106,7 @@ impl Conversation {
         if let Some(body) = note {
             self.record(cx, Event::Noted { body }, out);
         }
-        self.route(cx, group, QueueCause::Bot, preferred, out);
+        self.route_to(cx, group.filter(|_| !undecided), QueueCause::Bot, preferred, out);
         self.done(ticket, out);
         Ok(())
     }

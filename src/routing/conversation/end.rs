@@ -8,7 +8,7 @@ use crate::{
     routing::{
         Context, Out, Refusal, Refused,
         agent::{self, End, Held},
-        policy::WhenEmpty,
+        policy::{WhenClosed, WhenEmpty},
         words::{By, CloseReason, FallbackReason, OfferOutcome, QueueCause, RescindReason, Ticket},
         workspace,
     },
@@ -27,7 +27,14 @@ impl Conversation {
             Unserved::Removed { overflow } => {
                 return self.go_to(cx, overflow, FallbackReason::GroupRemoved, out);
             }
+            Unserved::Because(FallbackReason::ClosedHours) => {
+                let policy = cx.policy.group(&stay.group);
+                let stays = policy.is_some_and(|policy| policy.when_closed == WhenClosed::Fallback);
+                (FallbackReason::ClosedHours, !stays)
+            }
             Unserved::Because(reason) => (reason, true),
+            // There is nowhere else to ask any more: it waits here.
+            Unserved::NotNow => return self.line_up(true, out),
         };
         self.nobody(cx, reason, may_overflow, out);
     }
@@ -182,8 +189,12 @@ impl Conversation {
         }
         self.begin(ticket, out);
         self.record(cx, Event::Reopened, out);
-        let group = self.home.clone().or_else(|| cx.policy.default_group.clone());
-        self.route(cx, group, QueueCause::Reopened, self.last_owner, out);
+        if self.is_ruled(cx) {
+            self.route_undecided(cx, QueueCause::Reopened, self.last_owner, out);
+        } else {
+            let group = self.home.clone().or_else(|| cx.policy.default_group.clone());
+            self.route(cx, group, QueueCause::Reopened, self.last_owner, out);
+        }
         self.done(ticket, out);
     }
 }

@@ -61,6 +61,7 @@ impl Conversation {
                 self.engaged = true;
                 self.may_engage = false;
                 self.stays = *stay;
+                self.was_sent(*cause);
                 self.take_back(RescindReason::Moved, None);
                 self.take_back_invitations(RescindReason::Moved);
                 if *cause != QueueCause::Overflow {
@@ -229,6 +230,8 @@ impl Conversation {
                     self.attention.read(*agent, *upto);
                 }
             }
+            Event::Ruled { .. } => self.was_ruled(),
+            Event::Directed { direct, .. } => self.was_directed(*direct),
         }
     }
 

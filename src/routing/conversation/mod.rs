@@ -19,6 +19,7 @@ mod open;
 mod parts;
 mod quarantine;
 mod rating;
+mod rules;
 mod say;
 mod transfer;
 mod views;
@@ -39,6 +40,7 @@ pub(in crate::routing) use facts::check_open;
 pub use facts::{CONTACT, Changed, Facts, TAGS_MAX, VARIABLES_BYTES, VARIABLES_MAX};
 pub use parts::{Message, PARTS_MAX, Part};
 pub use rating::{Rating, SCORE_MAX};
+pub use rules::Seen;
 pub use views::{OfferKind, PendingOffer, StayFacts};
 pub use words::{
     Ask, Choice, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
@@ -108,6 +110,8 @@ pub struct Conversation {
     absent_since: Option<Timestamp>,
     keys: Keys<Numbers>,
     aside: quarantine::Aside,
+    /// What the workspace's rules made of it, if they were asked.
+    directed: Option<Box<rules::Directed>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -279,6 +283,7 @@ impl Conversation {
             absent_since: None,
             keys: Keys::default(),
             aside: quarantine::Aside::default(),
+            directed: None,
         }
     }
 

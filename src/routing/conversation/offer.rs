@@ -305,6 +305,9 @@ impl Conversation {
             return;
         }
         let tried = !here.tried.is_empty();
+        if self.next_rule(cx, &why, out) {
+            return;
+        }
         if open_ended {
             let outcome = OfferOutcome::Rescinded(RescindReason::WaitedTooLong);
             self.record(cx, Event::AnnouncementEnded { outcome }, out);

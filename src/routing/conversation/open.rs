@@ -1,7 +1,7 @@
 //! Opening, and entering a queue.
 
 use super::{
-    Conversation, Event, Opening, State, Way,
+    Conversation, Event, Opening, State, Target, Way,
     bot::{missing, place_of},
     facts::Facts,
 };
@@ -98,6 +98,7 @@ impl Conversation {
         chooses: bool,
         out: &mut Out<Event>,
     ) -> Result<(), Refusal> {
+        let undecided = opening.target == Target::Default;
         let (group, direct) = place_of(cx, opening.target);
         // What a bot has the hand of may still ask for what is required.
         let asks = group.as_ref().filter(|_| opening.bot.is_none() && !chooses);
@@ -124,7 +125,7 @@ impl Conversation {
         if chooses {
             self.hold(cx, out);
         } else if !matches!(self.state, State::Bot) {
-            self.route(cx, group, QueueCause::Opened, opening.preferred, out);
+            self.route_to(cx, group.filter(|_| !undecided), QueueCause::Opened, opening.preferred, out);
         }
         Ok(())
     }
@@ -148,7 +149,8 @@ impl Conversation {
             // It was told so already, and nothing has changed since.
             None if matches!(self.state, State::Missed { .. }) => {}
             None => {
-                let message = cx.policy.fallback_message.clone();
+                // Nobody could be found, as far as the visitor knows: the words for that (AD-14).
+                let message = cx.policy.everyone.fallback_message.clone();
                 self.fall_back(cx, FallbackReason::NoRule, message, out);
             }
         }
@@ -160,8 +162,11 @@ impl Conversation {
             let (conversation, then) = (self.id, None);
             return out.tell_workspace(workspace::Command::Engage { conversation, then });
         }
-        let group = self.home.clone().or_else(|| cx.policy.default_group.clone());
         let preferred = self.opened.as_ref().and_then(|opened| opened.preferred);
+        if self.is_ruled(cx) {
+            return self.route_undecided(cx, QueueCause::Message, preferred, out);
+        }
+        let group = self.home.clone().or_else(|| cx.policy.default_group.clone());
         self.route(cx, group, QueueCause::Message, preferred, out);
     }
 

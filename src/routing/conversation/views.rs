@@ -359,6 +359,7 @@ impl Conversation {
             announced,
             site: self.site().cloned(),
             entering,
+            asking: entering && self.is_asking(stay),
         };
         Some((stay.group.clone(), waiting))
     }
@@ -371,6 +372,6 @@ impl Conversation {
             QueueCause::Opened | QueueCause::Message | QueueCause::Reopened | QueueCause::Bot
         );
         let direct = self.opened.as_ref().and_then(|opened| opened.direct);
-        direct.filter(|_| wished && stay.group.is_everyone())
+        direct.filter(|_| wished && stay.group.is_everyone()).or_else(|| self.directed_to(stay))
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     routing::{
         Decision,
+        rules::Verdicts,
         words::{
             AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Origin, Priority,
             QueueCause, RescindReason, Ticket, Variable,
@@ -78,6 +79,8 @@ pub struct Opening {
     pub priority: Priority,
     /// What the frontend knows, or the visitor says.
     pub variables: Vec<Variable>,
+    /// What was found out about where the visitor is: nobody said it.
+    pub placed: Vec<Variable>,
     /// Who opens it.
     pub origin: Origin,
     /// The bot that it begins with; `None`: it goes to people at once (BO-1).
@@ -372,6 +375,22 @@ pub enum Event {
         /// Up to this number.
         upto: u64,
     },
+    /// The workspace's rules were asked where it goes. What they led to is recorded with it.
+    Ruled {
+        /// Which rules these were.
+        rules: u64,
+        /// What each said, in their order.
+        verdicts: Verdicts,
+        /// The names of those that matched, at most 16.
+        matched: Vec<SmolStr>,
+    },
+    /// A rule sends it to the queue that it enters next.
+    Directed {
+        /// The rule's name.
+        rule: SmolStr,
+        /// The one agent that the rule names.
+        direct: Option<AgentId>,
+    },
 }
 
 impl Event {
@@ -421,7 +440,9 @@ impl Event {
             | Self::Reinstated { .. }
             | Self::VariablesSet { .. }
             | Self::TagsSet { .. }
-            | Self::Read { .. } => false,
+            | Self::Read { .. }
+            | Self::Ruled { .. }
+            | Self::Directed { .. } => false,
         }
     }
 }
@@ -462,6 +483,8 @@ pub enum Unserved {
     },
     /// For this reason.
     Because(FallbackReason),
+    /// Nobody can take it now, and it was only asked whether somebody can.
+    NotNow,
 }
 
 /// A slot that an agent holds for the conversation, until it is confirmed or released.

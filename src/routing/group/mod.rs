@@ -1,9 +1,10 @@
 //! A group: it matches its waiting line with its roster and proposes; the agent grants, the conversation records (design §3.2).
 //! Nearly all of it is a view, rebuilt from conversations and agents; only the round-robin pointer is recorded.
 //!
-//! One file per idea: `line.rs` (who waits where), `propose.rs` (who is asked next), `members.rs` (what an agent's word changes),
+//! One file per idea: `doors.rs` (when it is open), `line.rs` (who waits where), `propose.rs` (who is asked next), `members.rs` (what an agent's word changes),
 //! `unserved.rs` (what can't be served here), `places.rs` (what those who wait are told). What it may be asked is in `words.rs`.
 
+mod doors;
 mod line;
 mod members;
 mod places;
@@ -87,6 +88,8 @@ pub struct Group {
     overflow: Option<GroupId>,
     #[serde(skip)]
     awaiting_members: BTreeSet<AgentId>,
+    #[serde(skip)]
+    doors: doors::Doors,
 }
 
 impl Group {
@@ -105,6 +108,7 @@ impl Group {
             awaiting: BTreeSet::new(),
             overflow: None,
             awaiting_members: BTreeSet::new(),
+            doors: doors::Doors::default(),
         }
     }
 
@@ -219,6 +223,7 @@ impl Machine for Group {
                 self.overflow.clone_from(&policy.overflow);
             }
         }
+        self.look_at_hours(cx);
         match command {
             Command::Enqueue(waiting) => self.enqueue(cx, *waiting, out),
             Command::Leave { conversation } => {
@@ -254,8 +259,11 @@ impl Machine for Group {
                 self.turn_out(&Unserved::Removed { overflow: self.overflow.clone() }, out);
             }
             Command::PolicyChanged => self.match_all(cx, out),
+            // What it has to do then, it does after every command.
+            Command::Tick => {}
             Command::Reinstate { ticket } => return Err(super::aside::not_aside(&ticket)),
         }
+        self.serve_opened(cx, out);
         Ok(())
     }
 
@@ -269,15 +277,16 @@ impl Machine for Group {
         }
     }
 
-    fn next_deadline(&self, _cx: &Context<'_>) -> Option<Timestamp> {
-        // Deadlines belong to conversations; a group only reacts.
-        None
+    fn next_deadline(&self, cx: &Context<'_>) -> Option<Timestamp> {
+        // Deadlines belong to conversations; a group only reacts, but to its hours.
+        self.next_opening(cx)
     }
 }
 
 impl Group {
+    /// Whether it matches nothing now.
     fn is_still(&self) -> bool {
-        self.held || self.is_incomplete()
+        self.held || self.is_incomplete() || self.doors.closed
     }
 
     /// Whether a rebuilt group has not heard from everybody yet.

@@ -6,7 +6,7 @@ use crate::{
     routing::{
         Context, Out, Refusal, Refused,
         conversation::{self, Unserved},
-        policy::{GroupPolicy, WhenEmpty},
+        policy::{GroupPolicy, WhenClosed, WhenEmpty},
         queue::{Admits, Fit},
         words::{FallbackReason, QueueCause, Ticket},
     },
@@ -18,11 +18,19 @@ impl Group {
         let Some(policy) = cx.policy.group(&self.id) else {
             return Some(Unserved::Removed { overflow: self.overflow.clone() });
         };
+        if waiting.asking {
+            let knows = !self.held && !self.is_incomplete();
+            let nobody = knows && !self.roster.anybody_available(&waiting.fit());
+            return (nobody || self.doors.closed || self.is_full(policy)).then_some(Unserved::NotNow);
+        }
         if waiting.entering && self.is_full(policy) {
             return Some(Unserved::Because(FallbackReason::QueueFull));
         }
         if waiting.is_spent() {
             return Some(Unserved::Exhausted);
+        }
+        if self.doors.closed && waiting.entering && policy.when_closed != WhenClosed::Queue {
+            return Some(Unserved::Because(FallbackReason::ClosedHours));
         }
         if self.is_still() || self.roster.anybody_present(&waiting.fit()) {
             return None;
@@ -51,11 +59,12 @@ impl Group {
         let Some(policy) = cx.policy.group(&self.id) else { return Err(Refusal::NotFound.to(&ticket)) };
         let alone = ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
         let empty = self.roster.present() == 0;
+        let shut = self.doors.closed && policy.when_closed == WhenClosed::Fallback;
         if !policy.enabled {
             Err(Refusal::GroupDisabled.to(&ticket))
         } else if cause == QueueCause::Transfer && alone {
             Err(Refusal::OnlyAgentOnline.to(&ticket))
-        } else if empty && policy.when_empty == WhenEmpty::Reject {
+        } else if shut || (empty && !self.doors.closed && policy.when_empty == WhenEmpty::Reject) {
             Err(Refusal::NobodyOnline.to(&ticket))
         } else if self.is_full(policy) {
             Err(Refusal::QueueFull.to(&ticket))
@@ -81,7 +90,9 @@ impl Group {
         let spent = waiting.is_some_and(|waiting| waiting.is_spent());
         // The slot of the offer that just ended is as good as free: the agent has been told, but not yet the group.
         let freeing = item.and_then(Item::with);
-        let why = if !self.roster.anybody_present(&anybody) {
+        let why = if self.doors.closed {
+            Unserved::Because(FallbackReason::ClosedHours)
+        } else if !self.roster.anybody_present(&anybody) {
             Unserved::Because(FallbackReason::NobodyOnline)
         } else if spent || !self.roster.anybody_present(&fit) {
             Unserved::Exhausted

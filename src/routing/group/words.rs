@@ -62,6 +62,8 @@ pub struct Waiting {
     pub site: Option<SmolStr>,
     /// Whether it arrives now, rather than coming back after an offer or a restart.
     pub entering: bool,
+    /// Whether it goes elsewhere unless somebody can take it now.
+    pub asking: bool,
 }
 
 impl Waiting {
@@ -179,6 +181,8 @@ pub enum Command {
     Start,
     /// The operator's rules have changed.
     PolicyChanged,
+    /// A deadline has passed: it may have opened.
+    Tick,
     /// Take part again. Carried out by whoever runs the machine, which stands still as long as it is set aside. Answered `Done`.
     Reinstate {
         /// Who asked.

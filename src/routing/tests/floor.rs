@@ -253,7 +253,9 @@ impl Floor {
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         let cx = self.context();
         let conversations = self.world.conversations.values().filter_map(|it| it.next_deadline(&cx));
-        conversations.chain(self.world.agents.values().filter_map(|it| it.next_deadline(&cx))).min()
+        let agents = self.world.agents.values().filter_map(|it| it.next_deadline(&cx));
+        let groups = self.world.groups.values().filter_map(|it| it.next_deadline(&cx));
+        conversations.chain(agents).chain(groups).min()
     }
 
     fn tick(&mut self) {
@@ -263,7 +265,9 @@ impl Floor {
         let conversations = conversations.map(|(id, _)| Tell::Conversation(*id, conversation::Command::Tick));
         let agents = self.world.agents.iter().filter(|(_, it)| due(it.next_deadline(&cx)));
         let agents = agents.map(|(id, _)| Tell::Agent(*id, agent::Command::Tick));
-        let ticks: Vec<Tell> = conversations.chain(agents).collect();
+        let groups = self.world.groups.iter().filter(|(_, it)| due(it.next_deadline(&cx)));
+        let groups = groups.map(|(id, _)| Tell::Group(id.clone(), group::Command::Tick));
+        let ticks: Vec<Tell> = conversations.chain(agents).chain(groups).collect();
         self.road.extend(ticks);
         self.settle();
     }

@@ -95,6 +95,8 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
             Change::Rated { score: *score, comment }
         }
         Event::TagsSet { tags } => Change::TagsSet { tags: List::clip(tags.iter().map(Text::clip)) },
+        Event::Ruled { matched, .. } => Change::Ruled { matched: List::clip(matched.iter().map(Text::clip)) },
+        Event::Directed { rule, direct } => Change::Directed { rule: Text::clip(rule), agent: *direct },
     }
 }
 
@@ -189,6 +191,8 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         | Event::Reinstated { .. }
         | Event::VariablesSet { .. }
         | Event::TagsSet { .. }
-        | Event::Read { .. } => return None,
+        | Event::Read { .. }
+        | Event::Ruled { .. }
+        | Event::Directed { .. } => return None,
     })
 }

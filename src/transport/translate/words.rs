@@ -1,8 +1,8 @@
 //! The words that both sides have, one for one.
 
 use crate::{
-    protocol::{List, Text, Variables, words as wire},
-    routing::{self, Body, By, conversation::Phase},
+    protocol::{List, Text, Variables, reply, words as wire},
+    routing::{self, Body, By, conditions::Verdict, conversation::Phase},
 };
 
 pub(super) fn text(body: &Body) -> Text<8192> {
@@ -46,7 +46,7 @@ same_words!(origin: routing::Origin => wire::Origin { Visitor, Api, Bot, Agent }
 same_words!(strategy: routing::Strategy => wire::Strategy { RoundRobin, LeastActive, LongestIdle, Broadcast, Pull, Assign });
 same_words!(chosen_by: routing::Because => wire::ChosenBy { Strategy, Preferred, Direct });
 same_words!(queue_cause: routing::QueueCause => wire::QueueCause {
-    Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened, Bot,
+    Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened, Bot, Rule,
 });
 same_words!(assign_cause: routing::AssignCause => wire::AssignCause { Accepted, Taken, Assigned, Strategy, Handover, Forced });
 same_words!(close_reason: routing::CloseReason => wire::CloseReason {
@@ -56,6 +56,7 @@ same_words!(fallback_reason: routing::FallbackReason => wire::FallbackReason {
     NoRule, NobodyOnline, AllAtCapacity, OffersExhausted, WaitedTooLong, ClosedHours, QueueFull, QuotaExhausted,
     GroupUnavailable, GroupRemoved, Quarantined,
 });
+same_words!(rule_verdict: Verdict => reply::Verdict { Matched, NotMatched, Error });
 same_words!(rescind_reason: routing::RescindReason => wire::RescindReason {
     AcceptedElsewhere, AlreadyTaken, AgentGone, VisitorGone, Closed, Moved, WaitedTooLong, Removed,
 });

@@ -319,7 +319,7 @@ impl Narrator {
 
 fn queued(who: &str, from: Option<&GroupId>, cause: QueueCause) -> String {
     match (cause, from) {
-        (QueueCause::Opened, _) => format!("{who} asks for somebody"),
+        (QueueCause::Opened, _) | (QueueCause::Rule, None) => format!("{who} asks for somebody"),
         (QueueCause::Overflow, Some(from)) => format!("{who} overflows from {from}"),
         (QueueCause::Transfer, Some(from)) => format!("{who} is transferred from {from}"),
         (cause, _) => format!("{who} waits again ({})", word(&cause)),

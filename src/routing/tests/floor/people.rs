@@ -71,6 +71,7 @@ impl Floor {
             preferred: None,
             priority: Priority::DEFAULT,
             variables: Vec::new(),
+            placed: Vec::new(),
             origin: crate::routing::Origin::Visitor,
             bot: None,
             message: None,

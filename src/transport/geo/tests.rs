@@ -1,0 +1,164 @@
+//! Against a database that the test writes itself: a search tree over the bits of an address, its leaves pointing at records.
+
+use super::*;
+
+/// A value of the format.
+enum Value<'a> {
+    Text(&'a str),
+    Number(u32),
+    Map(Vec<(&'a str, Value<'a>)>),
+    List(Vec<Value<'a>>),
+}
+
+/// The kind and the length, then what it is. Lengths here are all below 29.
+fn write(value: &Value<'_>, out: &mut Vec<u8>) {
+    let head = |kind: u8, length: usize| kind << 5 | u8::try_from(length).expect("short");
+    match value {
+        Value::Text(text) => {
+            out.push(head(2, text.len()));
+            out.extend_from_slice(text.as_bytes());
+        }
+        Value::Number(number) => {
+            out.push(head(6, 4));
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        Value::Map(entries) => {
+            out.push(head(7, entries.len()));
+            for (key, value) in entries {
+                write(&Value::Text(key), out);
+                write(value, out);
+            }
+        }
+        Value::List(items) => {
+            out.extend([head(0, items.len()), 11 - 7]);
+            items.iter().for_each(|item| write(item, out));
+        }
+    }
+}
+
+/// A database of these networks of IPv4.
+fn database(networks: &[([u8; 4], usize, Value<'_>)]) -> Vec<u8> {
+    let mut data = Vec::new();
+    // Each node has a way for 0 and for 1; a way leads to a node, or to a record.
+    #[derive(Clone, Copy)]
+    enum Way {
+        Nowhere,
+        Node(usize),
+        Record(usize),
+    }
+    let mut nodes = vec![[Way::Nowhere; 2]];
+    for (address, bits, record) in networks {
+        let at = data.len();
+        write(record, &mut data);
+        let address = u32::from_be_bytes(*address);
+        let mut node = 0;
+        for bit in 0..*bits {
+            let side = (address >> (31 - bit) & 1) as usize;
+            nodes[node][side] = match nodes[node][side] {
+                _ if bit + 1 == *bits => Way::Record(at),
+                Way::Node(next) => Way::Node(next),
+                _ => {
+                    nodes.push([Way::Nowhere; 2]);
+                    Way::Node(nodes.len() - 1)
+                }
+            };
+            if let Way::Node(next) = nodes[node][side] {
+                node = next;
+            }
+        }
+    }
+    let count = nodes.len();
+    let mut bytes = Vec::new();
+    for way in nodes.iter().flatten() {
+        let number = match way {
+            Way::Nowhere => count,
+            Way::Node(next) => *next,
+            Way::Record(at) => count + 16 + at,
+        };
+        bytes.extend_from_slice(&u32::try_from(number).expect("small").to_be_bytes()[1..]);
+    }
+    bytes.extend([0; 16]);
+    bytes.extend(data);
+    bytes.extend_from_slice(b"\xab\xcd\xefMaxMind.com");
+    let metadata = Value::Map(vec![
+        ("node_count", Value::Number(u32::try_from(count).expect("few"))),
+        ("record_size", Value::Number(24)),
+        ("ip_version", Value::Number(4)),
+        ("database_type", Value::Text("Test-City")),
+        ("languages", Value::List(vec![Value::Text("en")])),
+        ("binary_format_major_version", Value::Number(2)),
+        ("binary_format_minor_version", Value::Number(0)),
+        ("build_epoch", Value::Number(1_800_000_000)),
+        ("description", Value::Map(vec![("en", Value::Text("for tests"))])),
+    ]);
+    write(&metadata, &mut bytes);
+    bytes
+}
+
+fn named(name: &'static str) -> Value<'static> {
+    Value::Map(vec![("names", Value::Map(vec![("en", Value::Text(name))]))])
+}
+
+fn geo() -> Geo {
+    let country = |code| Value::Map(vec![("iso_code", Value::Text(code))]);
+    let paris = Value::Map(vec![
+        ("country", country("FR")),
+        ("subdivisions", Value::List(vec![country("IDF")])),
+        ("city", named("Paris")),
+    ]);
+    let belgium = Value::Map(vec![("country", country("BE"))]);
+    let bytes = database(&[([192, 0, 2, 0], 24, paris), ([198, 51, 100, 0], 25, belgium)]);
+    Geo(Some(Reader::from_source(bytes).expect("a database")))
+}
+
+fn variable(name: &str, value: &str) -> Variable {
+    Variable { name: name.into(), value: Body(value.into()) }
+}
+
+/// What is known of who says this, and what of that was found.
+fn placed(said: &[(&str, &str)], own: Option<&str>) -> (Vec<Variable>, Vec<Variable>) {
+    let mut known: Vec<Variable> = said.iter().map(|(name, value)| variable(name, value)).collect();
+    let found = geo().place(&mut known, own.map(|own| own.parse().expect("an address")));
+    (known, found)
+}
+
+#[test]
+fn an_address_is_looked_up_and_forgotten() {
+    let (known, found) = placed(&[("site", "shop"), ("ip", "192.0.2.7")], None);
+    assert_eq!(known, [variable("site", "shop")]);
+    assert_eq!(found, [variable("country", "FR"), variable("region", "IDF"), variable("city", "Paris")]);
+    assert_eq!(placed(&[("ip", "::ffff:198.51.100.1")], None).1, [variable("country", "BE")]);
+    assert!(placed(&[("ip", "198.51.100.200")], None).1.is_empty(), "beyond the network");
+    assert_eq!(placed(&[("ip", "somewhere")], None), (vec![], vec![]));
+}
+
+#[test]
+fn a_country_that_is_known_stays_and_the_address_goes_all_the_same() {
+    let (known, found) = placed(&[("ip", "192.0.2.7"), ("country", "BE")], None);
+    assert_eq!((known, found), (vec![variable("country", "BE")], vec![]));
+}
+
+#[test]
+fn a_visitor_s_own_connection_counts_for_more_than_what_they_say() {
+    let (known, found) = placed(&[("ip", "192.0.2.7")], Some("198.51.100.1"));
+    assert_eq!((known, found), (vec![], vec![variable("country", "BE")]));
+}
+
+#[test]
+fn without_a_database_the_address_is_forgotten_too() {
+    let mut known = vec![variable("ip", "192.0.2.7")];
+    assert!(Geo::default().place(&mut known, None).is_empty());
+    assert!(known.is_empty());
+}
+
+#[test]
+fn what_is_no_database_is_said_to_be_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("places.mmdb");
+    assert!(matches!(Geo::read(Some(&path)), Err(Trouble::Unreadable { .. })));
+    std::fs::write(&path, b"not one").expect("written");
+    assert!(matches!(Geo::read(Some(&path)), Err(Trouble::Strange { .. })));
+    std::fs::write(&path, database(&[])).expect("written");
+    assert!(Geo::read(Some(&path)).is_ok());
+    assert!(Geo::read(None).is_ok());
+}
