@@ -35,6 +35,11 @@ pub(crate) fn be_impatient(patience: Duration) {
     PATIENCE.set(patience);
 }
 
+/// How long this thread's test waits for something that must come.
+pub(crate) fn patience() -> Duration {
+    PATIENCE.get()
+}
+
 /// Where a test's clock begins: daemon time must be near the time in new conversation ids.
 pub(crate) fn today() -> Timestamp {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");

@@ -1,7 +1,7 @@
 //! The world outside, as far as a test needs it: something that takes webhooks, and a mail server. Both are told how to behave, and both
 //! hand what came in to the test.
 
-#![allow(dead_code, reason = "shared by several test binaries, each of which uses a part")]
+#![allow(dead_code, unused_imports, reason = "shared by several test binaries, each of which uses a part")]
 
 mod http;
 mod lines;
@@ -11,10 +11,7 @@ pub(crate) use self::{
     http::{Answer, Webhooks},
     smtp::{MailServer, Manner},
 };
-use std::{sync::Arc, time::Duration};
-
-/// Longest time that a test waits for something that must come. Only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(20);
+use std::sync::Arc;
 
 /// A certificate for this machine, signed by itself: in PEM, and as a server uses it.
 pub(crate) struct Identity {
@@ -41,8 +38,8 @@ impl Identity {
 
 /// Waits for the next thing that comes in.
 async fn next<T>(arrived: &mut tokio::sync::mpsc::UnboundedReceiver<T>, what: &str) -> T {
-    match tokio::time::timeout(PATIENCE, arrived.recv()).await {
+    match tokio::time::timeout(crate::floor::patience(), arrived.recv()).await {
         Ok(Some(thing)) => thing,
-        _ => panic!("{what} did not come in {PATIENCE:?}"),
+        _ => panic!("{what} did not come in time"),
     }
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use maitred::{
     ids::{AgentId, ConversationId},
     protocol::{
+        Text,
         notice::{StaffChange, VisitorChange, VisitorEntry},
-        reply::WorkspaceDetail,
-        request::ShowWorkspace,
+        reply::{ConversationDetail, Done, WorkspaceDetail},
+        request::{ReportFailure, ResolveLink, ShowWorkspace},
         words::{FallbackReason, OfferKind, Presence, Speaker, Status, Target},
     },
 };
@@ -15,6 +16,7 @@ use maitred::{
 use crate::{
     floor::{Seat, code, group, new_id, opening, seconds, visitor},
     house::{House, is_offer, rule},
+    outward,
     scenes::{accepts, asked, owner, reasons, told},
 };
 
@@ -266,5 +268,108 @@ rule!(
         house.wait(Duration::from_millis(45_001));
         assert_eq!(code(seat.client.accept(id, Speaker::Me, offer.offer).await), "offer_timed_out");
         assert_eq!(owner(&watch, id).await, None);
+    }
+);
+
+rule!(
+    ad_06_an_offer_and_its_mail_lead_to_the_conversation,
+    preset = "adobe",
+    with = &format!(
+        "{}[workspace]\ninbox_url = \"https://inbox.example/open?link={{link}}\"\n",
+        outward::mail("conversation.offered", "\"agent\"")
+    ),
+    flip = ["workspace.inbox_url = \"off\"", "workspace.mail.post.on = [\"conversation.closed\"]"],
+    async |house| {
+        let mut post = outward::post();
+        let ana = outward::with_email(house, "ana", &["support"]).await;
+        let mut seat = house.session(ana).await;
+        seat.client.set_presence(ana, Presence::Online).await.expect("online");
+        let id = house.desk().await.opens(1, group("support")).await;
+        let offer = seat.sees_offer(id).await;
+        let mail = post.next().await;
+        assert_eq!(mail.to, "ana@shop.example");
+        // Quoted-printable breaks lines and writes `=` as `=3D`.
+        let text = mail.text.replace("=\n", "").replace("=3D", "=");
+        let link = text.split("https://inbox.example/open?link=").nth(1).expect("a link").trim();
+        for link in [offer.link.clone(), Text::clip(link)] {
+            let resolve = ResolveLink { speaker: Speaker::Me, link };
+            let found: ConversationDetail = seat.client.ask(resolve).await.expect("it leads there");
+            assert_eq!(found.row.conversation, id);
+        }
+    }
+);
+
+rule!(
+    ad_16_who_is_not_connected_is_told_and_offered_nothing,
+    preset = "adobe",
+    with = &outward::webhook("agent.notified"),
+    flip = ["defaults.tell_absent = \"nobody\"", "workspace.webhook.out.events = [\"conversation.closed\"]"],
+    async |house| {
+        let mut hooks = outward::hooks();
+        let ana = house.known("ana", &["support"]).await;
+        let (_ben, mut at_ben) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        let told = hooks.next().await.json();
+        assert_eq!(told["data"]["agents"], serde_json::json!([ana.to_string()]));
+        assert_eq!(told["data"]["conversation"], id.to_string());
+        assert_eq!(told["data"]["reason"], "waiting");
+        let offer = at_ben.sees_offer(id).await;
+        at_ben.client.decline(id, Speaker::Me, offer.offer).await.expect("declined");
+        assert_eq!(watch.status(id).await, Status::Missed, "who was only told is no candidate");
+        // Connected, and still not one who wants conversations.
+        let mut at_ana = house.session(ana).await;
+        at_ben.client.set_presence(_ben, Presence::Away).await.expect("away");
+        desk.opens(2, group("support")).await;
+        assert!(!at_ana.drain().await.iter().any(is_offer));
+        at_ana.client.set_presence(ana, Presence::Online).await.expect("online");
+        let id = desk.opens(3, group("support")).await;
+        assert_eq!(at_ana.sees_offer(id).await.agent, ana);
+    }
+);
+
+rule!(
+    ad_25_a_failed_action_is_told_once_by_mail_and_webhook,
+    preset = "adobe",
+    with = &(outward::webhook("action_failed") + &outward::mail("action_failed", "[\"ops@shop.example\"]")),
+    flip = [
+        "workspace.webhook.out.events = [\"conversation.closed\"]",
+        "workspace.mail.post.on = [\"conversation.closed\"]"
+    ],
+    async |house| {
+        let (mut hooks, mut post) = (outward::hooks(), outward::post());
+        let (_ana, mut seat) = house.agent("ana", &["support"]).await;
+        let desk = house.desk().await;
+        let id = desk.opens(1, group("support")).await;
+        seat.sees_offer(id).await;
+        house.wait(seconds(45));
+        let told = hooks.next().await.json();
+        assert_eq!(
+            (told["data"]["action"].as_str(), told["data"]["reason"].as_str()),
+            (Some("live_chat"), Some("offers_exhausted"))
+        );
+        assert_eq!(told["data"]["conversation"], id.to_string());
+        let mail = post.next().await;
+        assert_eq!(
+            (mail.to.as_str(), mail.header("Subject")),
+            ("ops@shop.example", "[test] live_chat failed: offers_exhausted")
+        );
+        outward::all_delivered(house).await;
+        assert!(hooks.already().is_none() && post.already().is_none(), "one notification of each kind");
+        // What a frontend reports is told likewise.
+        let report = ReportFailure {
+            action: Text::clip("meeting_booking"),
+            cause: Text::clip("no free slot"),
+            visitor: Some(visitor(1)),
+            conversation: Some(id),
+            reference: None,
+        };
+        let _: Done = desk.client.ask(report).await.expect("reported");
+        let told = hooks.next().await.json();
+        assert_eq!(
+            (told["data"]["action"].as_str(), told["data"]["reason"].as_str()),
+            (Some("meeting_booking"), Some("no free slot"))
+        );
+        assert_eq!(post.next().await.header("Subject"), "[test] meeting_booking failed: no free slot");
     }
 );

@@ -11,8 +11,9 @@ use maitred::{
 };
 
 use crate::{
-    floor::{Encoding, code, group, new_id, opening, profile, workspace},
+    floor::{Encoding, code, group, new_id, opening, patience, profile, visitor, workspace},
     house::{House, rule},
+    outward,
     scenes::{accepts, asked, owner, stays},
 };
 
@@ -193,5 +194,60 @@ rule!(
         assert_eq!((owner(&watch, taken).await, watch.status(taken).await), (Some(ana), Status::Active));
         other.client.say(answered, Speaker::Me, "hello").await.expect("the first public reply");
         assert_eq!(owner(&watch, answered).await, Some(ben));
+    }
+);
+
+rule!(
+    bo_15_a_hand_over_is_mailed_to_the_advisers_and_shown_to_who_is_there,
+    preset = "botnation",
+    with = &outward::mail("conversation.queued", "\"group\""),
+    flip = [
+        "workspace.mail.post.on = [\"conversation.closed\"]",
+        "workspace.mail.post.to = [\"ops@shop.example\"]"
+    ],
+    async |house| {
+        let mut post = outward::post();
+        outward::with_email(house, "ana", &["advisers"]).await;
+        outward::with_email(house, "out", &[]).await;
+        let (_ben, mut at_ben) = house.agent("ben", &["advisers"]).await;
+        let desk = house.desk().await;
+        for whose in [1, 2] {
+            let id = desk.opens(whose, group("advisers")).await;
+            assert_eq!(at_ben.sees_offer(id).await.conversation, id, "in-app");
+            let mail = post.next().await;
+            assert_eq!(mail.to, "ana@shop.example");
+            assert!(mail.text.contains(&id.to_string()), "{}", mail.text);
+        }
+        outward::all_delivered(house).await;
+        assert!(post.already().is_none());
+    }
+);
+
+rule!(
+    bo_16_a_message_reaches_an_adviser_who_is_not_connected,
+    preset = "botnation",
+    with = &outward::webhook("agent.notified"),
+    flip = "workspace.tell_absent = \"nobody\"",
+    async |house| {
+        let mut hooks = outward::hooks();
+        let (ana, at_ana) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("advisers")).await;
+        at_ana.client.take(id, Speaker::Me).await.expect("taken");
+        desk.client.say(id, Speaker::Visitor(visitor(1)), "while you are here").await.expect("said");
+        at_ana.leave().await;
+        let gone = async { while watch.agent_detail(ana).await.row.live {} };
+        tokio::time::timeout(patience(), gone).await.expect("they are gone");
+        let said = desk.client.say(id, Speaker::Visitor(visitor(1)), "are you there?").await.expect("said");
+        let told = hooks.next().await.json();
+        assert_eq!(
+            (told["type"].as_str(), told["data"]["reason"].as_str()),
+            (Some("agent.notified"), Some("message"))
+        );
+        assert_eq!(told["data"]["agents"], serde_json::json!([ana.to_string()]));
+        assert_eq!(told["data"]["conversation"], id.to_string());
+        assert!(said.seq.is_some());
+        outward::all_delivered(house).await;
+        assert!(hooks.already().is_none(), "nothing of what they saw themselves");
     }
 );

@@ -93,6 +93,9 @@ mod consoles;
 mod floor;
 mod house;
 mod map;
+#[path = "../outside/mod.rs"]
+mod outside;
+mod outward;
 #[allow(dead_code, reason = "shared with tests/daemon, which uses the rest")]
 #[path = "../daemon/raw.rs"]
 mod raw;
