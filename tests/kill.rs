@@ -5,6 +5,11 @@
 //! `KILLS` sets how often (200 unless set), `SEED` repeats a run. `scripts/powercut` runs the same on a file system of its own
 //! (`KILL_DATA`), where instead of the process alone the disk goes away and comes back (`KILL_HOOK`).
 
+#[path = "outside/mod.rs"]
+mod outside;
+#[path = "kill/told.rs"]
+mod told;
+
 use std::{
     collections::HashMap,
     env, fs,
@@ -29,6 +34,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use uuid::Uuid;
+
+/// What the servers outside ask of the test that they are for.
+mod floor {
+    /// How long a test waits for something that must come.
+    pub(crate) fn patience() -> std::time::Duration {
+        std::time::Duration::from_secs(20)
+    }
+}
 
 /// Requests in flight when the blow falls.
 const IN_FLIGHT: usize = 48;
@@ -256,6 +269,10 @@ struct House {
 
 impl House {
     fn new() -> Self {
+        Self::with(CONFIG)
+    }
+
+    fn with(config: &str) -> Self {
         let directory = TempDir::new().expect("a directory");
         let file = directory.path().join("maitred.toml");
         let data = env::var_os("KILL_DATA").map_or(directory.path().join("data"), PathBuf::from);
@@ -263,7 +280,7 @@ impl House {
             "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = \"{}\"\nlog_level = \"error\"\n[admin]\nlisten = \"127.0.0.1:0\"\n",
             data.display()
         );
-        fs::write(&file, own + CONFIG).expect("written");
+        fs::write(&file, own + config).expect("written");
         Self { directory, file, hook: env::var_os("KILL_HOOK").map(PathBuf::from) }
     }
 
@@ -275,6 +292,13 @@ impl House {
         command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
         command.args(verb).arg("--config").arg(&self.file).current_dir(self.directory.path());
         command
+    }
+
+    /// What still waits to be told outside, in JSON.
+    fn deliveries(&self) -> Vec<u8> {
+        let listed = self.command(&["deliveries", "ls", "--json"]).output().expect("the binary runs");
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+        listed.stdout
     }
 
     /// A frontend's, made while no daemon runs.

@@ -11,7 +11,10 @@ mod against;
 
 use self::against::{Access, Outlook};
 use super::{block_on, failure::Failure, show};
-use crate::config::{self, Config, Problem};
+use crate::{
+    config::{self, Config, Problem},
+    daemon,
+};
 
 /// What may follow the verb.
 #[derive(Debug, clap::Args)]
@@ -84,6 +87,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             let _ = writeln!(io::stderr(), "{problem}\n");
         }
         if let Some(config) = &config {
+            // Secrets and certificates may be on another machine than the one where a file is checked.
+            if let Err(error) = daemon::notify::rules(config) {
+                let _ =
+                    writeln!(io::stderr(), "warning: a start on this machine would be refused: {error}\n");
+            }
             answer(args, config, warnings.len())?;
         }
         if let Some(outlook) = &outlook {
