@@ -1,5 +1,8 @@
 //! What is to be sent: on disk before anybody hears of it, in memory for whoever sends. Every change is durable first.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -533,3 +533,19 @@ fn word(reason: impl fmt::Debug) -> SmolStr {
     }
     SmolStr::new(word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::{AssignCause, FallbackReason, QueueCause};
+
+    #[test]
+    fn reasons_are_written_as_in_json_everywhere_else() {
+        assert_eq!(word(FallbackReason::NobodyOnline), "nobody_online");
+        assert_eq!(word(FallbackReason::AllAtCapacity), "all_at_capacity");
+        assert_eq!(word(QueueCause::Opened), "opened");
+        assert_eq!(word(AssignCause::Accepted), "accepted");
+        assert_eq!(word(CloseReason::MissedExpired), "missed_expired");
+        assert_eq!(word(OfferOutcome::TimedOut), "timed_out");
+    }
+}

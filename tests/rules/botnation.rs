@@ -3,9 +3,10 @@
 use maitred::{
     ids::AgentId,
     protocol::{
+        List, Reply, Text, Variables,
         notice::VisitorChange,
         reply::{Done, WorkspaceDetail},
-        request::{Open, PutAgent, ShowWorkspace},
+        request::{HandOver, Open, PutAgent, ShowWorkspace},
         words::{OfferKind, Presence, QueueCause, Speaker, Status, Target},
     },
 };
@@ -200,7 +201,7 @@ rule!(
 rule!(
     bo_15_a_hand_over_is_mailed_to_the_advisers_and_shown_to_who_is_there,
     preset = "botnation",
-    with = &outward::mail("conversation.queued", "\"group\""),
+    with = &outward::mail("conversation.handed_over", "\"group\""),
     flip = [
         "workspace.mail.post.on = [\"conversation.closed\"]",
         "workspace.mail.post.to = [\"ops@shop.example\"]"
@@ -212,12 +213,32 @@ rule!(
         let (_ben, mut at_ben) = house.agent("ben", &["advisers"]).await;
         let desk = house.desk().await;
         for whose in [1, 2] {
-            let id = desk.opens(whose, group("advisers")).await;
+            let id = new_id();
+            let bot = Some(Text::clip("lisa"));
+            desk.client
+                .open(Open { bot, ..opening(id, visitor(whose), Target::Default) })
+                .await
+                .expect("opened");
+            let over = HandOver {
+                key: desk.client.identity().next_key(),
+                conversation: id,
+                speaker: Speaker::Bot,
+                target: Target::Default,
+                preferred: None,
+                variables: Variables::default(),
+                tags: List::new(),
+                note: None,
+                return_to_bot: None,
+            };
+            let _: Reply = desk.client.ask(over).await.expect("handed over");
             assert_eq!(at_ben.sees_offer(id).await.conversation, id, "in-app");
             let mail = post.next().await;
             assert_eq!(mail.to, "ana@shop.example");
             assert!(mail.text.contains(&id.to_string()), "{}", mail.text);
         }
+        // A visitor who comes without the bot is none of its hand-overs.
+        let id = desk.opens(3, group("advisers")).await;
+        at_ben.sees_offer(id).await;
         outward::all_delivered(house).await;
         assert!(post.already().is_none());
     }
