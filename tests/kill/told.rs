@@ -10,7 +10,7 @@ use crate::{
     outside::{Answer, Webhooks},
 };
 
-const LIVES: usize = 12;
+const LIVES: usize = 8;
 
 #[test]
 fn whatever_was_acknowledged_is_told_outside_and_queued_once() {
