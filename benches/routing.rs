@@ -105,7 +105,7 @@ fn decision(c: &mut Criterion) {
 /// A conversation joins the end of a line that nobody serves now, and leaves again.
 fn enqueue(c: &mut Criterion) {
     let mut group = c.benchmark_group("enqueue_by_line");
-    for line in [100, 100_000] {
+    for line in [100, 100_000, 1_000_000] {
         let mut desk = Desk::new(Strategy::RoundRobin, 100, 10);
         for number in 0..line {
             desk.ask(Command::Enqueue(Box::new(waiting(number))));

@@ -2,13 +2,16 @@
 
 use smol_str::SmolStr;
 
-use crate::ids::{AgentId, GroupId};
+use crate::{
+    ids::{AgentId, GroupId},
+    routing::conditions::{Condition, all_well_known, well_known},
+};
 
 use super::{
     Workspace,
     conditions::{Conditional, When},
     problem::{Finding, Place},
-    section::section,
+    section::{distance, section},
     tree::{Kind, Table, Value},
     values::{Handle, Rule, Wrong, refuse},
 };
@@ -117,12 +120,23 @@ pub(super) fn check(workspace: &Table, groups: &[&str], agents: &[&Table], findi
     }
 }
 
+/// Warns of names that are nearly those with a meaning: a slip of the hand makes a custom variable that nobody ever sets.
+pub(super) fn slips(condition: &Condition, at: &Place, findings: &mut Vec<Finding>) {
+    for name in condition.names().iter().filter(|name| !well_known(name)) {
+        let Some(near) = all_well_known().iter().find(|known| distance(name, known) == 1) else { continue };
+        let message = format!("{name:?} is asked for, which is a custom variable");
+        let (expected, help) = (String::new(), format!("did you mean `{near}`?"));
+        findings.push(Finding { at: Some(at.clone()), warning: true, message, expected, help });
+    }
+}
+
 /// Warns of rules that no visitor will ever meet.
 pub(super) fn second_look(workspace: &Workspace, table: &Table, findings: &mut Vec<Finding>) {
     let mut always: Option<&str> = None;
     for (rule, (at, written)) in workspace.rules.iter().zip(table.tables("rule")) {
         let at = written.get("when").map_or(at, |value| &value.at);
         let name = &rule.name;
+        slips(&rule.when.condition, at, findings);
         let message = match (always, rule.when.condition.never()) {
             (_, Some(why)) => format!("rule {name:?} never applies: {why}"),
             (Some(before), None) => format!("rule {name:?} is reached only if {before:?} finds nobody"),

@@ -222,7 +222,7 @@ fn nearest<'k>(key: &str, keys: &[&'k str]) -> Option<&'k str> {
 }
 
 /// Letters to insert, drop or replace to make one text of the other.
-fn distance(from: &str, to: &str) -> usize {
+pub(super) fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.chars().count()).collect();
     for (i, a) in from.chars().enumerate() {
         let mut diagonal = row[0];

@@ -124,6 +124,14 @@ fn rules_that_nobody_meets_are_warned_of() {
 }
 
 #[test]
+fn a_slip_of_the_hand_in_a_name_is_warned_of() {
+    let told = warnings(&rule("{ name = \"contry\", eq = \"FR\" }")).join("\n");
+    assert!(told.contains("did you mean `country`?"), "{told}");
+    let told = warnings(&rule("{ name = \"cart_value\", exists = true }")).join("\n");
+    assert!(!told.contains("did you mean"), "{told}");
+}
+
+#[test]
 fn a_workspace_has_two_hundred_rules_at_most() {
     let one = |number| {
         format!(

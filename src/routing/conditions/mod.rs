@@ -22,7 +22,7 @@ use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use smol_str::SmolStr;
 
-pub use names::{is_set, name_fault, well_known};
+pub use names::{all_well_known, is_set, name_fault, well_known};
 pub use operators::{Is, number};
 
 use operators::Test;

@@ -38,6 +38,12 @@ const SETS: [&str; 2] = ["page.tags", "tag"];
 /// Beginnings under which every name is well known.
 const RESERVED: [&str; 2] = ["contact.", "page."];
 
+/// The names with a meaning of their own.
+#[must_use]
+pub fn all_well_known() -> &'static [&'static str] {
+    &WELL_KNOWN
+}
+
 /// Whether a name has a meaning of its own: what is announced of visitors, and `channel`, `origin`, `group`, `priority`, `tag` and
 /// `now` (whole seconds since 1970), which are the conversation's.
 #[must_use]

@@ -5,7 +5,7 @@ use crate::{
     ids::{AgentId, ConversationId},
     routing::{
         Context, Out, conversation,
-        queue::{Fit, Place},
+        queue::{Fit, Place, Queue},
         roster::Change,
     },
 };
@@ -72,6 +72,17 @@ impl Group {
             Stands::With(agent) => return Some((agent, self.roster.answered(agent, conversation))),
         }
         None
+    }
+
+    /// The first places of the line and of what is listed together that satisfy this, in their order, at most so many. It looks
+    /// no further than it has to.
+    pub(super) fn first_places(&self, most: usize, wanted: impl Fn(&Place) -> bool) -> Vec<Place> {
+        let first = |queue: &Queue| queue.behind(None).filter(&wanted).take(most).collect::<Vec<_>>();
+        let mut places = first(&self.line);
+        places.extend(first(&self.listed));
+        places.sort_unstable();
+        places.truncate(most);
+        places
     }
 
     /// The places in the line and of what is listed, in their order.

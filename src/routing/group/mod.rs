@@ -155,9 +155,7 @@ impl Group {
     /// The head of the line, at most so many.
     #[must_use]
     pub fn head(&self, most: usize) -> Vec<Place> {
-        let mut places = self.places_where(|_| true);
-        places.truncate(most);
-        places
+        self.first_places(most, |_| true)
     }
 
     /// Since when it is closed for routing, if it is.

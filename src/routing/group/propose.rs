@@ -4,7 +4,8 @@ use super::{ANNOUNCE_MAX, Event, Group, Stands, TOLD_MAX, barrier};
 use crate::{
     ids::{AgentId, ConversationId},
     routing::{
-        Because, Context, Decision, Out, WhyNot, agent, conversation, policy::GroupPolicy, words::Strategy,
+        Because, Context, Decision, Out, WhyNot, agent, conversation, policy::GroupPolicy, queue::Place,
+        words::Strategy,
     },
 };
 
@@ -14,7 +15,9 @@ impl Group {
         if self.is_still() {
             return;
         }
-        for place in self.places_where(|_| true) {
+        // A long line is gathered only if there is somebody to serve it.
+        let anybody = self.roster.available() > 0;
+        for place in anybody.then(|| self.places_where(|_| true)).into_iter().flatten() {
             if self.roster.available() == 0 {
                 break;
             }
@@ -33,8 +36,15 @@ impl Group {
 
     /// An agent who becomes available hears of what was announced before.
     pub(super) fn show_line(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let places = self.places_where(|fit| fit.allows(agent, self.roster.sites(agent))).into_iter();
-        for place in places.take(ANNOUNCE_MAX) {
+        let sites = self.roster.sites(agent);
+        let allowed = |place: &Place| {
+            let item = self.items.get(&place.conversation);
+            let waiting = item.map(|item| &item.waiting);
+            waiting.is_some_and(|waiting| {
+                barrier(waiting, agent).is_none() && sites.cover(waiting.site.as_ref())
+            })
+        };
+        for place in self.first_places(ANNOUNCE_MAX, allowed) {
             self.place_with(cx, place.conversation, agent, out);
         }
     }

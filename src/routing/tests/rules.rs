@@ -3,7 +3,7 @@
 use super::floor::*;
 use crate::routing::{
     Body, FallbackReason, QueueCause, Variable, WhenEmpty,
-    conditions::{Condition, Is, Node, Verdict},
+    conditions::{Condition, Is, Known, Node, Verdict},
     conversation::{Ask, Event, Phase, Target},
     rules::{Rule, RuleTarget, Rules},
 };
@@ -191,6 +191,30 @@ fn a_restart_between_two_rules_loses_nothing() {
     floor.crash(secs(1));
     assert_eq!(sent_by(&floor, visit), ["french", "anybody"]);
     assert_eq!(floor.conversation(visit).group(), Some(&group("be")));
+}
+
+/// Counts what is asked.
+struct Counted<'a>(&'a std::cell::Cell<usize>);
+
+impl Known for Counted<'_> {
+    fn get(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
+        self.0.set(self.0.get() + 1);
+        (name == "country").then_some(std::borrow::Cow::Borrowed("FR"))
+    }
+}
+
+/// What two hundred rules cost is two hundred questions, however many of them match.
+#[test]
+fn a_rule_asks_for_each_of_its_names_once() {
+    let questions = std::cell::Cell::new(0);
+    for country in ["FR", "XX"] {
+        let list =
+            (0..200).map(|number| rule(&format!("r{number}"), self::country(country), to("fr"))).collect();
+        questions.set(0);
+        let ruling = Rules::new(list).judge(&Counted(&questions), &crate::routing::Policy::default());
+        assert_eq!((questions.get(), ruling.verdicts.iter().count()), (200, 200));
+        assert!(ruling.ways.len() <= 1 && ruling.matched.len() <= 16);
+    }
 }
 
 #[test]
