@@ -5,7 +5,9 @@ use super::*;
 /// A value of the format.
 enum Value<'a> {
     Text(&'a str),
+    Short(u16),
     Number(u32),
+    Long(u64),
     Map(Vec<(&'a str, Value<'a>)>),
     List(Vec<Value<'a>>),
 }
@@ -17,6 +19,14 @@ fn write(value: &Value<'_>, out: &mut Vec<u8>) {
         Value::Text(text) => {
             out.push(head(2, text.len()));
             out.extend_from_slice(text.as_bytes());
+        }
+        Value::Short(number) => {
+            out.push(head(5, 2));
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        Value::Long(number) => {
+            out.extend([head(0, 8), 9 - 7]);
+            out.extend_from_slice(&number.to_be_bytes());
         }
         Value::Number(number) => {
             out.push(head(6, 4));
@@ -82,13 +92,13 @@ fn database(networks: &[([u8; 4], usize, Value<'_>)]) -> Vec<u8> {
     bytes.extend_from_slice(b"\xab\xcd\xefMaxMind.com");
     let metadata = Value::Map(vec![
         ("node_count", Value::Number(u32::try_from(count).expect("few"))),
-        ("record_size", Value::Number(24)),
-        ("ip_version", Value::Number(4)),
+        ("record_size", Value::Short(24)),
+        ("ip_version", Value::Short(4)),
         ("database_type", Value::Text("Test-City")),
         ("languages", Value::List(vec![Value::Text("en")])),
-        ("binary_format_major_version", Value::Number(2)),
-        ("binary_format_minor_version", Value::Number(0)),
-        ("build_epoch", Value::Number(1_800_000_000)),
+        ("binary_format_major_version", Value::Short(2)),
+        ("binary_format_minor_version", Value::Short(0)),
+        ("build_epoch", Value::Long(1_800_000_000)),
         ("description", Value::Map(vec![("en", Value::Text("for tests"))])),
     ]);
     write(&metadata, &mut bytes);
