@@ -179,6 +179,9 @@ rule!(
     br_12_every_operator_is_honoured_and_recorded,
     preset = "brevo",
     with = r#"
+        # Who is asked to choose a group is not sent by rules.
+        [workspace.picker]
+        enabled = false
         [[workspace.rule]]
         name = "site"
         when = { name = "site", eq = "shop.example" }
