@@ -385,6 +385,7 @@ impl ConversationActor {
             // It ended before anybody knew of it.
             None => {
                 if let Some(line) = self.line.take() {
+                    self.space.visitor_does(line.visitor, Phase::Closed);
                     self.space.ledger.borrow_mut().unlist(&line);
                 }
             }
@@ -400,6 +401,7 @@ impl ConversationActor {
     }
 
     pub(super) fn list(&mut self, row: ConversationRow) {
+        self.space.visitor_does(row.visitor, row.phase);
         let line = Line::new(row);
         line.follow(&self.machine);
         self.space.touch(line.conversation);

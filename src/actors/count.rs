@@ -65,6 +65,10 @@ impl Marks {
                 self.served_at = None;
                 self.waits = true;
             }
+            Event::Started { group } => {
+                self.group = Some(group.clone());
+                self.metrics = None;
+            }
             Event::Offered { .. } | Event::Announced { .. } | Event::AnnouncedBy { .. } => {
                 self.offers += 1;
                 self.offered_at = Some(at);
@@ -124,7 +128,10 @@ impl Marks {
                 }
                 if !self.in_service() {
                     metrics.active.add(1);
-                    metrics.answered(wait, self.offers);
+                    // Nobody had waited for it.
+                    if *cause != crate::routing::AssignCause::Started {
+                        metrics.answered(wait, self.offers);
+                    }
                 }
             }
             Event::HandoverStarted { .. } => metrics.transfers.increment(1),
@@ -132,7 +139,9 @@ impl Marks {
             Event::FellBack { reason, .. } | Event::TurnedAway { reason, .. } => {
                 metrics.fell_back(reason_word(*reason), wait, self.offers);
             }
-            Event::Said { .. } | Event::Posted { .. } if !self.answered_once && by.agent().is_some() => {
+            Event::Said { .. } | Event::Posted { .. }
+                if !self.answered_once && self.queued_at.is_some() && by.agent().is_some() =>
+            {
                 self.answered_once = true;
                 metrics.first_response.record(wait);
             }

@@ -24,9 +24,10 @@ use crate::{
     clock::Timestamp,
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
     routing::{
-        By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket,
+        By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket, Variable,
         agent::{self, Change, Profile},
         conversation::{self, Ask, Opening, Phase, Way},
+        lobby::Filter,
         workspace::{self, Grants, Token},
     },
 };
@@ -85,6 +86,17 @@ pub enum Asked {
         /// There, or gone.
         present: bool,
     },
+    /// A visitor is there, with what is known of the visit.
+    Visit {
+        /// Where the answer goes.
+        request: u32,
+        /// The visitor.
+        visitor: VisitorId,
+        /// What is new.
+        facts: Vec<Variable>,
+        /// Whether the widget is open.
+        widget_open: bool,
+    },
     /// Something to be done.
     Command {
         /// Where the answer goes.
@@ -111,6 +123,8 @@ pub enum Asked {
 pub enum Order {
     /// Open a conversation.
     Open(Box<Opening>),
+    /// An agent begins a conversation.
+    Start(Box<Opening>, AgentId),
     /// Ask something of a conversation.
     Ask(ConversationId, Ask),
     /// Change an agent's intent.
@@ -144,6 +158,7 @@ impl Order {
             | Self::RemoveAgent(_)
             | Self::Erase(..) => true,
             Self::Open(_)
+            | Self::Start(..)
             | Self::Ask(..)
             | Self::SetPresence(..)
             | Self::PutAgent(..)
@@ -206,6 +221,17 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// A page of the visitors on the sites.
+    Visitors {
+        /// Which.
+        filter: Filter,
+        /// Where the page begins.
+        cursor: Option<String>,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Subscribe to what changes of them.
+    WatchVisitors,
     /// A page of tokens.
     Tokens {
         /// Where the page begins.
@@ -336,6 +362,11 @@ impl Space {
                 self.answer(to(request), Ok(Reply::Done));
             }
             Asked::Announce { request, visitor, present } => self.announce(to(request), visitor, present),
+            Asked::Visit { request, visitor, facts, widget_open } => {
+                self.sessions.borrow_mut().welcome(connection, visitor);
+                self.visitor_is(visitor, true);
+                self.visit(to(request), visitor, facts, widget_open);
+            }
             Asked::Command { request, by, key, order } => {
                 let ticket = self.ticket(to(request), by, key);
                 self.order(connection, ticket, order);
@@ -384,6 +415,7 @@ impl Space {
     fn disconnected(self: &Rc<Self>, id: u64) {
         let lost = self.sessions.borrow_mut().disconnect(id);
         self.lists.borrow_mut().forget(id, None);
+        self.holders_lost(id, lost.frontend);
         for agent in lost.agents {
             self.note_attendance(agent);
             self.tell(Tell::Agent(agent, agent::Command::SessionLost { later: std::time::Duration::ZERO }));
@@ -426,6 +458,7 @@ impl Space {
             self.sessions.borrow_mut().welcome(reply_to.connection, visitor);
         } else {
             self.sessions.borrow_mut().farewell(reply_to.connection, visitor);
+            self.visit_ended(reply_to.connection, visitor);
         }
         self.visitor_is(visitor, present);
         self.answer(reply_to, Ok(Reply::Done));
@@ -472,13 +505,15 @@ impl Space {
 
     fn order(self: &Rc<Self>, connection: u64, ticket: Ticket, order: Order) {
         match order {
-            Order::Open(opening) => {
+            Order::Start(opening, agent) => self.start_conversation(opening, agent, ticket),
+            Order::Open(mut opening) => {
                 self.sessions.borrow_mut().welcome(connection, opening.visitor);
                 let id = opening.asked;
                 if self.knows(id) {
                     let way = Way::Known;
                     self.tell(Tell::Conversation(id, conversation::Command::Open { opening, ticket, way }));
                 } else {
+                    self.lead(&mut opening);
                     self.tell(Tell::Workspace(workspace::Command::Open { opening, ticket }));
                 }
             }
@@ -561,6 +596,11 @@ impl Space {
                 let answer = self.choices(cursor.as_deref(), limit.clamp(1, PAGE));
                 self.reply(reply_to, answer);
             }
+            Query::Visitors { filter, cursor, limit } => {
+                let answer = self.list_visitors(&ticket, &filter, cursor.as_deref(), limit);
+                self.reply(reply_to, answer);
+            }
+            Query::WatchVisitors => self.watch_visitors(reply_to),
             Query::Tokens { cursor, limit } => {
                 let mut tokens = self.tokens.of(self.index);
                 tokens.sort_by(|one, two| one.id.cmp(&two.id));

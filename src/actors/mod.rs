@@ -42,6 +42,7 @@ mod fold;
 mod group;
 mod history;
 mod ledger;
+mod lobby;
 mod past;
 mod places;
 mod publish;

@@ -1,6 +1,6 @@
 //! Telling those who wait where they stand. A line that changes is called out on a timer: its head each time, the rest in turns,
 //! so that taking somebody out of a line costs the same however many wait behind them, and nobody is told more often than the timer
-//! goes. With 100,000 waiting the one at the very end hears of a change within two minutes; whoever wants to know at once asks.
+//! goes. What has changed of the visitors on the sites is told on the same timer. With 100,000 waiting the one at the very end hears of a change within two minutes; whoever wants to know at once asks.
 
 use std::{
     cell::{Cell, RefCell},
@@ -36,6 +36,8 @@ const TURN: usize = 500;
 #[derive(Default)]
 pub(super) struct Lines {
     changed: RefCell<BTreeSet<(u32, GroupId)>>,
+    /// Workspaces whose list of visitors has.
+    visited: RefCell<BTreeSet<u32>>,
     /// When the first of them did.
     since: Cell<Timestamp>,
     news: Notify,
@@ -44,12 +46,21 @@ pub(super) struct Lines {
 impl Lines {
     /// A line is to be called out.
     pub(super) fn change(&self, now: Timestamp, space: u32, group: &GroupId) {
-        let mut changed = self.changed.borrow_mut();
-        if changed.is_empty() {
+        self.begin(now);
+        self.changed.borrow_mut().insert((space, group.clone()));
+    }
+
+    /// Who watches the visitors of a workspace is to be told.
+    pub(super) fn visit(&self, now: Timestamp, space: u32) {
+        self.begin(now);
+        self.visited.borrow_mut().insert(space);
+    }
+
+    fn begin(&self, now: Timestamp) {
+        if self.changed.borrow().is_empty() && self.visited.borrow().is_empty() {
             self.since.set(now);
             self.news.notify_one();
         }
-        changed.insert((space, group.clone()));
     }
 }
 
@@ -91,6 +102,11 @@ impl Local {
             self.pause_until(self.lines.since.get() + EVERY).await;
             for (space, group) in self.lines.changed.take() {
                 self.shared.directory.call_places(space, &group);
+            }
+            for space in self.lines.visited.take().into_iter().filter_map(|space| self.space(space)) {
+                if guard(|| space.tell_visitors()).is_none() {
+                    tracing::error!("a change of the visitors fell on its way to who watches them");
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ use crate::{
         Ticket, Variable, WhyNot,
         agent::{Activity, Held, Profile},
         conversation::{Conversation, Facts, Party, PendingOffer, Phase, Record, StayFacts},
+        lobby::{Targeted, Visit},
         notice::Parties,
         pseudonym::pseudonym,
         queue::Place,
@@ -106,6 +107,15 @@ pub enum View {
     },
     /// A page of what visitors may choose from.
     Choices(Choices),
+    /// A page of visitors on the sites.
+    Visitors {
+        /// With what is known of each.
+        rows: Vec<(VisitorId, Visit)>,
+        /// Whether more follow.
+        more: bool,
+        /// The list's version.
+        version: u64,
+    },
     /// A conversation is opened, and its visitor is to choose a group.
     Choosing {
         /// Which.
@@ -510,6 +520,24 @@ pub enum Notice {
         version: u64,
         /// The counts.
         tallies: Tallies,
+    },
+    /// What has changed of the visitors on the sites, for who subscribed to it.
+    Visitors {
+        /// The version before.
+        after: u64,
+        /// The version with it.
+        version: u64,
+        /// As they are now.
+        rows: Arc<[(VisitorId, Visit)]>,
+        /// No longer there.
+        gone: Arc<[VisitorId]>,
+    },
+    /// A targeted chat for a visitor.
+    Targeted {
+        /// Who.
+        visitor: VisitorId,
+        /// What.
+        targeted: Targeted,
     },
     /// A group changed, for who subscribed to it.
     GroupChanged(GroupRow),

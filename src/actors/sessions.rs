@@ -35,6 +35,8 @@ pub enum Feed {
     Group(GroupId),
     /// An agent's state.
     Agent(AgentId),
+    /// The visitors on the sites.
+    Visitors,
 }
 
 /// One connection of the workspace.
@@ -248,6 +250,13 @@ impl Sessions {
     #[must_use]
     pub fn has_visitor(&self, visitor: VisitorId, via: ClientId) -> bool {
         self.visitors.contains_key(&visitor) || self.frontends.contains_key(&via)
+    }
+
+    /// Who subscribed to something: which connections, and as whom.
+    #[must_use]
+    pub fn watching(&self, feed: &Feed) -> Vec<(u64, Grants, Arc<dyn Port>)> {
+        let ears = self.feeds.get(feed).into_iter().flatten();
+        ears.filter_map(|(id, port)| Some((*id, self.links.get(id)?.grants, Arc::clone(port)))).collect()
     }
 
     /// Who subscribed to something.

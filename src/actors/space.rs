@@ -37,6 +37,7 @@ use crate::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
         conversation::{self, Phase, Way},
         departures::Departures,
+        lobby::Lobby,
         notice::Parties,
         scope::Scope,
         undeliverable::undeliverable,
@@ -63,6 +64,8 @@ pub struct Space {
     pub(super) ledger: RefCell<Ledger>,
     /// What people have on their screens.
     pub(super) lists: RefCell<Lists>,
+    /// Who is on its sites.
+    pub(super) lobby: RefCell<Lobby>,
     /// Who stands aside.
     pub(super) aside: RefCell<List>,
     /// Its tokens, for whoever says Hello.
@@ -125,6 +128,7 @@ impl Space {
         tokens: Arc<TokenBook>,
     ) -> Rc<Self> {
         let metrics = local.shared.metrics.workspace(id.as_str());
+        declare_triggers(&local, &id, &policy);
         Rc::new(Self {
             index,
             id,
@@ -133,6 +137,7 @@ impl Space {
             sessions: RefCell::default(),
             ledger: RefCell::default(),
             lists: RefCell::default(),
+            lobby: RefCell::default(),
             aside: RefCell::default(),
             tokens,
             policy: RefCell::new(policy),
@@ -161,6 +166,7 @@ impl Space {
 
     /// Other rules from now on; whoever goes by them is told.
     pub fn set_policy(&self, policy: Arc<Policy>) {
+        declare_triggers(&self.local, &self.id, &policy);
         *self.policy.borrow_mut() = policy;
         self.group_metrics.borrow_mut().clear();
         self.local.shared.directory.tell_all_of_policy(self.index);
@@ -293,6 +299,9 @@ impl Space {
         let opens = match command {
             conversation::Command::Open { way, .. } => matches!(way, Way::New { .. }),
             conversation::Command::Failed { opening, .. } => *opening,
+            conversation::Command::Granted(granted) => {
+                matches!(granted.purpose, conversation::Purpose::Start { .. })
+            }
             _ => false,
         };
         if opens {
@@ -610,5 +619,12 @@ impl Space {
     #[must_use]
     pub fn feed(&self, feed: &Feed) -> Ports {
         self.sessions.borrow().feed(feed)
+    }
+}
+
+/// Makes the counters of triggers exist at zero.
+fn declare_triggers(local: &Local, id: &WorkspaceId, policy: &Policy) {
+    for trigger in &policy.triggers {
+        let _ = local.shared.metrics.trigger(id.as_str(), &trigger.name);
     }
 }

@@ -9,7 +9,7 @@ use crate::{
             AgentDetail, AgentPage, ChoicePage, ConfigPage, ConversationDetail, ConversationPage,
             DeliveryDetail, DeliveryPage, Done, Erasure, Explanation, GroupDetail, GroupPage, Minted, Opened,
             Pong, PositionReply, QuarantinePage, Recorded, StaffHistory, Subscribed, TokenPage,
-            VisitorHistory, Welcome, WorkspaceDetail,
+            VisitorHistory, VisitorPage, Welcome, WorkspaceDetail,
         },
         request::{
             Accept, Announce, Assign, Attach, Choose, Close, Decline, Detach, Invite, Leave, Note, Open,
@@ -47,7 +47,7 @@ macro_rules! answers {
 answers! {
     Welcome, Pong, Done, Opened, Recorded, Subscribed, StaffHistory, VisitorHistory, ConversationPage,
     ConversationDetail, GroupPage, GroupDetail, AgentPage, AgentDetail, Explanation, PositionReply, Minted, TokenPage,
-    QuarantinePage, Erasure, WorkspaceDetail, ChoicePage, ConfigPage, DeliveryPage, DeliveryDetail,
+    QuarantinePage, Erasure, WorkspaceDetail, ChoicePage, ConfigPage, DeliveryPage, DeliveryDetail, VisitorPage,
 }
 
 /// Verbs without a key.

@@ -53,6 +53,7 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
             super::rules::second_look(workspace, table, check.findings);
             super::lint::second_look(workspace, table, defaults(root), check.findings);
             check.told(workspace, table, config);
+            super::triggers::check(workspace, table, check.findings);
         }
     }
 }
@@ -112,6 +113,7 @@ impl Check<'_> {
         let agents: Vec<&Table> = workspace.tables("agent").map(|(_, agent)| agent).collect();
         self.names_once("group", groups());
         self.names_once("agent", agents.iter().copied());
+        self.names_once("trigger", workspace.tables("trigger").map(|(_, trigger)| trigger));
         self.names_once("rule", workspace.tables("rule").map(|(_, rule)| rule));
         self.names_once("webhook", workspace.tables("webhook").map(|(_, webhook)| webhook));
         self.names_once("mail", workspace.tables("mail").map(|(_, mail)| mail));

@@ -19,6 +19,7 @@ mod section;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod triggers;
 mod values;
 mod workspace;
 
@@ -43,6 +44,7 @@ pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};
 pub use toml::Value;
+pub use triggers::{Moment, Trigger};
 pub use workspace::{
     Agent, Defaults, Group, GroupPolicy, Picker, Plan, Strategy, WhenClosed, WhenEmpty, Workspace,
     WorkspaceSettings,

@@ -133,12 +133,13 @@ fn every_key_is_explained_in_the_built_in_file() {
         (
             "[[workspace]]",
             keys_but::<Workspace>(
-                &[&defaults[..], &["picker", "group", "agent", "rule", "hours", "webhook", "mail"]].concat(),
+                &[&defaults[..], &["picker", "group", "agent", "rule", "trigger", "hours", "webhook", "mail"]].concat(),
             ),
         ),
         ("[workspace.picker]", Picker::keys()),
         ("[[workspace.rule]]", RoutingRule::keys()),
         ("[workspace.hours.office]", hours::KEYS.to_vec()),
+        ("[[workspace.trigger]]", Trigger::keys()),
         ("[[workspace.group]]", keys_but::<Group>(&defaults)),
         ("[[workspace.webhook]]", Webhook::keys()),
         ("[[workspace.mail]]", MailRule::keys()),
@@ -174,7 +175,14 @@ fn keys_that_the_built_in_file_shows_as_comments_can_be_uncommented() {
 #[test]
 fn the_page_names_every_key_of_workspaces() {
     let page = include_str!("../../docs/configuration.md");
-    let keys = [Workspace::keys(), Picker::keys(), Group::keys(), Agent::keys(), RoutingRule::keys()];
+    let keys = [
+        Workspace::keys(),
+        Picker::keys(),
+        Group::keys(),
+        Agent::keys(),
+        RoutingRule::keys(),
+        Trigger::keys(),
+    ];
     for key in keys.concat() {
         assert!(page.contains(&format!("`{key}`")), "docs/configuration.md has no `{key}`");
     }

@@ -14,6 +14,7 @@ use super::{
     rules::RoutingRule,
     section::{section, words},
     tree::Value,
+    triggers::Trigger,
     values::{
         Else, Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Rule, Text, Whole,
         Wrong, choice, named,
@@ -61,6 +62,8 @@ section! {
             groups: [Group] = "group",
             /// The agents that the file alone manages (`managed_by_config`).
             agents: [Agent] = "agent",
+            /// What happens by itself to who visits, in the order of the file.
+            triggers: [Trigger] = "trigger",
             /// Where a conversation goes that nobody sent anywhere, in the order of the file.
             rules: [RoutingRule] = "rule",
             /// Whom a webhook tells what.
@@ -102,6 +105,8 @@ section! {
             cap: u32 => Whole(1..=1_000),
             /// Offers missed in a row after which an agent is set to away; `None` ("off"): never.
             auto_away_after: Option<u32> => OrWord(Whole(1..=100), "off"),
+            /// Visitors who may be on the sites at a time.
+            lobby_max: u32 => Whole(1..=10_000_000),
             /// Whether helping in somebody else's conversation takes a slot.
             invite_uses_slot: bool => Flag,
             /// Variables that visitors may set themselves; `.*` at the end of an entry opens all that begin so.

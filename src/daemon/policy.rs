@@ -13,8 +13,10 @@ use crate::{
     ids::{AgentId, GroupId},
     metrics::GroupLabel,
     routing::{
-        self, Features, GroupPolicy, Picker, Policy, WhenClosed, WhenEmpty,
+        self, Body, Features, GroupPolicy, Picker, Policy, Variable, WhenClosed, WhenEmpty,
         agent::Profile,
+        conditions::Condition,
+        lobby::{Message, Moment, Trigger},
         rules::{Rule, RuleTarget, Rules},
     },
 };
@@ -70,7 +72,41 @@ pub(super) fn policy(workspace: &config::Workspace, plans: &[config::Plan]) -> P
             .map(|group| (GroupId::disguised(&workspace.name, &group.name), group.name.clone()))
             .collect(),
         picker: picker(&workspace.picker),
+        triggers: triggers(workspace),
+        lobby_max: settings.lobby_max,
     }
+}
+
+/// Those that are activated, and no others (BR-13).
+fn triggers(workspace: &config::Workspace) -> Vec<Trigger> {
+    let agent = |name: &SmolStr| workspace.agents.iter().find(|agent| agent.name == *name);
+    let message = |trigger: &config::Trigger| {
+        let (agent, text) = (agent(trigger.in_name_of.as_ref()?)?, trigger.text.as_deref()?);
+        Some(Message {
+            agent: workspace.agent_id(agent),
+            name: SmolStr::new(&agent.display_name),
+            text: Body(text.into()),
+        })
+    };
+    let fact = |(name, value): &(SmolStr, String)| Variable {
+        name: name.clone(),
+        value: Body(value.as_str().into()),
+    };
+    let active = workspace.triggers.iter().filter(|trigger| trigger.active);
+    let trigger = |trigger: &config::Trigger| Trigger {
+        name: trigger.name.clone(),
+        on: match trigger.on {
+            config::Moment::Arrive => Moment::Arrive,
+            config::Moment::Page => Moment::Page,
+            config::Moment::WidgetOpen => Moment::WidgetOpen,
+        },
+        when: trigger.when.as_ref().map_or_else(Condition::always, |when| when.condition.clone()),
+        group: trigger.group.clone(),
+        message: message(trigger),
+        set: trigger.set.iter().map(fact).collect(),
+        tags: trigger.tags.clone(),
+    };
+    active.map(trigger).collect()
 }
 
 fn picker(picker: &config::Picker) -> Option<Arc<Picker>> {

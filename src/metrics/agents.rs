@@ -23,6 +23,8 @@ series! {
         pub handed_over: Counter = "bot_handovers_total";
         /// Conversations whose visitor went back to the bot.
         pub returned_to_bot: Counter = "bot_returns_total";
+        /// Visitors on the sites, whether or not they have asked for anybody.
+        pub lobby_visitors: Level = "lobby_visitors";
         /// Openings that are held until their visitors choose a group.
         pub picker_held: Level = "picker_held";
         /// Visitors who chose a group when they were asked to.
@@ -35,6 +37,14 @@ series! {
         pub ratings: Counter = "ratings_total";
         /// Points of all ratings together, 1 to 5 each: divided by the ratings, their mean.
         pub rating_points: Counter = "rating_points_total";
+    }
+}
+
+series! {
+    /// The series of one trigger.
+    pub struct TriggerMetrics {
+        /// Times that a trigger had its say, once in a visit.
+        pub fired: Counter = "triggers_fired_total";
     }
 }
 

@@ -21,7 +21,7 @@ mod rooms;
 mod words;
 
 pub use self::{
-    agents::{AgentMark, AgentView, WorkspaceMetrics},
+    agents::{AgentMark, AgentView, TriggerMetrics, WorkspaceMetrics},
     group::{GroupMetrics, GroupSeries, SHORT_ABANDON},
     registry::{Each, Held, Level, Named, Seconds},
     rooms::{Actors, Build, Daemon, Journal, Notify, Routing, Transport},
@@ -83,6 +83,7 @@ struct Places {
     labelled_groups: usize,
     workspaces: BTreeMap<String, Arc<WorkspaceMetrics>>,
     labelled_workspaces: BTreeSet<String>,
+    triggers: BTreeMap<(String, String), Arc<TriggerMetrics>>,
 }
 
 impl Metrics {
@@ -151,6 +152,23 @@ impl Metrics {
         let labels = vec![("workspace", places.workspace_label(workspace))];
         let made = Arc::new(WorkspaceMetrics::register(&self.inner.registry, &labels));
         places.workspaces.insert(workspace.to_owned(), Arc::clone(&made));
+        made
+    }
+
+    /// What this trigger is counted with; made if it is new. Takes a lock.
+    #[must_use]
+    pub fn trigger(&self, workspace: &str, trigger: &str) -> Arc<TriggerMetrics> {
+        let mut places = self.places();
+        let mut name = (workspace.to_owned(), trigger.to_owned());
+        if places.triggers.len() >= LABELLED_MAX && !places.triggers.contains_key(&name) {
+            name.1 = OTHER.to_owned();
+        }
+        if let Some(known) = places.triggers.get(&name) {
+            return Arc::clone(known);
+        }
+        let labels = vec![("workspace", places.workspace_label(workspace)), ("trigger", name.1.clone())];
+        let made = Arc::new(TriggerMetrics::register(&self.inner.registry, &labels));
+        places.triggers.insert(name, Arc::clone(&made));
         made
     }
 

@@ -9,7 +9,7 @@ use super::{
     words::{
         Actor, AgentRow, AssignCause, CloseReason, ConversationRow, Face, FallbackReason, GoAwayReason,
         GroupRow, ListFilter, ListView, NotifyClass, OfferKind, OfferOutcome, Origin, PARTS, Part,
-        QueueCause, TAGS,
+        QueueCause, TAGS, VisitorRow,
     },
 };
 use crate::{
@@ -36,6 +36,8 @@ messages! {
         0xc040 ListItems,
         0xc041 ListChanged,
         0xc042 Counts,
+        0xc060 VisitorsChanged,
+        0xc061 TargetedChat,
     }
 }
 
@@ -133,6 +135,33 @@ wire! { lenient;
         position: u32,
         /// How many wait in all.
         waiting: u32,
+    }
+
+    /// What has changed of the visitors on the sites, at most twice a second. What comes first may begin before the version that
+    /// Subscribed or a page named: rows that are older than what is known can be left out. If `after` is above the version of the last
+    /// one, something is missing: list again.
+    pub struct VisitorsChanged {
+        /// The version before.
+        after: u64,
+        /// The version with this.
+        version: u64,
+        /// As they are now.
+        rows: List<VisitorRow, 64>,
+        /// No longer there, or no longer for this subscriber to see.
+        gone: List<VisitorId, 64>,
+    }
+
+    /// A targeted chat: something that an agent says to a visitor who has asked for nobody. To be shown; if they answer with Open and
+    /// no target, it goes to that agent.
+    pub struct TargetedChat {
+        /// Whom it is for.
+        visitor: VisitorId,
+        /// The trigger; 64 bytes.
+        trigger: Text<64>,
+        /// The agent, by the name that visitors see; 64 bytes.
+        name: Text<64>,
+        /// What they say; 2 KiB.
+        text: Text<2048>,
     }
 
     /// An agent's row has changed. A gap in its `version` means: subscribe again.
@@ -466,6 +495,18 @@ wire! { lenient;
             rule: Text<64>,
             /// The one agent that the rule names.
             agent: Option<AgentId>,
+        },
+        /// A trigger decided where it goes.
+        Led {
+            /// Which, as `trigger:name`; 128 bytes.
+            cause: Text<128>,
+            /// What the visitor had read in an agent's name, and answers; 8 KiB.
+            text: Option<Text<8192>>,
+        },
+        /// An agent began it.
+        Started {
+            /// The group that it counts for.
+            group: GroupId,
         },
     }
 

@@ -103,6 +103,8 @@ codes! {
     40 PlanNotEligible "plan_not_eligible": "The workspace's plan has no live chat", "change the plan in the configuration";
     41 RatingDisabled "rating_disabled": "The workspace asks visitors for no ratings", "switch ratings on in the configuration";
     42 UnsupportedSetting "unsupported_setting": "There is no such switch, and there will be none", "do without: images and emoji are always on";
+    60 LobbyFull "lobby_full": "As many visitors as the workspace has room for are on its sites", "raise lobby_max, or announce fewer";
+    61 AlreadyOpen "already_open": "The visitor has a conversation open on this channel", "write there: the message text names it";
 }
 
 impl fmt::Display for RefusalCode {

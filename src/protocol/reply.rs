@@ -10,7 +10,7 @@ use super::{
     wire::{messages, wire},
     words::{
         AgentRow, ChosenBy, ConversationRow, FallbackReason, GroupRow, HISTORY_PAGE, PAGE, QueueCause, Role,
-        Status, Strategy, TAGS,
+        Status, Strategy, TAGS, VisitorRow,
     },
 };
 use crate::{
@@ -47,6 +47,7 @@ messages! {
         0x8066 ConfigPage,
         0x80b2 DeliveryPage,
         0x80b3 DeliveryDetail,
+        0x80c2 VisitorPage,
     }
 }
 
@@ -395,6 +396,16 @@ wire! { lenient;
         text: Option<Text<2048>>,
         /// What the entry for who does not know is called; absent if there is none. 64 bytes.
         not_sure: Option<Text<64>>,
+    }
+
+    /// A page of visitors on the sites. Answers ListVisitors.
+    pub struct VisitorPage {
+        /// The visitors, in the order of their ids.
+        rows: List<VisitorRow, PAGE>,
+        /// For the next page; absent on the last.
+        cursor: Option<Text<128>>,
+        /// The list's version. What `VisitorsChanged` tells later goes over it; each row has its own.
+        version: u64,
     }
 
     /// One group that a visitor may choose.

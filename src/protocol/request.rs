@@ -6,7 +6,7 @@
 use super::{
     bounded::{Text, Variables},
     wire::{messages, wire},
-    words::{Choice, Destination, Feed, PARTS, Part, Presence, Role, Speaker, TAGS, Target, View},
+    words::{Choice, Destination, Doing, Feed, PARTS, Part, Presence, Role, Speaker, TAGS, Target, View},
 };
 use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
@@ -98,8 +98,13 @@ messages! {
         0x00b3 ShowDelivery -> DeliveryDetail; Forbidden, NotFound,
         0x00b4 RetryDelivery -> Done; Forbidden, NotFound,
         0x00b5 DropDelivery -> Done; Forbidden, NotFound,
+        0x00c1 AnnounceVisit -> Done; Forbidden, Invalid, LobbyFull, RateLimited,
+        0x00c2 ListVisitors -> VisitorPage; Forbidden, Invalid,
+        0x00c3 Start -> Opened;
+            NotFound, Forbidden, Invalid, AlreadyOpen, AtCapacity, NotEligible, ChannelNotSupported, QuotaExhausted, Draining,
+            TooLarge, KeyExpired, KeyReused,
         0x00c0 Choose -> Recorded;
-            NotFound, Forbidden, GroupDisabled, ConversationClosed, WrongState, RateLimited, KeyExpired, KeyReused,
+            NotFound, Forbidden, GroupDisabled, MissingFields, ConversationClosed, WrongState, KeyExpired, KeyReused,
     }
 }
 
@@ -498,6 +503,51 @@ wire! { strict;
         cursor: Option<Text<128>>,
         /// The most rows wanted, 1 to 100; a page may hold fewer.
         limit: u16,
+    }
+
+    /// Says that a visitor is on the site, and what is new about the visit: where, from where, how often. Volatile: to be said again
+    /// after a reconnect. They leave with Announce, or with the last connection of whoever announced them. A visitor announces only
+    /// themselves. Triggers look at what they read here; what is known goes along when the visitor opens a conversation.
+    pub struct AnnounceVisit {
+        /// Who.
+        visitor: VisitorId,
+        /// What is new, under the well-known names (`site`, `page.url`, `page.title`, `page.tags`, `referrer`, `locale`, `country`,
+        /// `region`, `city`, `visits`, `pages`, …) or any other; an empty value takes something away. Of one visit at most 64
+        /// things are known, 8 KiB together. While nobody says `pages`, the daemon counts them.
+        variables: Variables,
+        /// Whether the widget is open.
+        widget_open: bool,
+    }
+
+    /// Lists the visitors on the sites, in the order of their ids: agents those of their scope, frontends their own.
+    pub struct ListVisitors {
+        /// Only on this site; 64 bytes.
+        site: Option<Text<64>>,
+        /// Only on pages whose address begins so; 512 bytes.
+        page: Option<Text<512>>,
+        /// Only those who do this.
+        doing: Option<Doing>,
+        /// From the last page; absent for the first.
+        cursor: Option<Text<128>>,
+        /// The most rows wanted, 1 to 100; a page may hold fewer.
+        limit: u16,
+    }
+
+    /// An agent begins a conversation with a visitor on the site who has none open on the channel. The agent owns it from its first
+    /// message, which has to be there, and uses a slot. The conversation's id is the key, as with Open.
+    pub struct Start {
+        /// A UUID version 7 made by the client, at most 24 h old.
+        conversation: ConversationId,
+        /// The agent, or a supervisor.
+        speaker: Speaker,
+        /// Who will own it; needed from a supervisor, else the agent.
+        owner: Option<AgentId>,
+        /// With whom.
+        visitor: VisitorId,
+        /// Where it takes place.
+        channel: Channel,
+        /// The first message, 8 KiB; not empty.
+        message: Text<8192>,
     }
 
     /// Chooses a group, for a conversation that is `choosing`. What the visitor wrote is delivered now, with the time at which they

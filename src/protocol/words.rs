@@ -139,6 +139,8 @@ wire! { strict;
             /// As in a list; absent for a frontend: the whole workspace's.
             agent: Option<AgentId>,
         },
+        /// The visitors on the sites: `VisitorsChanged`.
+        Visitors,
     }
 
     /// The three views of a console. Each conversation is in exactly one.
@@ -168,6 +170,20 @@ wire! { strict;
             /// The name; 64 bytes.
             name: Text<64>,
         },
+    }
+
+    /// What a visitor on the sites is doing.
+    pub enum Doing: Copy + Hash {
+        /// Looks around.
+        Browsing,
+        /// Has written, and is to choose a group.
+        Choosing,
+        /// Waits for an agent, or was told that nobody is there.
+        Waiting,
+        /// Talks with an agent.
+        Chatting,
+        /// Talks with the bot.
+        WithBot,
     }
 
     /// Which conversations to list.
@@ -386,6 +402,8 @@ wire! { lenient;
         Handover,
         /// A supervisor forced it past the cap.
         Forced,
+        /// They began it.
+        Started,
     }
 
     /// Why a conversation is over.
@@ -468,6 +486,44 @@ wire! { lenient;
         site: Option<Text<128>>,
         /// Who owned it last.
         last_owner: Option<AgentId>,
+    }
+
+    /// One line of the list of visitors on the sites.
+    pub struct VisitorRow {
+        /// Who.
+        visitor: VisitorId,
+        /// What they are doing.
+        doing: Doing,
+        /// Since when they are there.
+        since: Timestamp,
+        /// The site; 64 bytes.
+        site: Option<Text<64>>,
+        /// The page's address; 512 bytes.
+        page_url: Option<Text<512>>,
+        /// The page's title; 128 bytes.
+        page_title: Option<Text<128>>,
+        /// Where they came from; 256 bytes.
+        referrer: Option<Text<256>>,
+        /// Their language and region, such as `fr-BE`; 32 bytes.
+        locale: Option<Text<32>>,
+        /// The country; 64 bytes.
+        country: Option<Text<64>>,
+        /// The region; 64 bytes.
+        region: Option<Text<64>>,
+        /// The city; 64 bytes.
+        city: Option<Text<64>>,
+        /// How often they have come.
+        visits: Option<u32>,
+        /// Pages of this visit.
+        pages: Option<u32>,
+        /// Whether the widget is open.
+        widget_open: bool,
+        /// The group that a trigger has led them to.
+        group: Option<GroupId>,
+        /// Tags that triggers have set; 64 bytes each.
+        tags: List<Text<64>, TAGS>,
+        /// The list's version when this last changed.
+        version: u64,
     }
 
     /// One line of a list of groups.

@@ -5,7 +5,7 @@
 use super::{
     FallbackReason, Refusal, Refused, ReplyTo, RescindReason, Tell, WhyNot,
     agent::{self, Held},
-    conversation::{self, Unserved},
+    conversation::{self, Purpose, Unserved},
     group::{self, Standing},
     undeliverable::{Undelivered, undeliverable},
     words::{By, Key, Ticket},
@@ -123,6 +123,10 @@ pub fn to_agent(
         agent::Command::SetPresence { ticket, .. } => refuse(&ticket, Refusal::Quarantined),
         agent::Command::Failed { ticket } => refuse(&ticket, Refusal::Failed),
         agent::Command::Invite { ticket, .. } => refuse(&ticket, Refusal::NotEligible(WhyNot::Quarantined)),
+        agent::Command::Claim { purpose: Purpose::Start { ticket, opening }, .. } => Undelivered {
+            tells: opening.not_started().map(Tell::Workspace).into(),
+            ..refuse(&ticket, Refusal::NotEligible(WhyNot::Quarantined))
+        },
         agent::Command::Claim { purpose, .. } => match purpose.ticket() {
             Some(ticket) => refuse(ticket, Refusal::NotEligible(WhyNot::Quarantined)),
             None => Undelivered::default(),
@@ -210,6 +214,7 @@ pub fn to_workspace(command: workspace::Command, knows_token: impl Fn(&str) -> b
             Instead::Recorded(workspace::Event::ActionFailed(failure), ticket)
         }
         workspace::Command::Open { ticket, .. }
+        | workspace::Command::Start { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
         | workspace::Command::Engage { then: Some((_, ticket)), .. }
         | workspace::Command::PutAgent { ticket, .. }

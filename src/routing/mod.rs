@@ -14,6 +14,7 @@ pub mod departures;
 pub mod group;
 pub mod hours;
 pub mod keys;
+pub mod lobby;
 pub mod notice;
 pub mod policy;
 pub mod pseudonym;

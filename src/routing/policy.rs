@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use smol_str::SmolStr;
 
-use super::{hours::Hours, rules::Rules, words::Strategy};
+use super::{hours::Hours, lobby::Trigger, rules::Rules, words::Strategy};
 use crate::ids::{Channel, GroupId};
 
 /// The rules of one workspace.
@@ -52,6 +52,10 @@ pub struct Policy {
     pub pseudonym: Option<SmolStr>,
     /// What visitors may choose from: the groups that are public and enabled, by names that say nothing of their own.
     pub choices: BTreeMap<GroupId, GroupId>,
+    /// What happens by itself to who visits, in the order of the file.
+    pub triggers: Vec<Trigger>,
+    /// Visitors who may be on the sites at a time.
+    pub lobby_max: u32,
     /// How visitors who name no group are asked to choose one; `None`: they are not asked.
     pub picker: Option<Arc<Picker>>,
 }
@@ -220,6 +224,8 @@ impl Default for Policy {
             pseudonym: None,
             choices: BTreeMap::new(),
             picker: None,
+            triggers: Vec::new(),
+            lobby_max: 100_000,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every way in which the rules say no. A refusal is data: it changes nothing and is no error.
 
-use crate::ids::AgentId;
+use crate::ids::{AgentId, ConversationId};
 
 use super::WhyNot;
 
@@ -64,6 +64,10 @@ pub enum Refusal {
     NoSeat,
     /// The connection keeps as many lists and counts as it may.
     TooManyLists,
+    /// The visitor has this conversation open on the channel.
+    HasOpen(ConversationId),
+    /// As many visitors as the workspace has room for are on its sites.
+    LobbyFull,
     /// The group wants to know more first.
     MissingFields(Missing),
     /// The workspace has switched this off, or its plan lacks it.

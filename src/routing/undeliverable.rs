@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{
     Refusal, ReplyTo, Tell, WhyNot, agent,
-    conversation::{self, Unserved, Way},
+    conversation::{self, Purpose, Unserved, Way},
     group::{self, Standing},
     words::Ticket,
     workspace,
@@ -58,6 +58,7 @@ pub fn undeliverable(tell: Tell) -> Undelivered {
 fn to_workspace(command: workspace::Command) -> Undelivered {
     match command {
         workspace::Command::Open { ticket, .. }
+        | workspace::Command::Start { ticket, .. }
         | workspace::Command::Relay { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
         | workspace::Command::PutAgent { ticket, .. }
@@ -116,6 +117,9 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
         | agent::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
         // Nobody remembers it, but it is answered.
         agent::Command::Failed { ticket } => Undelivered::failed(&ticket),
+        agent::Command::Claim { purpose: Purpose::Start { ticket, opening }, .. } => {
+            Undelivered::tell(opening.not_started().map(Tell::Workspace)).and_refuse(&ticket)
+        }
         agent::Command::Claim { purpose, .. } => {
             purpose.ticket().map_or_else(Undelivered::default, Undelivered::refuse)
         }
@@ -183,7 +187,12 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
         conversation::Command::Granted(granted) => {
             let (generation, grant) = (granted.generation, granted.grant);
             let refused = agent::Command::Refused { conversation: id, generation, grant };
-            let freed = Undelivered::tell([Tell::Agent(granted.agent, refused)]);
+            let started = match &granted.purpose {
+                Purpose::Start { opening, .. } => Some(opening.not_started().map(Tell::Workspace)),
+                _ => None,
+            };
+            let freed = [Tell::Agent(granted.agent, refused)];
+            let freed = Undelivered::tell(freed.into_iter().chain(started.into_iter().flatten()));
             match granted.purpose.ticket() {
                 Some(ticket) => freed.and_refuse(ticket),
                 None => freed,

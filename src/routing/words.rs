@@ -192,6 +192,8 @@ pub enum AssignCause {
     Handover,
     /// A supervisor forced it past the cap.
     Forced,
+    /// Began it themself.
+    Started,
 }
 
 /// Who asks. Roles decide what may be asked; see `docs/protocol.md` and the roles table.

@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 use super::{
     Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply,
     agent::{self, Change, Profile},
-    conversation::{self, Opening, Target, Way},
+    conversation::{self, Opening, Purpose, Target, Way},
     words::{By, ReplyTo, Ticket},
 };
 use crate::{
@@ -105,6 +105,15 @@ pub enum Command {
     Open {
         /// What it takes.
         opening: Box<Opening>,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// An agent begins a conversation whose id is not known yet. Answered `Opened` by the conversation.
+    Start {
+        /// What it takes, with the message.
+        opening: Box<Opening>,
+        /// The agent who will own it.
+        agent: AgentId,
         /// Who asked.
         ticket: Ticket,
     },
@@ -358,6 +367,7 @@ impl Machine for Workspace {
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
             Command::Open { opening, ticket } => self.open(cx, opening, ticket, out),
+            Command::Start { opening, agent, ticket } => self.start(cx, opening, agent, ticket, out),
             Command::Relay { conversation, ask, ticket } => {
                 out.tell_conversation(conversation, conversation::Command::Ask { ask, ticket });
                 Ok(())
@@ -443,7 +453,9 @@ impl Machine for Workspace {
 
     fn remains(command: &Command) -> Option<Remains> {
         let (ticket, keeper) = match command {
-            Command::Open { opening, ticket } => (ticket, Keeper::Opening(opening.asked)),
+            Command::Open { opening, ticket } | Command::Start { opening, ticket, .. } => {
+                (ticket, Keeper::Opening(opening.asked))
+            }
             Command::Relay { conversation, ticket, .. } | Command::Reopen { conversation, ticket, .. } => {
                 (ticket, Keeper::Conversation(*conversation))
             }
@@ -493,15 +505,55 @@ impl Workspace {
         {
             opening.target = Target::Group(group.clone());
         }
+        self.lead_on(&mut opening);
         self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
         let placed = std::mem::take(&mut opening.placed);
         opening.variables.extend(placed);
+        opening.take_facts_in();
         self.enter(key, opening.asked);
-        let chooses = opening.bot.is_none() && opening.is_undecided(&ticket) && cx.policy.asks().is_some();
+        let chooses = opening.is_undecided() && cx.policy.asks().is_some();
         // With a bot, and while its visitor chooses a group, it asks for nobody yet.
         let engaged = opening.bot.is_none() && !chooses && self.engage(cx);
         let way = Way::New { engaged, chooses };
         out.tell_conversation(opening.asked, conversation::Command::Open { opening, ticket, way });
+        Ok(())
+    }
+
+    /// A targeted chat was in the name of an agent who is not there any more: it goes to where it would have gone then.
+    fn lead_on(&self, opening: &mut Opening) {
+        let lead = opening.lobby.as_ref().and_then(|lobby| lobby.lead.as_ref());
+        if let (Some(lead), Target::Agent(agent)) = (lead, &opening.target)
+            && !self.agents.contains_key(agent)
+        {
+            opening.target = lead.then.clone().map_or(Target::Default, Target::Group);
+        }
+    }
+
+    /// An agent begins it: granted by the agent, who has the last word on their slots, and nothing before that.
+    fn start(
+        &mut self,
+        cx: &Context<'_>,
+        mut opening: Box<Opening>,
+        agent: AgentId,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        let key = (opening.visitor, opening.channel.clone());
+        if let Some(entry) = self.open.get(&key) {
+            return Err(Refusal::HasOpen(entry.conversation).to(&ticket));
+        }
+        if !self.agents.contains_key(&agent) {
+            return Err(Refusal::NotFound.to(&ticket));
+        }
+        self.check(cx, &opening).map_err(|refusal| refusal.to(&ticket))?;
+        if !self.engage(cx) {
+            return Err(Refusal::QuotaExhausted.to(&ticket));
+        }
+        opening.take_facts_in();
+        let conversation = opening.asked;
+        self.enter(key, conversation);
+        let purpose = Purpose::Start { ticket, opening };
+        out.tell_agent(agent, agent::Command::Claim { conversation, epoch: 0, purpose });
         Ok(())
     }
 

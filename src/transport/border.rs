@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::{
     Asked, Border, Carrier, Flow, Outbox, Peer, Who, deliveries,
     geo::Geo,
-    orders::{Asker, Work},
+    orders::{Asker, Work, variables},
     paces::{Bucket, Deed, Paces},
     translate,
 };
@@ -73,7 +73,7 @@ impl Room {
     fn has(self, order: &gate::Order) -> bool {
         match self {
             Self::Enough => true,
-            Self::NothingNew => !matches!(order, gate::Order::Open(_)),
+            Self::NothingNew => !matches!(order, gate::Order::Open(_) | gate::Order::Start(..)),
             Self::Endings => order.ends(),
         }
     }
@@ -335,6 +335,14 @@ impl Post {
                 let (visitor, present) = (announce.visitor, announce.present);
                 hand_over(gate::Asked::Announce { request: number, visitor, present });
             }
+            Request::AnnounceVisit(announce)
+                if known.grants == Grants::Frontend || known.grants == Grants::Visitor(announce.visitor) =>
+            {
+                match self.announce_visit(known, number, &announce) {
+                    Ok(what) => hand_over(what),
+                    Err((code, more, wait)) => self.refuse(&session.outbox, number, code, more, wait),
+                }
+            }
             Request::Reload(_) | Request::Drain(_) if known.grants == Grants::Admin => {
                 self.housekeeping(&session.outbox, number, &asked.request);
             }
@@ -375,6 +383,23 @@ impl Post {
         }
     }
 
+    /// Visitors announce themselves no faster than they write; a frontend knows how fast its pages turn.
+    fn announce_visit(
+        &self,
+        known: &mut Known,
+        number: u32,
+        announce: &protocol::request::AnnounceVisit,
+    ) -> Result<gate::Asked, (RefusalCode, Option<&'static str>, Option<Duration>)> {
+        let own = matches!(known.grants, Grants::Visitor(_));
+        if own {
+            self.pace(known, By::Visitor(announce.visitor), false, true)
+                .map_err(|wait| (RefusalCode::RateLimited, None, Some(wait)))?;
+        }
+        let facts = variables(&announce.variables);
+        let (visitor, widget_open) = (announce.visitor, announce.widget_open);
+        Ok(gate::Asked::Visit { request: number, visitor, facts, widget_open })
+    }
+
     fn work(
         &self,
         known: &mut Known,
@@ -383,7 +408,7 @@ impl Post {
         request: Request,
     ) -> Result<gate::Asked, (RefusalCode, Option<&'static str>, Option<Duration>)> {
         let digest = digest(&request);
-        let opens = matches!(request, Request::Open(_));
+        let opens = matches!(request, Request::Open(_) | Request::Start(_));
         // Whatever a visitor can have written down as often as they like counts as a message.
         let writes = matches!(request, Request::Say(_) | Request::Post(_) | Request::SetVariables(_));
         if written(&request) > self.rates.message_body as usize {
@@ -476,6 +501,7 @@ fn written(request: &Request) -> usize {
         Request::Note(note) => note.body.len(),
         Request::Post(post) => post.body.len(),
         Request::HandOver(hand_over) => hand_over.note.as_ref().map_or(0, |note| note.len()),
+        Request::Start(start) => start.message.len(),
         _ => 0,
     }
 }

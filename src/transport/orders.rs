@@ -28,6 +28,7 @@ use crate::{
         Body, By, Origin, Presence, Priority, Variable,
         agent::{Change, Profile},
         conversation::{Ask, Choice, Destination, HandOver, Message, Opening, Part, Phase, Target},
+        lobby::{Doing, Filter},
         workspace::{Failure, Grants},
     },
 };
@@ -193,6 +194,7 @@ impl Asker<'_> {
                 // What it says is said again and again: it needs no key.
                 Ok(Work::Order(by, None, Order::Ask(mark.conversation, Ask::MarkRead { seq: mark.seq })))
             }
+            Request::Start(start) => self.start(start),
             Request::SetPresence(set) => self.set_presence(&set),
             Request::PutAgent(put) => self.put_agent(&put),
             Request::ChangeAgent(change) => self.change_agent(&change),
@@ -271,6 +273,7 @@ impl Asker<'_> {
             bot: open.bot.as_ref().map(|bot| bot.as_str().into()),
             via: self.client,
             digest: self.digest,
+            lobby: None,
         };
         Ok(Work::Order(by, None, Order::Open(Box::new(opening))))
     }
@@ -304,6 +307,42 @@ impl Asker<'_> {
         self.ask(asked.speaker, asked.key, asked.conversation, ask, |by| {
             staff(by) || matches!(by, By::Frontend | By::Bot)
         })
+    }
+
+    /// An agent begins it as themself; a supervisor says who will own it.
+    fn start(&self, start: request::Start) -> Result<Work, No> {
+        let by = self.by(start.speaker)?;
+        let owner = match (by, start.owner) {
+            (By::Agent(agent), None) => agent,
+            (By::Agent(agent), Some(owner)) if owner == agent => agent,
+            (By::Supervisor, Some(owner)) => owner,
+            (By::Supervisor, None) => {
+                return Err((RefusalCode::Invalid, Some("say which agent will own it")));
+            }
+            _ => return Err(FORBIDDEN),
+        };
+        // It begins with what is said, not with an open window (ZD-7).
+        if start.message.is_empty() {
+            return Err((RefusalCode::Invalid, Some("a conversation begins with a message")));
+        }
+        let opening = Opening {
+            asked: start.conversation,
+            visitor: start.visitor,
+            channel: start.channel,
+            target: Target::Default,
+            own_choice: false,
+            preferred: None,
+            priority: Priority::DEFAULT,
+            variables: Vec::new(),
+            origin: Origin::Agent,
+            bot: None,
+            message: Some(body(&start.message)),
+            via: self.client,
+            digest: self.digest,
+            lobby: None,
+        };
+        // In the owner's name, whoever lets them begin: the visitor reads who writes.
+        Ok(Work::Order(By::Agent(owner), None, Order::Start(Box::new(opening), owner)))
     }
 
     fn set_presence(&self, set: &request::SetPresence) -> Result<Work, No> {
@@ -527,6 +566,15 @@ impl Asker<'_> {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
                 (own, Query::Choices { cursor, limit: usize::from(list.limit) })
             }
+            Request::ListVisitors(list) if counter => {
+                let filter = Filter {
+                    site: list.site.map(|site| site.as_str().into()),
+                    page: list.page.map(|page| page.as_str().into()),
+                    doing: list.doing.map(doing),
+                };
+                let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
+                (own, Query::Visitors { filter, cursor, limit: usize::from(list.limit) })
+            }
             Request::ListTokens(list) if own == By::Admin => {
                 let cursor = list.cursor.map(|cursor| cursor.as_str().to_owned());
                 (own, Query::Tokens { cursor, limit: usize::from(list.limit) })
@@ -558,11 +606,12 @@ impl Asker<'_> {
                 Grants::Frontend if !(self.attached)(agent) => Err(FORBIDDEN),
                 _ => Ok((own, Query::Look(Whom::Agent(agent), What::Subscribe { after: 0 }))),
             },
-            wire::Feed::Group(_) => Err(FORBIDDEN),
             wire::Feed::List { agent, view, filter } => {
                 Ok((own, Query::KeepList(self.list_key(agent, view, filter)?)))
             }
             wire::Feed::Counts { agent } => Ok((own, Query::KeepCounts(self.counts_of(agent)?))),
+            wire::Feed::Visitors if !matches!(own, By::Visitor(_)) => Ok((own, Query::WatchVisitors)),
+            wire::Feed::Group(_) | wire::Feed::Visitors => Err(FORBIDDEN),
         }
     }
 
@@ -574,6 +623,7 @@ impl Asker<'_> {
             }
             wire::Feed::Group(group) => Feed::Group(group),
             wire::Feed::Agent(agent) => Feed::Agent(agent),
+            wire::Feed::Visitors => Feed::Visitors,
             wire::Feed::List { agent, view, filter } => {
                 return Ok(Query::DropList(self.list_key(agent, view, filter)?));
             }
@@ -651,7 +701,8 @@ fn target(target: wire::Target) -> Target {
     }
 }
 
-fn variables(variables: &crate::protocol::Variables) -> Vec<Variable> {
+/// Variables of the wire.
+pub(super) fn variables(variables: &crate::protocol::Variables) -> Vec<Variable> {
     let variable = |variable: &wire::Variable| Variable {
         name: variable.name.as_str().into(),
         value: Body(variable.value.as_str().into()),
@@ -675,6 +726,16 @@ fn destination(to: wire::Destination) -> Destination {
     match to {
         wire::Destination::Agent(agent) => Destination::Agent(agent),
         wire::Destination::Group(group) => Destination::Group(group),
+    }
+}
+
+fn doing(doing: wire::Doing) -> Doing {
+    match doing {
+        wire::Doing::Browsing => Doing::Browsing,
+        wire::Doing::Choosing => Doing::Choosing,
+        wire::Doing::Waiting => Doing::Waiting,
+        wire::Doing::Chatting => Doing::Chatting,
+        wire::Doing::WithBot => Doing::WithBot,
     }
 }
 

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use self::{
     events::{staff_entries, visitor_entries},
-    words::{chosen_by, fallback_reason, origin, phase, queue_cause, rule_verdict, strategy, variables},
+    words::{chosen_by, doing, fallback_reason, origin, phase, queue_cause, rule_verdict, strategy, variables},
 };
 use crate::{
     actors::{
@@ -29,6 +29,7 @@ use crate::{
         agent::Held,
         conditions::Verdict,
         conversation::{Event, Phase, Record},
+        lobby::Visit,
         pseudonym::anonymous,
         workspace::{Grants, Token},
     },
@@ -104,6 +105,8 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
         Refusal::TooManyLists => {
             (RefusalCode::TooLarge, Some("too many lists and counts on this connection".to_owned()))
         }
+        Refusal::HasOpen(id) => (RefusalCode::AlreadyOpen, Some(format!("conversation {id} is open"))),
+        Refusal::LobbyFull => (RefusalCode::LobbyFull, None),
     };
     no(code, more.as_deref(), None)
 }
@@ -163,6 +166,11 @@ fn found(view: View) -> protocol::Reply {
             engagements_used: counts.engaged,
         }
         .into(),
+        View::Visitors { rows, more, version } => {
+            let row = |(visitor, visit): &(VisitorId, Visit)| visitor_row(*visitor, visit);
+            let (rows, cursor) = page(&rows, more, row, |(visitor, _)| visitor.to_string());
+            wire_reply::VisitorPage { rows, cursor, version }.into()
+        }
         View::Choices(choices) => choice_page(&choices),
         View::Choosing { conversation, existing, visitor_seq, picker } => {
             let (text, not_sure) = asking(&picker);
@@ -516,6 +524,32 @@ fn conversation_row(row: &ConversationRow) -> wire::ConversationRow {
 
 fn face(face: &Face) -> wire::Face {
     wire::Face { name: Text::clip(&face.name), avatar: face.avatar.as_ref().map(Text::clip) }
+}
+
+fn visitor_row(visitor: VisitorId, visit: &Visit) -> wire::VisitorRow {
+    fn fact<const MAX: usize>(visit: &Visit, name: &str) -> Option<Text<MAX>> {
+        visit.fact(name).map(Text::clip)
+    }
+    let number = |name| visit.fact(name).and_then(|text| text.parse().ok());
+    wire::VisitorRow {
+        visitor,
+        doing: doing(visit.doing),
+        since: visit.since,
+        site: fact(visit, "site"),
+        page_url: fact(visit, "page.url"),
+        page_title: fact(visit, "page.title"),
+        referrer: fact(visit, "referrer"),
+        locale: fact(visit, "locale"),
+        country: fact(visit, "country"),
+        region: fact(visit, "region"),
+        city: fact(visit, "city"),
+        visits: number("visits"),
+        pages: number("pages"),
+        widget_open: visit.widget_open,
+        group: visit.led.as_ref().and_then(|led| led.group.clone()),
+        tags: List::clip(visit.tags.iter().map(Text::clip)),
+        version: visit.version,
+    }
 }
 
 fn group_row(row: &GroupRow) -> wire::GroupRow {

@@ -271,6 +271,7 @@ impl Sim {
                     message: Some(Body("hello".into())),
                     via: client,
                     digest: 7,
+                    lobby: None,
                 };
                 let opening = Box::new(opening);
                 // The directory knows it: a retry goes straight there.

@@ -60,11 +60,12 @@ impl Agent {
         let Some(ticket) = purpose.ticket() else { return Ok(()) };
         let why_not = match purpose {
             Purpose::Handover { .. } => self.why_not(cx),
-            Purpose::Accept { .. } | Purpose::Take { .. } | Purpose::Help { .. } => self
-                .unfit()
-                .or((self.intent == Presence::Offline).then_some(WhyNot::Offline))
-                .or_else(|| self.unsettled())
-                .or_else(|| self.full(cx)),
+            Purpose::Accept { .. } | Purpose::Take { .. } | Purpose::Help { .. } | Purpose::Start { .. } => {
+                self.unfit()
+                    .or((self.intent == Presence::Offline).then_some(WhyNot::Offline))
+                    .or_else(|| self.unsettled())
+                    .or_else(|| self.full(cx))
+            }
             Purpose::Assign { force: false, .. } => {
                 self.unfit().or_else(|| self.unsettled()).or_else(|| self.full(cx))
             }
@@ -72,14 +73,20 @@ impl Agent {
                 self.unfit().or_else(|| self.unsettled())
             }
         };
-        match why_not.or_else(|| self.beyond(site)) {
-            Some(WhyNot::AtCap | WhyNot::WrapUp) if holds => {}
+        let refusal = match why_not.or_else(|| self.beyond(site)) {
+            Some(WhyNot::AtCap | WhyNot::WrapUp) if holds => None,
             Some(WhyNot::AtCap | WhyNot::WrapUp) => {
-                return Err(Refusal::AtCapacity { taken: self.taken(), cap: self.cap(cx) }.to(ticket));
+                Some(Refusal::AtCapacity { taken: self.taken(), cap: self.cap(cx) })
             }
-            Some(WhyNot::Removed) => return Err(Refusal::NotFound.to(ticket)),
-            Some(why_not) => return Err(Refusal::NotEligible(why_not).to(ticket)),
-            None => {}
+            Some(WhyNot::Removed) => Some(Refusal::NotFound),
+            Some(why_not) => Some(Refusal::NotEligible(why_not)),
+            None => None,
+        };
+        if let Some(refusal) = refusal {
+            let Purpose::Start { opening, .. } = &purpose else { return Err(refusal.to(ticket)) };
+            opening.not_started().into_iter().for_each(|command| out.tell_workspace(command));
+            out.refuse(ticket, refusal);
+            return Ok(());
         }
         self.grant(cx, conversation, epoch, purpose, out);
         self.tell_groups(cx, out);

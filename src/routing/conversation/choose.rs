@@ -1,7 +1,7 @@
 //! Choosing a group, when the visitor is asked to (BR-15 to BR-24): what they wrote is recorded and kept, and for everybody else
 //! there is no conversation before they have chosen. If they never do, there never was one.
 
-use super::{Choice, Conversation, Event, State};
+use super::{Choice, Conversation, Event, State, bot::missing};
 use crate::{
     ids::GroupId,
     routing::{
@@ -60,6 +60,9 @@ impl Conversation {
             _ => return Err(Refusal::WrongState("there is no group to choose any more").to(&ticket)),
         }
         let group = chosen(cx, &choice).map_err(|refusal| refusal.to(&ticket))?;
+        if let Some(missing) = missing(cx, &group, self.facts()) {
+            return Err(Refusal::MissingFields(missing).to(&ticket));
+        }
         if self.needs_grant() && !turned_away {
             let then = Some((Ask::Choose { choice, turned_away }, ticket));
             out.tell_workspace(workspace::Command::Engage { conversation: self.id, then });

@@ -61,6 +61,14 @@ impl Conversation {
         out: &mut Out<Event>,
     ) {
         let State::Waiting(stay) = &self.state else { return };
+        // The agent whose targeted chat it answers can't: to where the trigger says, whatever the reason (BR-18).
+        let answers = self.direct(stay).is_some();
+        let then = self.then.as_deref().filter(|_| answers).cloned();
+        let enabled = |group: &GroupId| cx.policy.group(group).is_some_and(|policy| policy.enabled);
+        if let Some(group) = then.filter(enabled) {
+            self.leave_queue(out);
+            return self.enter(cx, Entry { chain: 1, ..Entry::new(group, QueueCause::Overflow) }, out);
+        }
         let next = next.filter(|next| {
             let open = cx.policy.group(next).is_some_and(|policy| policy.enabled);
             open && self.direct(stay).is_none() && stay.chain + 1 < CHAIN_MAX

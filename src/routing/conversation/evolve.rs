@@ -207,7 +207,8 @@ impl Conversation {
                 self.state = State::Choosing { until: *until };
             }
             // Where it goes from here is recorded with it.
-            Event::Chosen { group } => self.home = Some(group.clone()),
+            Event::Led { then, .. } => self.then = then.clone().map(Box::new),
+            Event::Started { group } | Event::Chosen { group } => self.home = Some(group.clone()),
             Event::Reopened => {
                 self.epoch += 1;
                 self.answered = false;

@@ -1,6 +1,6 @@
 //! A conversation: the one record of who owns it (design §3.1). Its life: bot → waiting → offered → active → closed, and missed.
 //!
-//! One file per part of that life: `open.rs`, `bot.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept,
+//! One file per part of that life: `open.rs`, `start.rs` (by an agent), `bot.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept,
 //! decline, time out), `transfer.rs` (take, assign, transfer, invite, leave), `end.rs` (fallback, close, reopen), `facts.rs`
 //! (variables, tags), `attention.rs` (unread, unanswered), `parts.rs` (images), `rating.rs`, `deadlines.rs`, `quarantine.rs`, and
 //! `views.rs` for what can be seen of it. What it may be asked and what it records is in `words.rs`.
@@ -21,6 +21,7 @@ mod quarantine;
 mod rating;
 mod rules;
 mod say;
+mod start;
 mod transfer;
 mod views;
 mod words;
@@ -43,7 +44,8 @@ pub use rating::{Rating, SCORE_MAX};
 pub use rules::Seen;
 pub use views::{OfferKind, PendingOffer, StayFacts};
 pub use words::{
-    Ask, Choice, Command, Destination, Event, Granted, Opening, Phase, Purpose, Record, Target, Unserved, Way,
+    Ask, Choice, Command, Destination, Event, FromLobby, Granted, Lead, Opening, Phase, Purpose, Record,
+    Target, Unserved, Way,
 };
 
 use super::{
@@ -90,6 +92,8 @@ pub struct Conversation {
     home: Option<GroupId>,
     /// The last owner, for a reopening.
     last_owner: Option<AgentId>,
+    /// Where it goes if the agent can't take it whose targeted chat it answers.
+    then: Option<Box<GroupId>>,
     participants: SmallVec<[Party; 1]>,
     /// Participants who use a slot, with the epoch that it was confirmed with.
     helpers: SmallVec<[(AgentId, u32); 1]>,
@@ -271,6 +275,7 @@ impl Conversation {
             stays: 0,
             home: None,
             last_owner: None,
+            then: None,
             participants: SmallVec::new(),
             helpers: SmallVec::new(),
             invitations: SmallVec::new(),

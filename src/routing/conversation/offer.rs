@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Conversation, Event, Granted, OfferKind, Party, Pending, Purpose, State, Unserved, transfer::Handing,
+    Conversation, Event, Granted, OfferKind, Party, Pending, Purpose, State, Unserved, start::Grant,
+    transfer::Handing,
 };
 use crate::{
     ids::AgentId,
@@ -35,6 +36,9 @@ impl Conversation {
             _ => false,
         };
         let current = generation == cx.generation(agent) && epoch == self.epoch && !declined;
+        if let Purpose::Start { ticket, opening } = purpose {
+            return self.start(cx, Grant { party, generation, grant, current }, ticket, *opening, out);
+        }
         if known.is_some() || !current {
             let conversation = self.id;
             out.tell_agent(agent, agent::Command::Refused { conversation, generation, grant });
@@ -70,6 +74,8 @@ impl Conversation {
                 self.give(cx, party, Handing::to(cause), out);
                 self.done(&ticket, out);
             }
+            // It was begun above.
+            Purpose::Start { .. } => {}
             Purpose::Handover { ticket, leave } => self.start_handover(cx, party, leave, &ticket, out),
         }
     }

@@ -1,7 +1,9 @@
 //! Opening, and entering a queue.
 
+use std::time::Duration;
+
 use super::{
-    Conversation, Event, Opening, State, Target, Way,
+    Conversation, Event, FromLobby, Lead, Opening, State, Target, Way,
     bot::{missing, place_of},
     facts::Facts,
 };
@@ -14,6 +16,10 @@ use crate::{
         workspace,
     },
 };
+
+/// How long an answer to a targeted chat waits for its agent to have a slot before it goes on to others. A pending offer is not cut
+/// short by it.
+const ANSWER_WAITS: Duration = Duration::from_secs(1);
 
 /// How a conversation enters a queue.
 pub(super) struct Entry {
@@ -119,6 +125,7 @@ impl Conversation {
             bot: opening.bot,
         };
         self.record(cx, opened, out);
+        self.come_from_lobby(cx, opening.lobby, out);
         if let Some(body) = opening.message {
             self.record(cx, Event::Said { body }, out);
         }
@@ -128,6 +135,23 @@ impl Conversation {
             self.route_to(cx, group.filter(|_| !undecided), QueueCause::Opened, opening.preferred, out);
         }
         Ok(())
+    }
+
+    /// What triggers have set and decided.
+    pub(super) fn come_from_lobby(
+        &mut self,
+        cx: &Context<'_>,
+        lobby: Option<Box<FromLobby>>,
+        out: &mut Out<Event>,
+    ) {
+        let Some(lobby) = lobby else { return };
+        let FromLobby { tags, lead, .. } = *lobby;
+        if !tags.is_empty() {
+            self.record(cx, Event::TagsSet { tags }, out);
+        }
+        if let Some(Lead { trigger, text, then }) = lead {
+            self.record(cx, Event::Led { trigger, text, then }, out);
+        }
     }
 
     /// To a group's queue, or to the fallback where no rule names one.
@@ -170,9 +194,19 @@ impl Conversation {
         self.route(cx, group, QueueCause::Message, preferred, out);
     }
 
+    /// Whether the stay is for the agent whose targeted chat it answers, with somewhere else to go (BR-18).
+    fn is_answer(&self, entry: &Entry) -> bool {
+        let direct = self.opened.as_ref().is_some_and(|opened| opened.direct.is_some());
+        let wished = matches!(entry.cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+        self.then.is_some() && direct && wished && entry.group.is_everyone()
+    }
+
     /// Begins a stay: recorded, and told the group.
     pub(super) fn enter(&mut self, cx: &Context<'_>, entry: Entry, out: &mut Out<Event>) {
-        let max_wait = cx.policy.group(&entry.group).and_then(|policy| policy.max_wait);
+        let max_wait = match self.is_answer(&entry) {
+            true => Some(ANSWER_WAITS),
+            false => cx.policy.group(&entry.group).and_then(|policy| policy.max_wait),
+        };
         let queued = Event::Queued {
             stay: self.stays + 1,
             group: entry.group,

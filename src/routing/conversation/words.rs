@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{
     bot::HandOver,
-    facts::Changed,
+    facts::{Changed, VARIABLES_BYTES, VARIABLES_MAX},
     parts::{Message, Part},
 };
 use crate::{
@@ -91,13 +91,53 @@ pub struct Opening {
     pub via: ClientId,
     /// The opening hashed: the same id with another body is refused.
     pub digest: u32,
+    /// What the lobby knows of the visitor.
+    pub lobby: Option<Box<FromLobby>>,
+}
+
+/// What the lobby adds to an opening.
+#[derive(Debug, Clone, Default)]
+pub struct FromLobby {
+    /// What is known of the visitor; what the opening says itself goes before it.
+    pub facts: Vec<Variable>,
+    /// Tags that triggers have set.
+    pub tags: Vec<SmolStr>,
+    /// The trigger that has decided where it goes.
+    pub lead: Option<Lead>,
+}
+
+/// Where a trigger has led a visitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lead {
+    /// The trigger.
+    pub trigger: SmolStr,
+    /// What they have read in an agent's name.
+    pub text: Option<Body>,
+    /// Where it goes if that agent can't take it.
+    pub then: Option<GroupId>,
 }
 
 impl Opening {
     /// Whether nobody has said where it goes, so that the visitor may be asked (BR-17).
     #[must_use]
-    pub fn is_undecided(&self, ticket: &Ticket) -> bool {
-        self.target == Target::Default && matches!(ticket.by, By::Visitor(_))
+    pub fn is_undecided(&self) -> bool {
+        let led = self.lobby.as_ref().is_some_and(|lobby| lobby.lead.is_some());
+        self.target == Target::Default && self.origin == Origin::Visitor && self.bot.is_none() && !led
+    }
+
+    /// Takes in what the lobby knows, as far as there is room for it beside what the opening itself says.
+    pub fn take_facts_in(&mut self) {
+        let Some(lobby) = &mut self.lobby else { return };
+        let weigh = |variable: &Variable| variable.name.len() + variable.value.0.len();
+        let mut bytes: usize = self.variables.iter().map(weigh).sum();
+        for fact in std::mem::take(&mut lobby.facts) {
+            let known = self.variables.iter().any(|variable| variable.name == fact.name);
+            let fits = self.variables.len() < VARIABLES_MAX && bytes + weigh(&fact) <= VARIABLES_BYTES;
+            if !known && fits {
+                bytes += weigh(&fact);
+                self.variables.push(fact);
+            }
+        }
     }
 }
 
@@ -391,6 +431,20 @@ pub enum Event {
         /// The one agent that the rule names.
         direct: Option<AgentId>,
     },
+    /// A trigger has decided where it goes.
+    Led {
+        /// The trigger.
+        trigger: SmolStr,
+        /// What the visitor had read in an agent's name, and answers.
+        text: Option<Body>,
+        /// Where it goes if that agent can't take it.
+        then: Option<GroupId>,
+    },
+    /// An agent began it, with a visitor who had asked for nobody.
+    Started {
+        /// The group that it counts for.
+        group: GroupId,
+    },
 }
 
 impl Event {
@@ -435,6 +489,8 @@ impl Event {
             | Self::InvitationEnded { .. }
             | Self::Noted { .. }
             | Self::Chosen { .. }
+            | Self::Led { .. }
+            | Self::Started { .. }
             | Self::CommandFailed
             | Self::Quarantined
             | Self::Reinstated { .. }
@@ -537,6 +593,13 @@ pub enum Purpose {
         /// The invitation.
         offer: u32,
     },
+    /// They begin it.
+    Start {
+        /// Who asked.
+        ticket: Ticket,
+        /// What it takes, with the message.
+        opening: Box<Opening>,
+    },
     /// A participant hands it to them.
     Handover {
         /// Who asked.
@@ -556,6 +619,7 @@ impl Purpose {
             | Self::Take { ticket, .. }
             | Self::Assign { ticket, .. }
             | Self::Help { ticket, .. }
+            | Self::Start { ticket, .. }
             | Self::Handover { ticket, .. } => Some(ticket),
         }
     }

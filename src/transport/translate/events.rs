@@ -97,6 +97,10 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::TagsSet { tags } => Change::TagsSet { tags: List::clip(tags.iter().map(Text::clip)) },
         Event::Ruled { matched, .. } => Change::Ruled { matched: List::clip(matched.iter().map(Text::clip)) },
         Event::Directed { rule, direct } => Change::Directed { rule: Text::clip(rule), agent: *direct },
+        Event::Led { trigger, text: said, .. } => {
+            Change::Led { cause: Text::clip(format!("trigger:{trigger}")), text: said.as_ref().map(text) }
+        }
+        Event::Started { group } => Change::Started { group: group.clone() },
     }
 }
 
@@ -175,6 +179,8 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         Event::Rated { score, .. } => Change::Rated { score: *score },
         Event::Held { until } => Change::Choose { until: *until },
         Event::Chosen { .. }
+        | Event::Led { .. }
+        | Event::Started { .. }
         | Event::Offered { .. }
         | Event::Announced { .. }
         | Event::AnnouncedTo { .. }

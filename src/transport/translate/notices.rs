@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     agent_row, conversation_row,
     events::{staff_entries, visitor_entries},
-    face, group_row, millis,
+    face, group_row, millis, visitor_row,
     words::{offer_outcome, variables},
 };
 use crate::{
@@ -82,6 +82,25 @@ pub(in crate::transport) fn notice(
             let (agent, version) = (*agent, *version);
             let counts = wire_notice::Counts { agent, version, to_process, requests, mine, mine_unread };
             (counts.into(), Class::Droppable)
+        }
+        Notice::Visitors { after, version, rows, gone } => {
+            let changed = wire_notice::VisitorsChanged {
+                after: *after,
+                version: *version,
+                rows: List::clip(rows.iter().map(|(visitor, visit)| visitor_row(*visitor, visit))),
+                gone: List::clip(gone.iter().copied()),
+            };
+            (changed.into(), Class::Droppable)
+        }
+        Notice::Targeted { visitor, targeted } => {
+            let message = &targeted.message;
+            let chat = wire_notice::TargetedChat {
+                visitor: *visitor,
+                trigger: Text::clip(&targeted.trigger),
+                name: Text::clip(&message.name),
+                text: Text::clip(&*message.text.0),
+            };
+            (chat.into(), Class::Essential)
         }
         Notice::GroupChanged(row) => {
             (wire_notice::GroupChanged { row: group_row(row) }.into(), Class::Droppable)

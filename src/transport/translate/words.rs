@@ -48,7 +48,8 @@ same_words!(chosen_by: routing::Because => wire::ChosenBy { Strategy, Preferred,
 same_words!(queue_cause: routing::QueueCause => wire::QueueCause {
     Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened, Bot, Rule,
 });
-same_words!(assign_cause: routing::AssignCause => wire::AssignCause { Accepted, Taken, Assigned, Strategy, Handover, Forced });
+same_words!(assign_cause: routing::AssignCause => wire::AssignCause { Accepted, Taken, Assigned, Strategy, Handover, Forced, Started });
+same_words!(doing: routing::lobby::Doing => wire::Doing { Browsing, Choosing, Waiting, Chatting, WithBot });
 same_words!(close_reason: routing::CloseReason => wire::CloseReason {
     ByAgent, ByVisitor, BySupervisor, Abandoned, Idle, MissedExpired, NotChosen,
 });

@@ -265,6 +265,7 @@ impl Narrator {
             (AssignCause::Assigned | AssignCause::Strategy, Some(decision)) => {
                 format!("given to {name} ({})", self.why(decision))
             }
+            (AssignCause::Started, _) => format!("begun by {name}"),
             (AssignCause::Assigned | AssignCause::Strategy, None) => format!("given to {name}"),
         }
     }

@@ -77,6 +77,7 @@ impl Floor {
             message: None,
             via: ClientId::from_bytes([9; 16]),
             digest: 1,
+            lobby: None,
         }
     }
 
