@@ -154,7 +154,10 @@ impl Record {
         let turn = match &entry.event {
             StaffChange::Assigned { agent, cause } => match cause {
                 AssignCause::Accepted | AssignCause::Taken | AssignCause::Strategy => Turn::FromLine(*agent),
-                AssignCause::Assigned | AssignCause::Handover | AssignCause::Forced => Turn::Given(*agent),
+                AssignCause::Assigned
+                | AssignCause::Handover
+                | AssignCause::Forced
+                | AssignCause::Started => Turn::Given(*agent),
             },
             StaffChange::Queued { .. } | StaffChange::FellBack { .. } | StaffChange::Closed { .. } => {
                 Turn::Nobody
