@@ -363,9 +363,9 @@ impl Space {
             }
             Asked::Announce { request, visitor, present } => self.announce(to(request), visitor, present),
             Asked::Visit { request, visitor, facts, widget_open } => {
-                self.sessions.borrow_mut().welcome(connection, visitor);
-                self.visitor_is(visitor, true);
-                self.visit(to(request), visitor, facts, widget_open);
+                if self.visit(to(request), visitor, facts, widget_open) {
+                    self.visitor_is(visitor, true);
+                }
             }
             Asked::Command { request, by, key, order } => {
                 let ticket = self.ticket(to(request), by, key);

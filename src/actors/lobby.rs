@@ -50,29 +50,34 @@ impl Eyes {
 }
 
 impl Space {
-    /// A visitor is there, or something about them has changed.
+    /// A visitor is there, or something about them has changed; whether there was room for them.
     pub(super) fn visit(
         &self,
         reply_to: ReplyTo,
         visitor: VisitorId,
         facts: Vec<Variable>,
         widget_open: bool,
-    ) {
-        let Some((holder, via)) = self.holder(reply_to.connection) else { return };
+    ) -> bool {
+        let Some((holder, via)) = self.holder(reply_to.connection) else { return false };
         let doing = self.doing(visitor);
         let announced = Announced { visitor, via, holder, facts, widget_open };
         let now = self.local.now();
         let met = self.with_context(now, |cx| self.lobby.borrow_mut().announce(cx, announced, doing));
         self.lobby_changed();
         match met {
-            Err(refusal) => self.answer(reply_to, Err(refusal)),
+            Err(refusal) => {
+                self.answer(reply_to, Err(refusal));
+                false
+            }
             Ok(Met { targeted, fired }) => {
+                self.sessions.borrow_mut().welcome(reply_to.connection, visitor);
                 fired.iter().for_each(|trigger| self.fired(trigger));
                 self.answer(reply_to, Ok(Reply::Done));
                 if let Some(targeted) = targeted {
                     let ports = self.sessions.borrow().visitor(visitor, via);
                     self.notify(ports, Notice::Targeted { visitor, targeted });
                 }
+                true
             }
         }
     }

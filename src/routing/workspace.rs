@@ -580,7 +580,9 @@ impl Workspace {
             Target::Default => cx.policy.default_group.as_ref().map_or(Ok(()), |group| enabled(cx, group)),
             // What visitors may not choose does not exist for them.
             Target::Group(group)
-                if opening.own_choice && cx.policy.group(group).is_some_and(|policy| !policy.public) =>
+                if opening.own_choice
+                    && !opening.is_led()
+                    && cx.policy.group(group).is_some_and(|policy| !policy.public) =>
             {
                 Err(Refusal::NotFound)
             }

@@ -121,8 +121,14 @@ impl Opening {
     /// Whether nobody has said where it goes, so that the visitor may be asked (BR-17).
     #[must_use]
     pub fn is_undecided(&self) -> bool {
-        let led = self.lobby.as_ref().is_some_and(|lobby| lobby.lead.is_some());
-        self.target == Target::Default && self.origin == Origin::Visitor && self.bot.is_none() && !led
+        let own = self.origin == Origin::Visitor && self.bot.is_none();
+        own && self.target == Target::Default && !self.is_led()
+    }
+
+    /// Whether a trigger has decided where it goes.
+    #[must_use]
+    pub fn is_led(&self) -> bool {
+        self.lobby.as_ref().is_some_and(|lobby| lobby.lead.is_some())
     }
 
     /// Takes in what the lobby knows, as far as there is room for it beside what the opening itself says.
