@@ -87,6 +87,7 @@ mod adobe_offers;
 mod botnation;
 mod bots;
 mod brevo;
+mod brevo_lobby;
 mod consoles;
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/daemon, which uses the rest")]
 #[path = "../daemon/floor.rs"]
@@ -104,4 +105,5 @@ mod routing;
 mod scenes;
 mod screen;
 mod zendesk;
+mod zendesk_lobby;
 mod zendesk_transfers;
