@@ -246,7 +246,7 @@ async fn what_an_agent_begins_is_a_conversation_like_any_other(shape: Shape) {
     let opened: Opened = agent.client.ask(request.clone()).await.expect("begun");
     assert_eq!((opened.conversation, opened.existing, opened.status), (id, false, Status::Active));
     let name = desk.sees_visitor(id, "who it is", |change| match change {
-        VisitorChange::AgentJoined { name } => Some(name.as_str().to_owned()),
+        VisitorChange::AgentJoined { name, .. } => Some(name.as_str().to_owned()),
         _ => None,
     });
     assert_eq!(name.await, "ana");
