@@ -180,6 +180,7 @@ fn opening(visitor: VisitorId) -> Opening {
         message: None,
         via: ClientId::from_bytes([1; 16]),
         digest: 0,
+        lobby: None,
     }
 }
 
