@@ -14,7 +14,6 @@ mod history;
 mod hostile;
 mod keys;
 mod life;
-mod lobby;
 mod moves;
 mod notify;
 mod offers;
