@@ -3,6 +3,8 @@
 
 use std::{rc::Rc, sync::Arc};
 
+use smol_str::SmolStr;
+
 use super::{
     gate::PAGE,
     port::{Answer, Notice, Port, View},
@@ -15,6 +17,7 @@ use crate::{
         By, Refusal, Reply, ReplyTo, Tell, Ticket, Variable,
         conversation::{self, FromLobby, Lead, Opening, Phase, Target, Way},
         lobby::{Announced, Doing, Filter, Holder, Led, Met, Visit},
+        scope::Scope,
         workspace::{self, Grants},
     },
 };
@@ -30,8 +33,8 @@ const TURN: usize = 1_000;
 enum Eyes {
     /// Whoever sees the whole workspace.
     All,
-    /// An agent: whoever is led to none of their groups they do not see.
-    Of(Arc<[GroupId]>),
+    /// An agent: whoever is led to none of their groups, or is on a site that is not theirs, they do not see.
+    Of(Arc<Scope>),
     /// A frontend: its own visitors.
     Frontend(ClientId),
 }
@@ -40,9 +43,10 @@ impl Eyes {
     fn see(&self, visit: &Visit) -> bool {
         match self {
             Self::All => true,
-            Self::Of(groups) => {
+            Self::Of(scope) => {
+                let site = visit.fact("site").map(SmolStr::new);
                 let led = visit.led.as_ref().and_then(|led| led.group.as_ref());
-                led.is_none_or(|group| group.is_everyone() || groups.contains(group))
+                led.is_none_or(|group| scope.has(group)) && scope.sites.cover(site.as_ref())
             }
             Self::Frontend(client) => visit.via == *client,
         }
@@ -165,7 +169,7 @@ impl Space {
         let open = |group: &GroupId| policy.group(group).is_some_and(|rules| rules.enabled);
         let agent = led.message.as_ref().map(|message| message.agent);
         let scope = agent.and_then(|agent| self.scope(agent));
-        let groups = led.group.iter().chain(scope.iter().flat_map(|scope| scope.iter()));
+        let groups = led.group.iter().chain(scope.iter().flat_map(|scope| scope.groups.iter()));
         let then = groups.chain(&policy.default_group).find(|group| open(group)).cloned();
         opening.target = match (agent.filter(|_| scope.is_some()), &led.group) {
             (Some(agent), _) => Target::Agent(agent),
@@ -204,7 +208,7 @@ impl Space {
         let lobby = self.lobby.borrow();
         let led = lobby.visit(opening.visitor).and_then(|visit| visit.led.as_ref()?.group.clone());
         drop(lobby);
-        let group = led.filter(|led| scope.contains(led)).or_else(|| scope.first().cloned());
+        let group = led.filter(|led| scope.groups.contains(led)).or_else(|| scope.groups.first().cloned());
         opening.target = Target::Group(group.unwrap_or_else(GroupId::everyone));
         self.lead(&mut opening);
         self.tell(Tell::Workspace(workspace::Command::Start { opening, agent, ticket }));

@@ -552,8 +552,10 @@ impl Workspace {
         opening.take_facts_in();
         let conversation = opening.asked;
         self.enter(key, conversation);
+        let site = opening.variables.iter().find(|variable| variable.name == "site");
+        let site = site.map(|variable| SmolStr::new(&variable.value.0));
         let purpose = Purpose::Start { ticket, opening };
-        out.tell_agent(agent, agent::Command::Claim { conversation, epoch: 0, purpose });
+        out.tell_agent(agent, agent::Command::Claim { conversation, epoch: 0, site, purpose });
         Ok(())
     }
 

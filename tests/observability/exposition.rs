@@ -33,6 +33,7 @@ impl Exposition {
         for (_, frames) in metrics.transport.frames.iter() {
             frames.declare(["open"]);
         }
+        let _ = metrics.trigger("acme", "prices");
         Self::read(&metrics.render())
     }
 
