@@ -133,7 +133,11 @@ fn every_key_is_explained_in_the_built_in_file() {
         (
             "[[workspace]]",
             keys_but::<Workspace>(
-                &[&defaults[..], &["picker", "group", "agent", "rule", "trigger", "hours", "webhook", "mail"]].concat(),
+                &[
+                    &defaults[..],
+                    &["picker", "group", "agent", "rule", "trigger", "hours", "webhook", "mail"],
+                ]
+                .concat(),
             ),
         ),
         ("[workspace.picker]", Picker::keys()),

@@ -335,6 +335,7 @@ impl Asker<'_> {
             priority: Priority::DEFAULT,
             variables: Vec::new(),
             origin: Origin::Agent,
+            placed: Vec::new(),
             bot: None,
             message: Some(body(&start.message)),
             via: self.client,

@@ -8,7 +8,9 @@ use smol_str::SmolStr;
 
 use self::{
     events::{staff_entries, visitor_entries},
-    words::{chosen_by, doing, fallback_reason, origin, phase, queue_cause, rule_verdict, strategy, variables},
+    words::{
+        chosen_by, doing, fallback_reason, origin, phase, queue_cause, rule_verdict, strategy, variables,
+    },
 };
 use crate::{
     actors::{
