@@ -14,8 +14,8 @@ use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     journal::Position,
     routing::{
-        Body, FallbackReason, GroupPolicy, OfferOutcome, Origin, Picker, Policy, Presence, Refusal, Reply,
-        Ticket, Variable, WhyNot,
+        FallbackReason, GroupPolicy, OfferOutcome, Origin, Picker, Policy, Presence, Refusal, Reply, Ticket,
+        Variable, WhyNot,
         agent::{Activity, Held, Profile},
         conversation::{Conversation, Facts, Party, PendingOffer, Phase, Record, StayFacts},
         lobby::{Targeted, Visit},
@@ -330,8 +330,8 @@ pub struct ConversationView {
     pub answered_by_human: bool,
     /// Whether the visitor may return to the bot.
     pub may_return_to_bot: bool,
-    /// How the visitor rated it, and in words.
-    pub rating: Option<(u8, Option<Body>)>,
+    /// How the visitor rated it.
+    pub rating: Option<u8>,
     /// Who has something pending.
     pub pending: Vec<(AgentId, PendingOffer)>,
     /// Its stay, if it waits.

@@ -207,7 +207,7 @@ impl ConversationActor {
             answered_by_human: machine.answered_by_human(),
             may_return_to_bot: machine.may_return_to_bot(),
             rating: match machine.rating() {
-                Some(Rating::Given { score, comment }) => Some((*score, comment.clone())),
+                Some(Rating::Given { score, .. }) => Some(*score),
                 Some(Rating::Asked) | None => None,
             },
             pending: pending.filter_map(|agent| Some((agent, machine.pending_for(agent)?))).collect(),

@@ -8,7 +8,7 @@ use super::{
     wire::{messages, wire},
     words::{
         Actor, AgentRow, AssignCause, CloseReason, ConversationRow, Face, FallbackReason, GoAwayReason,
-        GroupRow, ListFilter, ListView, NotifyClass, OfferKind, OfferOutcome, Origin, PARTS, Part,
+        GroupRow, ListFilter, ListView, NotifyClass, OfferKind, OfferOutcome, Origin, PARTS, PartSent,
         QueueCause, TAGS, VisitorRow,
     },
 };
@@ -468,7 +468,7 @@ wire! { lenient;
             /// In words; 8 KiB.
             body: Text<8192>,
             /// Beside the words.
-            parts: List<Part, PARTS>,
+            parts: List<PartSent, PARTS>,
         },
         /// The visitor is asked to rate it.
         RatingRequested,
@@ -579,7 +579,7 @@ wire! { lenient;
             /// In words; 8 KiB.
             body: Text<8192>,
             /// Beside the words.
-            parts: List<Part, PARTS>,
+            parts: List<PartSent, PARTS>,
         },
         /// Please rate it.
         RatingRequested,

@@ -186,10 +186,8 @@ wire! { lenient;
         answered_by_human: bool,
         /// Whether the visitor may return to the bot now.
         return_to_bot: bool,
-        /// How the visitor rated it, 1 to 5.
+        /// How the visitor rated it, 1 to 5. What they said about it is in its history.
         rating: Option<u8>,
-        /// What they said about it; 1 KiB.
-        rating_comment: Option<Text<1024>>,
         /// Its present visit to a queue; absent unless waiting or offered.
         stay: Option<StayView>,
         /// What it waits for or why it was missed, in words; 512 bytes.

@@ -208,6 +208,18 @@ wire! { strict;
 }
 
 wire! { lenient;
+    /// An image or file beside a message, as it was sent.
+    pub struct PartSent {
+        /// An opaque handle: printable ASCII without quotes and backslashes; 512 bytes.
+        media: Text<512>,
+        /// What it is, such as `image/png`, written as the handle; 128 bytes.
+        mime: Text<128>,
+        /// How large it is.
+        bytes: u64,
+        /// What people call it; 128 bytes.
+        name: Option<Text<128>>,
+    }
+
     /// Where a conversation is in its life.
     pub enum Status: Copy + Hash {
         /// The frontend's bot has the hand.

@@ -104,8 +104,8 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
     }
 }
 
-fn parts(parts: &[Part]) -> List<wire::Part, PARTS> {
-    List::clip(parts.iter().map(|part| wire::Part {
+fn parts(parts: &[Part]) -> List<wire::PartSent, PARTS> {
+    List::clip(parts.iter().map(|part| wire::PartSent {
         media: Text::clip(&*part.media.0),
         mime: Text::clip(&part.mime),
         bytes: part.bytes,
