@@ -88,8 +88,8 @@ wire! { strict;
         mime: Text<128>,
         /// How large it is.
         bytes: u64,
-        /// What people call it; 128 bytes.
-        name: Option<Text<128>>,
+        /// What people call it; 64 bytes.
+        name: Option<Text<64>>,
     }
 
     /// What an agent intends. Whether they are connected and respond are separate facts.
@@ -165,11 +165,8 @@ wire! { strict;
         Mine,
         /// Those that this agent owns; of what is closed, what they owned last.
         Agent(agent: AgentId),
-        /// Those that came through the bot of this name (variable `bot`).
-        Bot {
-            /// The name; 64 bytes.
-            name: Text<64>,
-        },
+        /// Those that came through the bot of this name (variable `bot`); 64 bytes.
+        Bot(name: Text<64>),
     }
 
     /// What a visitor on the sites is doing.
@@ -216,8 +213,8 @@ wire! { lenient;
         mime: Text<128>,
         /// How large it is.
         bytes: u64,
-        /// What people call it; 128 bytes.
-        name: Option<Text<128>>,
+        /// What people call it; 64 bytes.
+        name: Option<Text<64>>,
     }
 
     /// Where a conversation is in its life.

@@ -660,7 +660,7 @@ impl Asker<'_> {
             wire::ListFilter::Unread => ListFilter::Unread,
             wire::ListFilter::Mine => ListFilter::Mine,
             wire::ListFilter::Agent(agent) => ListFilter::Of(agent),
-            wire::ListFilter::Bot { name } => ListFilter::Bot(name.as_str().into()),
+            wire::ListFilter::Bot(name) => ListFilter::Bot(name.as_str().into()),
         };
         Ok(ListKey { agent: self.eyes(agent)?, view, filter })
     }

@@ -22,7 +22,7 @@ pub struct Part {
     pub mime: SmolStr,
     /// How large it is.
     pub bytes: u64,
-    /// What people call it; at most 128 bytes without control characters.
+    /// What people call it; at most 64 bytes without control characters.
     pub name: Option<SmolStr>,
 }
 

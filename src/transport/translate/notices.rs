@@ -177,7 +177,7 @@ fn list_words(list: &ListKey) -> (Option<AgentId>, wire::ListView, wire::ListFil
         ListFilter::Unread => wire::ListFilter::Unread,
         ListFilter::Mine => wire::ListFilter::Mine,
         ListFilter::Of(agent) => wire::ListFilter::Agent(*agent),
-        ListFilter::Bot(name) => wire::ListFilter::Bot { name: Text::clip(name) },
+        ListFilter::Bot(name) => wire::ListFilter::Bot(Text::clip(name)),
     };
     (list.agent, view, filter)
 }
