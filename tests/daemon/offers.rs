@@ -210,7 +210,7 @@ async fn announcements_that_nobody_takes_fall_back(shape: Shape) {
 name = "test"
 default_group = "none"
 livechat_fallback_message = "Nobody."
-fallback_message = "No rule."
+fallback_message = "Closed."
 [[workspace.group]]
 name = "all"
 strategy = "broadcast"
@@ -239,7 +239,8 @@ queue_max = 1
     let nowhere = desk.opens(5, Target::Default).await;
     watch.follow(nowhere).await;
     assert_eq!(fell_back(&mut watch, nowhere).await, FallbackReason::NoRule);
-    assert_eq!(told(&desk, nowhere, visitor(5)).await, ["No rule."]);
+    // The words for when no agent could be found, not those for a workspace that can't serve (AD-14).
+    assert_eq!(told(&desk, nowhere, visitor(5)).await, ["Nobody."]);
 
     for _ in 0..2 {
         let offer = desk.sees_offer(declined).await;
