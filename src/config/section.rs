@@ -177,7 +177,9 @@ impl<'a> Scope<'a> {
     fn inner(&self, key: &str, at: &Place, table: &'a Table) -> Self {
         let name = table.text("name").unwrap_or("?");
         let within = if self.title.is_empty() { String::new() } else { format!("{}, ", self.title) };
-        let tables = [table].into_iter().chain(self.tables.iter().copied()).collect();
+        // Nothing is inherited from the root: its lists may be called as keys further in are.
+        let further_out = self.tables.iter().copied().skip(usize::from(self.title.is_empty()));
+        let tables = [table].into_iter().chain(further_out).collect();
         Self { title: format!("{within}{key} {name:?}"), at: at.clone(), tables }
     }
 }

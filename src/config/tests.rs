@@ -116,6 +116,7 @@ fn every_key_is_explained_in_the_built_in_file() {
         "deliveries",
         "defaults",
         "workspace",
+        "plan",
     ];
     let wanted = [
         ("", keys_but::<Config>(&sections_and_lists)),
@@ -148,6 +149,7 @@ fn every_key_is_explained_in_the_built_in_file() {
         ("[[workspace.webhook]]", Webhook::keys()),
         ("[[workspace.mail]]", MailRule::keys()),
         ("[[workspace.agent]]", keys_but::<Agent>(&defaults)),
+        ("[[plan]]", Plan::keys()),
     ];
     for (header, keys) in &wanted {
         let explained = sections.get(*header).unwrap_or_else(|| panic!("{header} is not in the file"));
@@ -167,7 +169,12 @@ fn keys_that_the_built_in_file_shows_as_comments_can_be_uncommented() {
     let uncommented: Vec<&str> = EMBEDDED
         .lines()
         .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.split(' ').nth(1) == Some("=") || rest.starts_with("[[") => rest,
+            Some(rest)
+                if rest.split(' ').nth(1) == Some("=")
+                    || (rest.starts_with("[[") && rest.ends_with("]]")) =>
+            {
+                rest
+            }
             _ => line,
         })
         .collect();
