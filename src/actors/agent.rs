@@ -279,6 +279,8 @@ impl AgentActor {
         let groups = &self.machine.profile().groups;
         let Profile { name, avatar, .. } = self.machine.profile();
         self.space.set_face(self.machine.id(), Face { name: name.clone(), avatar: avatar.clone() });
+        let address = self.machine.profile().email.as_deref().filter(|_| self.machine.exists());
+        self.space.set_address(self.machine.id(), address);
         self.mark.belongs_to(groups.iter().map(|group| self.space.group_metrics(group)).collect());
     }
 

@@ -158,7 +158,7 @@ impl Recovered {
                 let beside = space.beside.entry(*id).or_default();
                 beside.history.add(position, record);
                 for event in &record.events {
-                    beside.marks.see(record.at, event);
+                    beside.marks.see(record.at, &record.by, event);
                 }
             }
             Entry::Restarted { at, last, grace_us } => {
@@ -214,7 +214,7 @@ impl Remembered {
         record: &conversation::Record,
         archive: Option<&View>,
     ) -> Option<String> {
-        let is_new = matches!(record.events.first(), Some(Event::Opened { .. }));
+        let is_new = matches!(record.events.first(), Some(Event::Opened { .. } | Event::TeamOpened { .. }));
         let archive = archive.filter(|_| !is_new)?;
         match archived(archive, workspace, id, &self.restarts) {
             Ok(Some(Folded { machine, marks, history, .. })) => {

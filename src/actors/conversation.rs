@@ -171,7 +171,7 @@ impl ConversationActor {
         let mut read = self.space.reader(self.machine.id());
         for record in positions.into_iter().filter_map(&mut read) {
             self.history.see(&record);
-            record.events.iter().for_each(|event| marks.see(record.at, event));
+            record.events.iter().for_each(|event| marks.see(record.at, &record.by, event));
         }
         drop(read);
         self.marks = marks;

@@ -1,5 +1,7 @@
 //! What a conversation's events are counted as. Counting reads events only, so live traffic and a rebuilt actor agree.
 
+mod flows;
+
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,10 @@ pub(super) struct Marks {
     /// When an agent first accepted it, since the last opening.
     served_at: Option<Timestamp>,
     answered_once: bool,
+    /// Agents among themselves: nobody is served, so nothing is counted.
+    team: bool,
+    /// The workflow it is in, or was in since it was opened.
+    flow: Option<Box<flows::FlowMark>>,
 }
 
 impl Marks {
@@ -46,7 +52,10 @@ impl Marks {
     pub(super) fn count(&mut self, space: &Space, record: &Record) {
         for event in &record.events {
             self.tally(space, record.at, &record.by, event);
-            self.see(record.at, event);
+            if let Some(flow) = &self.flow {
+                flow.tally(space, record.at, &record.by, event);
+            }
+            self.see(record.at, &record.by, event);
             if let Event::Queued { group, .. } = event {
                 self.metrics = Some(space.group_metrics(group));
             }
@@ -54,8 +63,11 @@ impl Marks {
     }
 
     /// Takes an event in without counting it.
-    pub(super) fn see(&mut self, at: Timestamp, event: &Event) {
+    pub(super) fn see(&mut self, at: Timestamp, by: &By, event: &Event) {
         self.with_bot = with_bot(event).unwrap_or(self.with_bot);
+        if self.flow.is_some() || matches!(event, Event::FlowStarted { .. }) {
+            flows::FlowMark::see(&mut self.flow, at, by, event);
+        }
         match event {
             Event::Queued { group, .. } => {
                 self.group = Some(group.clone());
@@ -83,6 +95,7 @@ impl Marks {
                 self.served_at = None;
                 self.waits = false;
             }
+            Event::TeamOpened { .. } => self.team = true,
             Event::Reopened => {
                 self.served_at = None;
                 self.answered_once = false;
@@ -93,6 +106,9 @@ impl Marks {
 
     fn tally(&mut self, space: &Space, at: Timestamp, by: &By, event: &Event) {
         self.tally_rare(space, event);
+        if self.team {
+            return;
+        }
         if let Event::Queued { group, cause, .. } = event {
             let metrics = space.group_metrics(group);
             metrics.queued();
@@ -123,6 +139,9 @@ impl Marks {
             Event::Offered { .. } | Event::Announced { .. } | Event::AnnouncedBy { .. } => metrics.offered(),
             Event::OfferEnded { outcome, .. } => metrics.offer_ended(outcome_word(*outcome), response),
             Event::Assigned { cause, .. } => {
+                if *cause == crate::routing::AssignCause::Forced {
+                    metrics.forced_over_cap.increment(1);
+                }
                 if *cause == crate::routing::AssignCause::Accepted {
                     metrics.offer_ended(metrics::OfferOutcome::Accepted, response);
                 }
@@ -265,5 +284,6 @@ fn close_word(reason: CloseReason) -> Option<metrics::CloseReason> {
         CloseReason::Abandoned => metrics::CloseReason::Abandoned,
         CloseReason::Idle => metrics::CloseReason::Idle,
         CloseReason::MissedExpired => metrics::CloseReason::MissedExpired,
+        CloseReason::ByWorkflow => metrics::CloseReason::ByWorkflow,
     })
 }

@@ -33,7 +33,7 @@ impl Folded {
         self.machine.replay(record);
         self.history.add(position, record);
         for event in &record.events {
-            self.marks.see(record.at, event);
+            self.marks.see(record.at, &record.by, event);
         }
         self.at = position;
     }

@@ -26,7 +26,7 @@ use crate::{
     routing::{
         By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket, Variable,
         agent::{self, Change, Profile},
-        conversation::{self, Ask, Opening, Phase, Way},
+        conversation::{self, Ask, Destination, Opening, Phase, TeamOpening, Way},
         lobby::Filter,
         workspace::{self, Grants, Token},
     },
@@ -125,8 +125,12 @@ pub enum Order {
     Open(Box<Opening>),
     /// An agent begins a conversation.
     Start(Box<Opening>, AgentId),
+    /// Open a chat of agents among themselves.
+    OpenTeam(Box<TeamOpening>),
     /// Ask something of a conversation.
     Ask(ConversationId, Ask),
+    /// Ask something about an agent who is named by where they get mail.
+    AskOf(ConversationId, SmolStr, AskOf),
     /// Change an agent's intent.
     SetPresence(AgentId, Presence),
     /// Create or change an agent.
@@ -147,6 +151,33 @@ pub enum Order {
     Erase(Doomed, Option<SmolStr>),
 }
 
+/// What may be asked about an agent who is named by where they get mail (ZD-18).
+pub enum AskOf {
+    /// To help.
+    Invite,
+    /// To take it over.
+    Transfer {
+        /// Whether the one who transfers leaves.
+        leave: bool,
+    },
+    /// To have it.
+    Assign {
+        /// Past a cap.
+        force: bool,
+    },
+}
+
+impl AskOf {
+    fn of(&self, agent: AgentId) -> Ask {
+        let to = Destination::Agent(agent);
+        match *self {
+            Self::Invite => Ask::Invite { agent },
+            Self::Transfer { leave } => Ask::Transfer { to, leave },
+            Self::Assign { force } => Ask::Assign { to, force },
+        }
+    }
+}
+
 impl Order {
     /// Whether it only ends what is there, or makes less come: what the last of a full disk is kept for.
     #[must_use]
@@ -159,6 +190,8 @@ impl Order {
             | Self::Erase(..) => true,
             Self::Open(_)
             | Self::Start(..)
+            | Self::OpenTeam(_)
+            | Self::AskOf(..)
             | Self::Ask(..)
             | Self::SetPresence(..)
             | Self::PutAgent(..)
@@ -529,6 +562,22 @@ impl Space {
                     self.tell(Tell::Workspace(workspace::Command::Relay { conversation, ask, ticket }));
                 }
             }
+            Order::OpenTeam(opening) => {
+                let id = opening.asked;
+                self.tell(if self.knows(id) {
+                    let parties = Vec::new();
+                    Tell::Conversation(id, conversation::Command::OpenTeam { opening, parties, ticket })
+                } else {
+                    Tell::Workspace(workspace::Command::OpenTeam { opening, ticket })
+                });
+            }
+            Order::AskOf(id, address, what) => match self.agent_by_address(&address) {
+                Some(agent) => self.order(connection, ticket, Order::Ask(id, what.of(agent))),
+                None => {
+                    let unknown = Err(Refusal::UnknownAgent);
+                    ticket.reply_to.into_iter().for_each(|to| self.answer(to, unknown));
+                }
+            },
             Order::SetPresence(agent, presence) => {
                 self.tell(Tell::Agent(agent, agent::Command::SetPresence { presence, ticket }));
             }
@@ -665,7 +714,10 @@ impl Space {
             let in_scope = ticket.by.agent().is_none()
                 || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
                 || row.is_in_scope(ticket);
+            // Those of agents among themselves are listed while they are open, on request.
+            let listed = !(row.is_team() && row.phase == Phase::Closed);
             in_scope
+                && listed
                 && group.is_none_or(|group| row.group.as_ref() == Some(group))
                 && agent.is_none_or(|agent| row.owner == Some(agent))
         };

@@ -117,7 +117,7 @@ impl Queued {
         match phase {
             Phase::Waiting | Phase::Offered => change(&mut self.waiting),
             Phase::Missed => change(&mut self.missed),
-            Phase::Bot | Phase::Active | Phase::Closed | Phase::Choosing => {}
+            Phase::Bot | Phase::Active | Phase::Closed | Phase::Choosing | Phase::Team => {}
         }
     }
 }

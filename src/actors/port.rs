@@ -237,7 +237,7 @@ impl ConversationRow {
         if machine.is_unsent() && !machine.is_choosing() {
             return None;
         }
-        let (visitor, channel, via) = machine.visitor()?;
+        let (visitor, channel, via) = machine.whose()?;
         Some(Self {
             conversation: machine.id(),
             visitor,
@@ -275,6 +275,12 @@ impl ConversationRow {
         ticket.scope.as_ref().is_some_and(|scope| self.lies_in(scope))
     }
 
+    /// Whether it is, or was, agents among themselves.
+    #[must_use]
+    pub fn is_team(&self) -> bool {
+        *self.visitor.bytes() == [0; 16]
+    }
+
     /// Where the page after one that ends with this row begins.
     #[must_use]
     pub fn cursor(&self) -> String {
@@ -301,6 +307,7 @@ pub fn parse_cursor(cursor: &str) -> Option<(Phase, ConversationId)> {
         Phase::Missed,
         Phase::Closed,
         Phase::Choosing,
+        Phase::Team,
     ];
     let phase = all.into_iter().find(|known| (*known as u8).to_string() == phase)?;
     Some((phase, id.parse().ok()?))
@@ -625,6 +632,7 @@ pub fn words(reason: WhyNot) -> &'static str {
         WhyNot::NotTheDirectOne => "not_the_direct_one",
         WhyNot::HoldsIt => "holds_it",
         WhyNot::OutOfScope => "out_of_scope(site)",
+        WhyNot::WasSilent => "was_silent",
     }
 }
 

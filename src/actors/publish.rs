@@ -112,7 +112,7 @@ fn pending_changed(actor: &ConversationActor, agent: AgentId, change: AgentNotic
 }
 
 fn offer_made(actor: &ConversationActor, agent: AgentId, pending: PendingOffer) -> Option<Arc<OfferMade>> {
-    let (visitor, ..) = actor.machine.visitor()?;
+    let (visitor, ..) = actor.machine.whose()?;
     Some(Arc::new(OfferMade {
         agent,
         conversation: actor.machine.id(),

@@ -27,7 +27,7 @@ use crate::{
     routing::{
         By, Refusal, ReplyTo, Ticket, WhyNot,
         agent::Held,
-        conversation::{self, Conversation, Event, Phase, Rating},
+        conversation::{self, Conversation, Event, Party, Phase, Rating},
     },
 };
 
@@ -273,7 +273,8 @@ impl ConversationActor {
 
     fn typing(&self, ticket: &Ticket, typing: bool) {
         let parts = self.machine.owner().into_iter().chain(self.machine.participants());
-        let name = ticket.by.agent().and_then(|asker| parts.clone().find(|party| party.agent == asker));
+        let asker = ticket.by.agent().or(ticket.by.is_supervisor().then_some(Party::SUPERVISOR));
+        let name = asker.and_then(|asker| parts.clone().find(|party| party.agent == asker));
         let by = name.map(|party| party.name.clone());
         let conversation = self.machine.id();
         let refusal = match ticket.by {
@@ -285,7 +286,7 @@ impl ConversationActor {
         if let Some(refusal) = refusal {
             return refuse(&self.space, ticket, refusal);
         }
-        for party in parts.filter(|party| Some(party.agent) != ticket.by.agent()) {
+        for party in parts.filter(|party| Some(party.agent) != asker) {
             let ports = self.space.sessions.borrow().agent(party.agent);
             let to = Audience::Agent(party.agent);
             self.space.notify(ports, Notice::Typing { conversation, to, by: by.clone(), typing });
@@ -351,7 +352,7 @@ fn because(machine: &Conversation) -> Option<String> {
         }
         Phase::Missed => machine.missed_because().map(|reason| format!("missed: {}", fallback_words(reason))),
         Phase::Bot => Some("the bot has the hand".to_owned()),
-        Phase::Active | Phase::Closed | Phase::Choosing => None,
+        Phase::Active | Phase::Closed | Phase::Choosing | Phase::Team => None,
     }
 }
 

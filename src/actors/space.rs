@@ -13,6 +13,7 @@ use actix::Addr;
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
+use smol_str::SmolStr;
 
 use super::{
     agent::AgentActor,
@@ -78,6 +79,8 @@ pub struct Space {
     pub(super) metrics: Arc<WorkspaceMetrics>,
     /// What agents did in conversations since the start.
     activity: RefCell<HashMap<AgentId, agent::Activity, RandomState>>,
+    /// Where agents get mail, in small letters.
+    addresses: RefCell<HashMap<AgentId, SmolStr, RandomState>>,
     group_metrics: RefCell<HashMap<GroupId, Arc<GroupMetrics>, RandomState>>,
     group_versions: RefCell<HashMap<GroupId, u64, RandomState>>,
     /// Closed conversations that the archive has not taken over yet: no actor, read back when asked for.
@@ -145,6 +148,7 @@ impl Space {
             scopes: RefCell::default(),
             faces: RefCell::default(),
             activity: RefCell::default(),
+            addresses: RefCell::default(),
             group_metrics: RefCell::default(),
             group_versions: RefCell::default(),
             closed: RefCell::default(),
@@ -248,6 +252,24 @@ impl Space {
         Faces { parties, avatars, policy: self.policy() }
     }
 
+    /// An agent gets mail there, or nowhere.
+    pub fn set_address(&self, agent: AgentId, address: Option<&str>) {
+        let mut addresses = self.addresses.borrow_mut();
+        match address {
+            Some(address) => _ = addresses.insert(agent, address.to_lowercase().into()),
+            None => _ = addresses.remove(&agent),
+        }
+    }
+
+    /// The one agent who gets mail there, whatever the case of its letters (ZD-18).
+    #[must_use]
+    pub fn agent_by_address(&self, address: &str) -> Option<AgentId> {
+        let address = address.to_lowercase();
+        let addresses = self.addresses.borrow();
+        let mut found = addresses.iter().filter(|(_, known)| **known == address).map(|(agent, _)| *agent);
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// What a group's events are counted with.
     #[must_use]
     pub fn group_metrics(&self, group: &GroupId) -> Arc<GroupMetrics> {
@@ -298,6 +320,7 @@ impl Space {
         }
         let opens = match command {
             conversation::Command::Open { way, .. } => matches!(way, Way::New { .. }),
+            conversation::Command::OpenTeam { parties, .. } => !parties.is_empty(),
             conversation::Command::Failed { opening, .. } => *opening,
             conversation::Command::Granted(granted) => {
                 matches!(granted.purpose, conversation::Purpose::Start { .. })

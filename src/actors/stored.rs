@@ -87,7 +87,7 @@ impl ClosedRow {
         if machine.is_unsent() {
             return None;
         }
-        let (visitor, channel, via) = machine.visitor()?;
+        let (visitor, channel, via) = machine.whose()?;
         Some(Self {
             visitor,
             via,

@@ -8,7 +8,9 @@ use super::{
     Config, Strategy,
     problem::{Finding, Place},
     tree::{Kind, Table, Value},
+    workflow::named_in,
 };
+use crate::ids::AgentId;
 
 /// The group that every workspace has.
 const EVERYONE: &str = "everyone";
@@ -133,6 +135,36 @@ impl Check<'_> {
         let groups: Vec<&str> = lines.keys().copied().chain([EVERYONE]).collect();
         super::hours::check(workspace, self.findings);
         super::rules::check(workspace, &groups, &agents, self.findings);
+        self.workflows(workspace, &agents, &lines);
+    }
+
+    fn workflows(&mut self, workspace: &Table, agents: &[&Table], lines: &BTreeMap<&str, Line<'_>>) {
+        self.names_once("workflow", workspace.tables("workflow").map(|(_, workflow)| workflow));
+        let mut named = Vec::new();
+        let steps = workspace.tables("workflow").filter_map(|(_, workflow)| workflow.get("steps"));
+        steps.for_each(|steps| named_in(steps, &mut named));
+        for (kind, value) in named {
+            let Some(name) = value.text() else { continue };
+            match (kind, lines.get(name)) {
+                ("group", None) if name != EVERYONE => {
+                    let message = format!("`steps` name {name:?}, which is not a group of their workspace");
+                    self.error(&value.at, message, &known(lines, &[EVERYONE]), "");
+                }
+                ("group", Some(line)) if !line.enabled => {
+                    let message = format!("`steps` name {name:?}, which is disabled");
+                    self.warn(Some(value.at.clone()), message, "enable it, or name another");
+                }
+                ("agent", _)
+                    if name.parse::<AgentId>().is_err()
+                        && agents.iter().all(|agent| agent.text("name") != Some(name)) =>
+                {
+                    let message = format!("`steps` name {name:?}, which is no agent of this workspace");
+                    let help = "agents who joined by command are named by their id";
+                    self.error(&value.at, message, "the name of an agent of this file, or an id", help);
+                }
+                _ => {}
+            }
+        }
     }
 
     /// A plan that a workspace names is one of the file's.

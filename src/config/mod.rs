@@ -21,6 +21,7 @@ mod tests;
 mod tree;
 mod triggers;
 mod values;
+mod workflow;
 mod workspace;
 
 use std::{
@@ -45,6 +46,7 @@ pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};
 pub use toml::Value;
 pub use triggers::{Moment, Trigger};
+pub use workflow::{Aim, Begins, Origin, Status, Step, Test, Workflow};
 pub use workspace::{
     Agent, Defaults, Group, GroupPolicy, Picker, Plan, Strategy, WhenClosed, WhenEmpty, Workspace,
     WorkspaceSettings,

@@ -19,6 +19,7 @@ use super::{
         Else, Email, Flag, Handle, ListOf, OffUnlessSaid, OnUnlessSaid, Optional, OrWord, Rule, Text, Whole,
         Wrong, choice, named,
     },
+    workflow::Workflow,
 };
 
 /// Longest message of the file to a visitor, in bytes.
@@ -70,6 +71,8 @@ section! {
             webhooks: [Webhook] = "webhook",
             /// Who is mailed what.
             mails: [MailRule] = "mail",
+            /// What becomes of conversations step by step, in the order of the file: the first that fits begins.
+            workflows: [Workflow] = "workflow",
         }
     }
 }

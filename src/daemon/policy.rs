@@ -13,11 +13,12 @@ use crate::{
     ids::{AgentId, GroupId},
     metrics::GroupLabel,
     routing::{
-        self, Body, Features, GroupPolicy, Picker, Policy, Variable, WhenClosed, WhenEmpty,
+        self, Body, Features, GroupPolicy, Picker, Policy, Priority, Variable, WhenClosed, WhenEmpty,
         agent::Profile,
         conditions::Condition,
         lobby::{Message, Moment, Trigger},
         rules::{Rule, RuleTarget, Rules},
+        workflow::{Aim, Reassign, Status, Step, Test, Workflow},
     },
 };
 
@@ -74,6 +75,12 @@ pub(super) fn policy(workspace: &config::Workspace, plans: &[config::Plan]) -> P
         picker: picker(&workspace.picker),
         triggers: triggers(workspace),
         lobby_max: settings.lobby_max,
+        workflows: workspace
+            .workflows
+            .iter()
+            .filter(|flow| flow.published)
+            .map(|flow| Arc::new(workflow(workspace, flow)))
+            .collect(),
     }
 }
 
@@ -142,6 +149,60 @@ fn routing_rules(workspace: &config::Workspace) -> Rules {
         },
     };
     Rules::new(workspace.rules.iter().map(rule).collect())
+}
+
+/// A workflow's steps as they are walked.
+fn workflow(workspace: &config::Workspace, flow: &config::Workflow) -> Workflow {
+    let mut made = Workflow::new(flow.name.clone(), &steps(workspace, &flow.steps));
+    made.on_opened = flow.on.contains(&config::Begins::Opened);
+    made.on_reopened = flow.on.contains(&config::Begins::Reopened);
+    let origin = |origin: &config::Origin| match origin {
+        config::Origin::Visitor => routing::Origin::Visitor,
+        config::Origin::Api => routing::Origin::Api,
+        config::Origin::Bot => routing::Origin::Bot,
+        config::Origin::Agent => routing::Origin::Agent,
+    };
+    made.origins = flow.origin.iter().map(origin).collect();
+    made
+}
+
+fn steps(workspace: &config::Workspace, list: &[config::Step]) -> Vec<Step> {
+    // What names an agent that is none is refused before it comes here.
+    let aim = |aim: &config::Aim| match aim {
+        config::Aim::Routed => Aim::Routed,
+        config::Aim::Group(group) => Aim::Group(group.clone()),
+        config::Aim::Agent(_) => aim.agent(workspace).map_or(Aim::Routed, Aim::Agent),
+    };
+    let test = |test: &config::Test| match test {
+        config::Test::Status(status) => Test::Status(match status {
+            config::Status::Open => Status::Open,
+            config::Status::Waiting => Status::Waiting,
+            config::Status::Active => Status::Active,
+            config::Status::Missed => Status::Missed,
+        }),
+        config::Test::HumanReply(wanted) => Test::Outgoing(*wanted),
+    };
+    let step = |step: &config::Step| match step {
+        config::Step::Assign(to) => Step::Assign(aim(to)),
+        config::Step::Wait(time) => Step::Wait(*time),
+        config::Step::Branch { all, then, otherwise } => Step::Branch {
+            all: all.iter().map(test).collect(),
+            then: steps(workspace, then),
+            otherwise: steps(workspace, otherwise),
+        },
+        config::Step::Comment(text) => Step::Comment(text.into()),
+        config::Step::Reassign { to, only_online, exclude_previous } => Step::Reassign(Reassign {
+            to: aim(to),
+            only_online: *only_online,
+            exclude_previous: *exclude_previous,
+        }),
+        config::Step::Priority(class) => {
+            let class = u8::try_from(*class).ok().and_then(Priority::new);
+            Step::Priority(class.unwrap_or(Priority::DEFAULT))
+        }
+        config::Step::Close => Step::Close,
+    };
+    list.iter().map(step).collect()
 }
 
 /// An empty message tells nothing.

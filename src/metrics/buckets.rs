@@ -32,6 +32,7 @@ pub(super) const BUCKETS: &[(&str, &[f64])] = &[
     ("offer_response_seconds", RESPONSE),
     ("offers_per_conversation", OFFERS),
     ("first_response_seconds", WAIT),
+    ("time_to_first_human_reply_seconds", WAIT),
     ("handle_seconds", HANDLE),
     ("wrapup_seconds", WRAP_UP),
     ("routing_decision_seconds", DECISION),

@@ -57,6 +57,8 @@ series! {
         pub active: Level = "conversations_active";
         /// Conversations that were given to another agent or group after they had an owner.
         pub transfers: Counter = "transfers_total";
+        /// Conversations that a supervisor gave to an agent past their cap.
+        pub forced_over_cap: Counter = "forced_over_cap_total";
         /// Conversations closed, by reason.
         pub closed: Each<Counter, CloseReason> = "conversations_closed_total", ("reason", ());
     }

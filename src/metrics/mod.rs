@@ -19,6 +19,7 @@ mod process;
 mod registry;
 mod rooms;
 mod words;
+mod workflows;
 
 pub use self::{
     agents::{AgentMark, AgentView, TriggerMetrics, WorkspaceMetrics},
@@ -27,8 +28,9 @@ pub use self::{
     rooms::{Actors, Build, Daemon, Journal, Notify, Routing, Transport},
     words::{
         ActorKind, AgentState, Carrier, CloseReason, DeliveryKind, DeliveryOutcome, Direction, Encoding,
-        FallbackReason, OfferOutcome, SlotState, WaitOutcome, Word,
+        FallbackReason, OfferOutcome, Skip, SlotState, WaitOutcome, Word,
     },
+    workflows::WorkflowMetrics,
 };
 pub use metrics::{Counter, Histogram};
 
@@ -81,6 +83,7 @@ struct Inner {
 struct Places {
     groups: BTreeMap<(String, String), Arc<GroupMetrics>>,
     labelled_groups: usize,
+    workflows: BTreeMap<(String, String), Arc<WorkflowMetrics>>,
     workspaces: BTreeMap<String, Arc<WorkspaceMetrics>>,
     labelled_workspaces: BTreeSet<String>,
     triggers: BTreeMap<(String, String), Arc<TriggerMetrics>>,
@@ -140,6 +143,23 @@ impl Metrics {
         ];
         let made = Arc::new(GroupMetrics::register(&self.inner.registry, &labels));
         places.groups.insert(name, Arc::clone(&made));
+        made
+    }
+
+    /// What this workflow is counted with; made if it is new. Workflows are named by the configuration, so there are few; those past
+    /// [`LABELLED_MAX`] are counted together.
+    #[must_use]
+    pub fn workflow(&self, workspace: &str, workflow: &str) -> Arc<WorkflowMetrics> {
+        let mut places = self.places();
+        let fits = places.workflows.len() < LABELLED_MAX;
+        let name = (workspace.to_owned(), workflow.to_owned());
+        if let Some(known) = places.workflows.get(&name) {
+            return Arc::clone(known);
+        }
+        let workflow = if fits { workflow.to_owned() } else { OTHER.to_owned() };
+        let labels = vec![("workspace", places.workspace_label(workspace)), ("workflow", workflow)];
+        let made = Arc::new(WorkflowMetrics::register(&self.inner.registry, &labels));
+        places.workflows.insert(name, Arc::clone(&made));
         made
     }
 

@@ -105,6 +105,26 @@ words! {
         Idle = "idle",
         /// It was missed, and nobody took it in time.
         MissedExpired = "missed_expired",
+        /// A workflow's step closed it.
+        ByWorkflow = "by_workflow",
+    }
+
+    /// Why a workflow did not reassign.
+    pub enum Skip {
+        /// A human agent had answered.
+        Answered = "answered",
+        /// Another condition did not hold.
+        Condition = "condition",
+        /// Somebody else moved the conversation before.
+        Moved = "moved",
+        /// It was about to be handed over.
+        HandedOver = "handed_over",
+        /// The operator changed the workflow meanwhile.
+        Changed = "changed",
+        /// The group that it names took nothing.
+        Unavailable = "unavailable",
+        /// The conversation was closed before.
+        Closed = "closed",
     }
 
     /// What an agent who is not offline is doing. The states exclude each other.

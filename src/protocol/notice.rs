@@ -9,7 +9,7 @@ use super::{
     words::{
         Actor, AgentRow, AssignCause, CloseReason, ConversationRow, Face, FallbackReason, GoAwayReason,
         GroupRow, ListFilter, ListView, NotifyClass, OfferKind, OfferOutcome, Origin, PARTS, PartSent,
-        QueueCause, TAGS, VisitorRow,
+        QueueCause, TAGS, VisitorRow, WorkflowSkip,
     },
 };
 use crate::{
@@ -507,6 +507,38 @@ wire! { lenient;
         Started {
             /// The group that it counts for.
             group: GroupId,
+        },
+        /// A workflow began.
+        WorkflowStarted {
+            /// Its name; 64 bytes.
+            name: Text<64>,
+        },
+        /// A workflow waits: until this time, or if absent until an agent has the conversation.
+        WorkflowWaits {
+            /// Until when.
+            until: Option<Timestamp>,
+        },
+        /// A workflow takes the conversation from who has it.
+        WorkflowFired {
+            /// Its name; 64 bytes.
+            name: Text<64>,
+        },
+        /// A workflow is over.
+        WorkflowEnded {
+            /// Its name; 64 bytes.
+            name: Text<64>,
+            /// Why it did not reassign; absent if all its steps are taken.
+            skipped: Option<WorkflowSkip>,
+        },
+        /// Its class was changed.
+        Reprioritised {
+            /// Class, 0 first to 9 last.
+            priority: u8,
+        },
+        /// Agents began to talk among themselves.
+        TeamOpened {
+            /// Who.
+            agents: List<AgentId, 32>,
         },
     }
 

@@ -105,6 +105,7 @@ codes! {
     42 UnsupportedSetting "unsupported_setting": "There is no such switch, and there will be none", "do without: images and emoji are always on";
     60 LobbyFull "lobby_full": "As many visitors as the workspace has room for are on its sites", "raise lobby_max, or announce fewer";
     61 AlreadyOpen "already_open": "The visitor has a conversation open on this channel", "write there: the message text names it";
+    48 UnknownAgent "unknown_agent": "No agent, or more than one, goes by this address or id", "look the agent up with ListAgents and name them by id";
 }
 
 impl fmt::Display for RefusalCode {

@@ -42,10 +42,12 @@ messages! {
             KeyReused,
         0x0017 Assign -> Recorded;
             NotFound, AtCapacity, NotEligible, AlreadyTaken, GroupDisabled, GroupUnavailable, NobodyOnline, QueueFull,
-            ConversationClosed, WrongState, QuotaExhausted, KeyExpired, KeyReused,
+            ConversationClosed, WrongState, QuotaExhausted, UnknownAgent, KeyExpired,
+            KeyReused,
         0x0018 Transfer -> Recorded;
             NotFound, WrongState, AtCapacity, NotEligible, AlreadyTaken, GroupDisabled, GroupUnavailable, NobodyOnline,
-            QueueFull, OnlyAgentOnline, ConversationClosed, KeyExpired, KeyReused,
+            QueueFull, OnlyAgentOnline, ConversationClosed, UnknownAgent, KeyExpired,
+            KeyReused,
         0x0019 Invite -> Recorded; NotFound, WrongState, NotEligible, KeyExpired, KeyReused,
         0x001a Leave -> Recorded; NotFound, KeyExpired, KeyReused,
         0x001b Close -> Recorded; NotFound, ConversationClosed, KeyExpired, KeyReused,
@@ -78,6 +80,10 @@ messages! {
         0x0064 Erase -> Erasure; Forbidden, NotFound, Invalid, WrongState,
         0x0065 BackUp -> Done; Forbidden, Invalid,
         0x0066 ShowConfig -> ConfigPage; Forbidden,
+        0x0090 SetPriority -> Recorded; NotFound, ConversationClosed, WrongState, KeyExpired, KeyReused,
+        0x0091 Join -> Recorded; NotFound, ConversationClosed, WrongState, KeyExpired, KeyReused,
+        0x0092 OpenTeamChat -> Opened; NotFound, Invalid, UnknownAgent, KeyExpired, KeyReused,
+        0x0093 InviteByEmail -> Recorded; NotFound, WrongState, NotEligible, UnknownAgent, KeyExpired, KeyReused,
         0x0070 SetVariables -> Recorded;
             NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, RateLimited, KeyExpired, KeyReused,
         0x0071 SetTags -> Recorded; NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, KeyExpired, KeyReused,
@@ -748,6 +754,54 @@ wire! { strict;
         speaker: Speaker,
         /// Up to this number.
         seq: u64,
+    }
+
+    /// Supervisors: serves a conversation in another class. Who waits goes on by their time of enqueueing, among those of the new
+    /// class.
+    pub struct SetPriority {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// Class, 0 first to 9 last.
+        priority: u8,
+    }
+
+    /// Supervisors: takes part in a conversation, without a slot and without owning it; then Say is theirs, too. Leave ends it.
+    pub struct Join {
+        /// The client's command counter.
+        key: u64,
+        /// Which.
+        conversation: ConversationId,
+        /// Who.
+        speaker: Speaker,
+        /// The name that visitors see; 64 bytes.
+        name: Text<64>,
+    }
+
+    /// Opens a chat of agents among themselves: no visitor, no queue, no slot. The conversation's id is the key: the same id
+    /// again gives the same answer. Say, Invite, Leave and Close work as elsewhere; after 24 h of silence it is closed.
+    pub struct OpenTeamChat {
+        /// A UUID version 7 made by the client, at most 24 h old.
+        conversation: ConversationId,
+        /// The agent who opens it and takes part, or a supervisor, who does not.
+        speaker: Speaker,
+        /// Who else takes part: with the agent who opens it 2 to 32.
+        agents: List<AgentId, 32>,
+    }
+
+    /// Asks an agent to help whom one knows by their e-mail address.
+    pub struct InviteByEmail {
+        /// The client's command counter.
+        key: u64,
+        /// Where.
+        conversation: ConversationId,
+        /// Who invites.
+        speaker: Speaker,
+        /// Whose address, the case of its letters aside; 254 bytes.
+        email: Text<254>,
     }
 
     /// Copies all that is durable into an empty directory of the daemon's machine, from which another daemon can be started. On

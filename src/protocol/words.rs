@@ -70,6 +70,8 @@ wire! { strict;
         Agent(agent: AgentId),
         /// A group's queue.
         Group(group: GroupId),
+        /// The agent who gets mail there, the case of its letters aside; 254 bytes.
+        Email(email: Text<254>),
     }
 
     /// One thing known about a visitor.
@@ -201,6 +203,8 @@ wire! { strict;
         Quarantined,
         /// With the bot.
         Bot,
+        /// Agents among themselves.
+        Team,
     }
 }
 
@@ -233,6 +237,8 @@ wire! { lenient;
         Closed,
         /// Opened, and its visitor is to choose a group. Nobody else knows of it.
         Choosing,
+        /// Agents among themselves. Where a visitor's id is expected stand zeros.
+        Team,
     }
 
     /// Who opened a conversation.
@@ -395,6 +401,10 @@ wire! { lenient;
         Bot,
         /// A routing rule sent it.
         Rule,
+        /// A workflow took it from an agent; somebody is online for it.
+        Reassigned,
+        /// A workflow took it from an agent, and nobody is online for it.
+        NoOnlineAgent,
     }
 
     /// How an agent came to own a conversation.
@@ -413,6 +423,8 @@ wire! { lenient;
         Forced,
         /// They began it.
         Started,
+        /// A workflow gave it to them.
+        Workflow,
     }
 
     /// Why a conversation is over.
@@ -431,6 +443,26 @@ wire! { lenient;
         MissedExpired,
         /// The visitor was asked to choose a group and did not.
         NotChosen,
+        /// A workflow closed it.
+        ByWorkflow,
+    }
+
+    /// Why a workflow did not reassign a conversation.
+    pub enum WorkflowSkip: Copy + Hash {
+        /// A human agent had answered.
+        Answered,
+        /// Another condition did not hold.
+        Condition,
+        /// Somebody else moved it before.
+        Moved,
+        /// It was about to be handed over.
+        HandedOver,
+        /// The operator changed the workflow meanwhile.
+        Changed,
+        /// The group that the workflow names takes nothing.
+        Unavailable,
+        /// It was closed.
+        Closed,
     }
 
     /// Why the daemon ends a connection.

@@ -5,7 +5,7 @@
 use super::{
     FallbackReason, Refusal, Refused, ReplyTo, RescindReason, Tell, WhyNot,
     agent::{self, Held},
-    conversation::{self, Purpose, Unserved},
+    conversation::{self, Purpose, Summons, Unserved},
     group::{self, Standing},
     undeliverable::{Undelivered, undeliverable},
     words::{By, Key, Ticket},
@@ -127,6 +127,11 @@ pub fn to_agent(
             tells: opening.not_started().map(Tell::Workspace).into(),
             ..refuse(&ticket, Refusal::NotEligible(WhyNot::Quarantined))
         },
+        agent::Command::Claim { conversation, epoch, purpose: Purpose::Flow { .. }, .. } => {
+            let why_not = WhyNot::Quarantined;
+            let unavailable = conversation::Command::Unavailable { agent: id, epoch, why_not };
+            tell([Tell::Conversation(conversation, unavailable)])
+        }
         agent::Command::Claim { purpose, .. } => match purpose.ticket() {
             Some(ticket) => refuse(ticket, Refusal::NotEligible(WhyNot::Quarantined)),
             None => Undelivered::default(),
@@ -168,6 +173,11 @@ pub fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
     match command {
         group::Command::Enqueue(waiting) => unserved(waiting.conversation, waiting.stay),
         group::Command::WaitedTooLong { conversation, stay, .. } => unserved(conversation, stay),
+        group::Command::Summon { conversation, epoch, .. } => {
+            let (group, summons) = (id.clone(), Summons::Closed);
+            let summoned = conversation::Command::Summoned { group, epoch, summons };
+            tell([Tell::Conversation(conversation, summoned)])
+        }
         // Proposed before the fall: its place in the line is asked for, and the answer overflows.
         group::Command::ProposalRefused { conversation, .. } => {
             let group = id.clone();
@@ -215,6 +225,7 @@ pub fn to_workspace(command: workspace::Command, knows_token: impl Fn(&str) -> b
         }
         workspace::Command::Open { ticket, .. }
         | workspace::Command::Start { ticket, .. }
+        | workspace::Command::OpenTeam { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
         | workspace::Command::Engage { then: Some((_, ticket)), .. }
         | workspace::Command::PutAgent { ticket, .. }

@@ -26,6 +26,7 @@ pub mod rules;
 pub mod scope;
 pub mod undeliverable;
 pub mod words;
+pub mod workflow;
 pub mod workspace;
 
 #[cfg(test)]
@@ -253,6 +254,8 @@ pub enum WhyNot {
     HoldsIt,
     /// Is limited to other sites (BO-12).
     OutOfScope,
+    /// Had it and did not answer: a workflow took it from them.
+    WasSilent,
 }
 
 /// Why an agent was chosen, and not another (design §4: every decision is recorded).

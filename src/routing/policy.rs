@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use smol_str::SmolStr;
 
-use super::{hours::Hours, lobby::Trigger, rules::Rules, words::Strategy};
+use super::{hours::Hours, lobby::Trigger, rules::Rules, words::Strategy, workflow::Workflow};
 use crate::ids::{Channel, GroupId};
 
 /// The rules of one workspace.
@@ -58,6 +58,8 @@ pub struct Policy {
     pub lobby_max: u32,
     /// How visitors who name no group are asked to choose one; `None`: they are not asked.
     pub picker: Option<Arc<Picker>>,
+    /// What becomes of conversations step by step: the published ones, in the order of the file.
+    pub workflows: Vec<Arc<Workflow>>,
 }
 
 /// How visitors are asked to choose a group.
@@ -85,6 +87,12 @@ impl Policy {
     #[must_use]
     pub fn asks(&self) -> Option<&Arc<Picker>> {
         self.picker.as_ref().filter(|_| self.choices.len() >= CHOICES_MIN)
+    }
+
+    /// The published workflow of this name.
+    #[must_use]
+    pub fn workflow(&self, name: &str) -> Option<&Arc<Workflow>> {
+        self.workflows.iter().find(|workflow| workflow.name == name)
     }
 }
 
@@ -226,6 +234,7 @@ impl Default for Policy {
             picker: None,
             triggers: Vec::new(),
             lobby_max: 100_000,
+            workflows: Vec::new(),
         }
     }
 }

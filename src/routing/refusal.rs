@@ -68,6 +68,8 @@ pub enum Refusal {
     HasOpen(ConversationId),
     /// As many visitors as the workspace has room for are on its sites.
     LobbyFull,
+    /// No agent, or more than one, goes by this name or address.
+    UnknownAgent,
     /// The group wants to know more first.
     MissingFields(Missing),
     /// The workspace has switched this off, or its plan lacks it.

@@ -347,6 +347,18 @@ impl Roster {
         self.members.get(&agent).map_or(&EVERYWHERE, |member| &member.standing.sites)
     }
 
+    /// The first in the strategy's order of those whom nothing but their absence keeps from taking something.
+    #[must_use]
+    pub fn absent_for(&self, fit: &Fit) -> Option<AgentId> {
+        let absent = |why| matches!(why, Some(WhyNot::Offline | WhyNot::Away | WhyNot::NotLive));
+        let members = self.members.iter().filter(|(agent, member)| {
+            let used = usize::from(member.standing.taken) + member.proposed();
+            let has_room = used < usize::from(member.standing.cap);
+            fit.allows(**agent, &member.standing.sites) && absent(member.standing.why_not) && has_room
+        });
+        members.map(|(agent, member)| Rank::of(self.strategy, *agent, member)).min().map(|rank| rank.agent)
+    }
+
     /// The name under which an agent is a member.
     #[must_use]
     pub fn name(&self, agent: AgentId) -> Option<&SmolStr> {

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::{
     Refusal, ReplyTo, Tell, WhyNot, agent,
-    conversation::{self, Purpose, Unserved, Way},
+    conversation::{self, Purpose, Summons, Unserved, Way},
     group::{self, Standing},
     words::Ticket,
     workspace,
@@ -59,6 +59,7 @@ fn to_workspace(command: workspace::Command) -> Undelivered {
     match command {
         workspace::Command::Open { ticket, .. }
         | workspace::Command::Start { ticket, .. }
+        | workspace::Command::OpenTeam { ticket, .. }
         | workspace::Command::Relay { ticket, .. }
         | workspace::Command::Reopen { ticket, .. }
         | workspace::Command::PutAgent { ticket, .. }
@@ -88,6 +89,11 @@ fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
     match command {
         group::Command::Enqueue(waiting) => unserved(waiting.conversation, waiting.stay),
         group::Command::WaitedTooLong { conversation, stay, .. } => unserved(conversation, stay),
+        group::Command::Summon { conversation, epoch, .. } => {
+            let (group, summons) = (id.clone(), Summons::Closed);
+            let summoned = conversation::Command::Summoned { group, epoch, summons };
+            Undelivered::tell([Tell::Conversation(conversation, summoned)])
+        }
         // It was proposed while the group still was there: the conversation's answer comes back as an `Enqueue`.
         group::Command::ProposalRefused { conversation, .. } => {
             let command = conversation::Command::AskWaiting { group: id.clone() };
@@ -119,6 +125,11 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
         agent::Command::Failed { ticket } => Undelivered::failed(&ticket),
         agent::Command::Claim { purpose: Purpose::Start { ticket, opening }, .. } => {
             Undelivered::tell(opening.not_started().map(Tell::Workspace)).and_refuse(&ticket)
+        }
+        agent::Command::Claim { conversation, epoch, purpose: Purpose::Flow { .. }, .. } => {
+            let why_not = WhyNot::Removed;
+            let unavailable = conversation::Command::Unavailable { agent: id, epoch, why_not };
+            Undelivered::tell([Tell::Conversation(conversation, unavailable)])
         }
         agent::Command::Claim { purpose, .. } => {
             purpose.ticket().map_or_else(Undelivered::default, Undelivered::refuse)
@@ -218,6 +229,7 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
         }
         conversation::Command::Ask { ticket, .. }
         | conversation::Command::NotEngaged { ticket, .. }
+        | conversation::Command::OpenTeam { ticket, .. }
         | conversation::Command::Admitted { ticket, .. }
         | conversation::Command::Invitable { ticket, .. }
         | conversation::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
@@ -225,6 +237,8 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
         conversation::Command::Announce { .. }
         | conversation::Command::Unserved { .. }
         | conversation::Command::AgentGone { .. }
+        | conversation::Command::Summoned { .. }
+        | conversation::Command::Unavailable { .. }
         | conversation::Command::OwnerAbsent { .. }
         | conversation::Command::VisitorPresent(_)
         | conversation::Command::Tick => Undelivered::default(),

@@ -148,6 +148,8 @@ pub enum CloseReason {
     MissedExpired,
     /// The visitor was asked to choose a group and did not: nobody ever knew of it.
     NotChosen,
+    /// A workflow's step.
+    ByWorkflow,
 }
 
 /// Why a conversation entered a queue.
@@ -175,6 +177,10 @@ pub enum QueueCause {
     Bot,
     /// A routing rule sent it.
     Rule,
+    /// A workflow took it from an agent, and somebody is online for it.
+    Reassigned,
+    /// A workflow took it from an agent, and nobody is online for it (RE-9).
+    NoOnlineAgent,
 }
 
 /// How somebody became the owner.
@@ -194,6 +200,8 @@ pub enum AssignCause {
     Forced,
     /// Began it themself.
     Started,
+    /// A workflow gave it to them.
+    Workflow,
 }
 
 /// Who asks. Roles decide what may be asked; see `docs/protocol.md` and the roles table.

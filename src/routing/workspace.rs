@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 use super::{
     Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply,
     agent::{self, Change, Profile},
-    conversation::{self, Opening, Purpose, Target, Way},
+    conversation::{self, Opening, Party, Purpose, Target, TeamOpening, Way},
     words::{By, ReplyTo, Ticket},
 };
 use crate::{
@@ -28,6 +28,8 @@ const ID_AGE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// References of reported failures that are remembered: a frontend that reports again does so soon.
 const REPORTED_MAX: usize = 1_024;
+/// Agents who may talk among themselves in one conversation.
+const TEAM_MAX: usize = 32;
 
 /// The largest cap an agent may have.
 pub const CAP_MAX: u16 = 1_000;
@@ -114,6 +116,13 @@ pub enum Command {
         opening: Box<Opening>,
         /// The agent who will own it.
         agent: AgentId,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Open a chat of agents among themselves. Answered `Opened` by the conversation.
+    OpenTeam {
+        /// What it takes.
+        opening: Box<TeamOpening>,
         /// Who asked.
         ticket: Ticket,
     },
@@ -368,6 +377,7 @@ impl Machine for Workspace {
         match command {
             Command::Open { opening, ticket } => self.open(cx, opening, ticket, out),
             Command::Start { opening, agent, ticket } => self.start(cx, opening, agent, ticket, out),
+            Command::OpenTeam { opening, ticket } => self.open_team(cx, opening, ticket, out),
             Command::Relay { conversation, ask, ticket } => {
                 out.tell_conversation(conversation, conversation::Command::Ask { ask, ticket });
                 Ok(())
@@ -456,6 +466,7 @@ impl Machine for Workspace {
             Command::Open { opening, ticket } | Command::Start { opening, ticket, .. } => {
                 (ticket, Keeper::Opening(opening.asked))
             }
+            Command::OpenTeam { opening, ticket } => (ticket, Keeper::Opening(opening.asked)),
             Command::Relay { conversation, ticket, .. } | Command::Reopen { conversation, ticket, .. } => {
                 (ticket, Keeper::Conversation(*conversation))
             }
@@ -559,14 +570,29 @@ impl Workspace {
         Ok(())
     }
 
-    fn check(&self, cx: &Context<'_>, opening: &Opening) -> Result<(), Refusal> {
-        let Some(made_ms) = opening.asked.made_at_ms() else {
-            return Err(Refusal::Invalid("a conversation's id is a UUID version 7 made when it is opened"));
-        };
-        let made = Timestamp::from_micros(made_ms.saturating_mul(1_000));
-        if made.since(cx.now).max(cx.now.since(made)) > ID_AGE_MAX {
-            return Err(Refusal::KeyExpired);
+    fn open_team(
+        &mut self,
+        cx: &Context<'_>,
+        opening: Box<TeamOpening>,
+        ticket: Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        is_fresh(cx, opening.asked).map_err(|refusal| refusal.to(&ticket))?;
+        let all: BTreeSet<AgentId> = opening.agents.iter().copied().chain(ticket.by.agent()).collect();
+        let party =
+            |agent: &AgentId| Some(Party { agent: *agent, name: self.agents.get(agent)?.name.clone() });
+        let parties: Option<Vec<Party>> = all.iter().map(party).collect();
+        let Some(parties) = parties else { return Err(Refusal::UnknownAgent.to(&ticket)) };
+        if !(2..=TEAM_MAX).contains(&parties.len()) {
+            return Err(Refusal::Invalid("a team chat has 2 to 32 agents").to(&ticket));
         }
+        let id = opening.asked;
+        out.tell_conversation(id, conversation::Command::OpenTeam { opening, parties, ticket });
+        Ok(())
+    }
+
+    fn check(&self, cx: &Context<'_>, opening: &Opening) -> Result<(), Refusal> {
+        is_fresh(cx, opening.asked)?;
         if !cx.policy.channels.contains(&opening.channel) {
             return Err(Refusal::ChannelNotSupported);
         }
@@ -726,6 +752,16 @@ impl Workspace {
         out.tell_agent(agent, agent::Command::Remove { ticket });
         Ok(())
     }
+}
+
+/// A new conversation's id says when it was made, which must be about now.
+fn is_fresh(cx: &Context<'_>, id: ConversationId) -> Result<(), Refusal> {
+    let Some(made_ms) = id.made_at_ms() else {
+        return Err(Refusal::Invalid("a conversation's id is a UUID version 7 made when it is opened"));
+    };
+    let made = Timestamp::from_micros(made_ms.saturating_mul(1_000));
+    let far = made.since(cx.now).max(cx.now.since(made)) > ID_AGE_MAX;
+    if far { Err(Refusal::KeyExpired) } else { Ok(()) }
 }
 
 fn enabled(cx: &Context<'_>, group: &GroupId) -> Result<(), Refusal> {

@@ -11,7 +11,7 @@ use crate::{
         aside::Subject,
         directory::Whom,
         erasure::Doomed,
-        gate::{Order, Query},
+        gate::{AskOf, Order, Query},
         lists::{ListFilter, ListKey, ListView},
         queries::What,
         sessions::Feed,
@@ -27,7 +27,9 @@ use crate::{
     routing::{
         Body, By, Origin, Presence, Priority, Variable,
         agent::{Change, Profile},
-        conversation::{Ask, Choice, Destination, HandOver, Message, Opening, Part, Phase, Target},
+        conversation::{
+            Ask, Choice, Destination, HandOver, Message, Opening, Part, Phase, Target, TeamOpening,
+        },
         lobby::{Doing, Filter},
         workspace::{Failure, Grants},
     },
@@ -118,19 +120,41 @@ impl Asker<'_> {
             Request::Take(take) => self.ask(take.speaker, take.key, take.conversation, Ask::Take, staff),
             Request::Assign(assign) => {
                 let force = assign.force;
-                let ask = Ask::Assign { to: destination(assign.to), force };
-                self.ask(assign.speaker, assign.key, assign.conversation, ask, |by| {
+                let may = |by: &By| {
                     if force { *by == By::Supervisor } else { staff(by) || *by == By::Frontend }
-                })
+                };
+                let (speaker, key, id) = (assign.speaker, assign.key, assign.conversation);
+                match destination(assign.to) {
+                    Ok(to) => self.ask(speaker, key, id, Ask::Assign { to, force }, may),
+                    Err(email) => self.ask_of(speaker, key, id, email, AskOf::Assign { force }, may),
+                }
             }
             Request::Transfer(transfer) => {
-                let ask = Ask::Transfer { to: destination(transfer.to), leave: transfer.leave };
-                self.ask(transfer.speaker, transfer.key, transfer.conversation, ask, staff)
+                let (speaker, key, id) = (transfer.speaker, transfer.key, transfer.conversation);
+                let leave = transfer.leave;
+                match destination(transfer.to) {
+                    Ok(to) => self.ask(speaker, key, id, Ask::Transfer { to, leave }, staff),
+                    Err(email) => self.ask_of(speaker, key, id, email, AskOf::Transfer { leave }, staff),
+                }
             }
             Request::Invite(invite) => {
                 let ask = Ask::Invite { agent: invite.agent };
                 self.ask(invite.speaker, invite.key, invite.conversation, ask, staff)
             }
+            Request::InviteByEmail(invite) => {
+                let (speaker, key, id) = (invite.speaker, invite.key, invite.conversation);
+                self.ask_of(speaker, key, id, invite.email.as_str().into(), AskOf::Invite, staff)
+            }
+            Request::SetPriority(set) => {
+                let priority = class(set.priority)?;
+                let ask = Ask::SetPriority(priority);
+                self.ask(set.speaker, set.key, set.conversation, ask, |by| *by == By::Supervisor)
+            }
+            Request::Join(join) => {
+                let ask = Ask::Join { name: join.name.as_str().into() };
+                self.ask(join.speaker, join.key, join.conversation, ask, |by| *by == By::Supervisor)
+            }
+            Request::OpenTeamChat(open) => self.open_team(open),
             Request::Leave(leave) => {
                 self.ask(leave.speaker, leave.key, leave.conversation, Ask::Leave, staff)
             }
@@ -242,11 +266,43 @@ impl Asker<'_> {
         Ok(Work::Order(by, Some(key), Order::Ask(conversation, ask)))
     }
 
+    /// The same about an agent who is named by where they get mail.
+    fn ask_of(
+        &self,
+        speaker: Speaker,
+        key: u64,
+        conversation: crate::ids::ConversationId,
+        email: smol_str::SmolStr,
+        what: AskOf,
+        may: impl Fn(&By) -> bool,
+    ) -> Result<Work, No> {
+        let by = self.by(speaker)?;
+        if !may(&by) {
+            return Err(FORBIDDEN);
+        }
+        Ok(Work::Order(by, Some(key), Order::AskOf(conversation, email, what)))
+    }
+
+    fn open_team(&self, open: request::OpenTeamChat) -> Result<Work, No> {
+        let by = self.by(open.speaker)?;
+        if !staff(&by) {
+            return Err(FORBIDDEN);
+        }
+        let channel = "team".parse().map_err(|_| FORBIDDEN)?;
+        let opening = TeamOpening {
+            asked: open.conversation,
+            agents: open.agents.into_vec(),
+            channel,
+            via: self.client,
+            digest: self.digest,
+        };
+        Ok(Work::Order(by, None, Order::OpenTeam(Box::new(opening))))
+    }
+
     fn open(&self, open: request::Open) -> Result<Work, No> {
         let by = self.by(open.speaker)?;
         let (visitor, origin) = opened_for(by, open.visitor)?;
-        let priority = Priority::new(open.priority)
-            .ok_or((RefusalCode::Invalid, Some("a priority is 0 (first) to 9 (last)")))?;
+        let priority = class(open.priority)?;
         if matches!(self.grants, Grants::Visitor(_)) && priority != Priority::DEFAULT {
             return Err((RefusalCode::Forbidden, Some("visitors may not choose a priority: use 5")));
         }
@@ -483,7 +539,7 @@ impl Asker<'_> {
         let (by, query) = match request {
             Request::Typing(typing) => {
                 let by = self.by(typing.speaker)?;
-                if !matches!(by, By::Visitor(_) | By::Agent(_) | By::Bot) {
+                if !matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor | By::Bot) {
                     return Err(FORBIDDEN);
                 }
                 (by, Query::Look(Whom::Conversation(typing.conversation), What::Typing(typing.typing)))
@@ -723,10 +779,12 @@ fn body<const MAX: usize>(text: &crate::protocol::Text<MAX>) -> Body {
     Body(text.as_str().into())
 }
 
-fn destination(to: wire::Destination) -> Destination {
+/// An agent or a group, or else where an agent gets mail.
+fn destination(to: wire::Destination) -> Result<Destination, smol_str::SmolStr> {
     match to {
-        wire::Destination::Agent(agent) => Destination::Agent(agent),
-        wire::Destination::Group(group) => Destination::Group(group),
+        wire::Destination::Agent(agent) => Ok(Destination::Agent(agent)),
+        wire::Destination::Group(group) => Ok(Destination::Group(group)),
+        wire::Destination::Email(email) => Err(email.as_str().into()),
     }
 }
 
@@ -740,6 +798,10 @@ fn doing(doing: wire::Doing) -> Doing {
     }
 }
 
+fn class(number: u8) -> Result<Priority, No> {
+    Priority::new(number).ok_or((RefusalCode::Invalid, Some("a priority is 0 (first) to 9 (last)")))
+}
+
 fn phases(view: wire::View) -> Vec<Phase> {
     match view {
         wire::View::All => vec![Phase::Bot, Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed],
@@ -751,5 +813,6 @@ fn phases(view: wire::View) -> Vec<Phase> {
         wire::View::Closed => vec![Phase::Closed],
         // Wherever they stood: they are picked by standing aside.
         wire::View::Quarantined => vec![],
+        wire::View::Team => vec![Phase::Team],
     }
 }

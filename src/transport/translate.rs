@@ -109,6 +109,7 @@ pub(super) fn refused(refusal: Refusal) -> protocol::Reply {
         }
         Refusal::HasOpen(id) => (RefusalCode::AlreadyOpen, Some(format!("conversation {id} is open"))),
         Refusal::LobbyFull => (RefusalCode::LobbyFull, None),
+        Refusal::UnknownAgent => (RefusalCode::UnknownAgent, None),
     };
     no(code, more.as_deref(), None)
 }

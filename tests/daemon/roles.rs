@@ -87,7 +87,7 @@ struct Row {
     state: State,
     build: fn(&Ask) -> Request,
     /// y: done. f: `forbidden`, whether it exists or not. n: `not_found`, as if it did not exist. w: `wrong_state`. i: `invalid`.
-    /// e: `offer_ended`. h: `handed_off`. A dot: the request names no speaker, so that it is the frontend's own again.
+    /// e: `offer_ended`. h: `handed_off`. u: `unknown_agent`. A dot: the request names no speaker, so that it is the frontend's own again.
     cells: &'static str,
 }
 
@@ -114,7 +114,7 @@ const TABLE: &[Row] = &[
         build: |ask| Say { key: ask.key, conversation: ask.id, speaker: ask.speaker, body: Text::clip("hello") }.into() },
     Row { command: "say (a public reply takes it)", state: State::Offered, cells: "y n y y y n  w  f y n y y n h  f",
         build: |ask| Say { key: ask.key, conversation: ask.id, speaker: ask.speaker, body: Text::clip("hello") }.into() },
-    Row { command: "typing", state: State::Active, cells: "y n y y w n  f  f y n y w n h  f",
+    Row { command: "typing", state: State::Active, cells: "y n y y w n  w  f y n y w n h  f",
         build: |ask| Typing { conversation: ask.id, speaker: ask.speaker, typing: true }.into() },
     Row { command: "note", state: State::Active, cells: "f f y y y n  y  f f f y y n y  f",
         build: |ask| Note { key: ask.key, conversation: ask.id, speaker: ask.speaker, body: Text::clip("hm") }.into() },
@@ -142,6 +142,17 @@ const TABLE: &[Row] = &[
             to: Destination::Group("support".parse().expect("a name")), leave: true }.into() },
     Row { command: "invite", state: State::Active, cells: "f f y y n n  y  f f f y n n f  f",
         build: |ask| Invite { key: ask.key, conversation: ask.id, speaker: ask.speaker, agent: ask.peer }.into() },
+    Row { command: "invite by e-mail", state: State::Active, cells: "f f u u u u  u  f f f u u n f  f",
+        build: |ask| InviteByEmail { key: ask.key, conversation: ask.id, speaker: ask.speaker,
+            email: Text::clip("nobody@example.com") }.into() },
+    Row { command: "change the class", state: State::Active, cells: "f f f f f f  y  f f f f f n f  f",
+        build: |ask| SetPriority { key: ask.key, conversation: ask.id, speaker: ask.speaker, priority: 1 }.into() },
+    Row { command: "join", state: State::Active, cells: "f f f f f f  y  f f f f f n f  f",
+        build: |ask| Join { key: ask.key, conversation: ask.id, speaker: ask.speaker, name: Text::clip("Sue") }.into() },
+    // It is no matter of any conversation: whoever is an agent may talk to others.
+    Row { command: "open a team chat", state: State::None, cells: "f f y y y y  y  f f f y y n f  f",
+        build: |ask| OpenTeamChat { conversation: new_id(), speaker: ask.speaker,
+            agents: [ask.peer, ask.spare].into_iter().collect::<Vec<_>>().try_into().expect("two") }.into() },
     Row { command: "leave", state: State::Active, cells: "f f y y n n  n  f f f y n n f  f",
         build: |ask| Leave { key: ask.key, conversation: ask.id, speaker: ask.speaker }.into() },
     Row { command: "close", state: State::Active, cells: "y n y y n n  y  f y n y n n f  f",
@@ -558,6 +569,7 @@ fn code_of(cell: char) -> RefusalCode {
         'i' => RefusalCode::Invalid,
         'e' => RefusalCode::OfferEnded,
         'h' => RefusalCode::HandedOff,
+        'u' => RefusalCode::UnknownAgent,
         other => panic!("no such cell: {other}"),
     }
 }

@@ -394,8 +394,26 @@ impl Model {
             (_, place) if conversation.aside => wrong("quarantine", &place),
             (Event::Said { .. }, Place::Closed) => wrong("S1", &Place::Closed),
             (Event::Said { .. } | Event::Noted { .. }, place) => Ok(place),
+            // What a workflow does shows in where the conversation goes.
+            (
+                Event::FlowStarted { .. }
+                | Event::FlowWaits { .. }
+                | Event::FlowFired { .. }
+                | Event::FlowEnded { .. },
+                place,
+            ) => Ok(place),
+            (Event::Reprioritised { priority }, place) => {
+                conversation.priority = *priority;
+                Ok(place)
+            }
             (Event::Queued { group, since, wait_until, preferred, barred, cause, .. }, place) => {
-                let moves = matches!(cause, QueueCause::Overflow | QueueCause::Assigned);
+                let moves = matches!(
+                    cause,
+                    QueueCause::Overflow
+                        | QueueCause::Assigned
+                        | QueueCause::Reassigned
+                        | QueueCause::NoOnlineAgent
+                );
                 match &place {
                     Place::Closed => return wrong("S1", &place),
                     Place::Waiting(stay)
@@ -521,7 +539,7 @@ impl Conv {
                 active.handover.is_some_and(|(to, deadline)| to == agent && heard < deadline)
             }
             (Place::Waiting(_) | Place::Missed, AssignCause::Taken) => true,
-            (_, AssignCause::Assigned | AssignCause::Forced) => true,
+            (_, AssignCause::Assigned | AssignCause::Forced | AssignCause::Workflow) => true,
             _ => false,
         };
         if !right {

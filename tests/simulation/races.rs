@@ -12,6 +12,7 @@ use maitred::{
         conversation::{Conversation, Destination, Event, Phase, Target},
         recovery::Entry,
         words::Priority,
+        workflow::{Aim, Reassign, Step, Test, Workflow},
     },
 };
 use smol_str::format_smolstr;
@@ -309,4 +310,85 @@ fn the_last_place_in_a_line_is_given_once() {
         }
     };
     in_a_thousand_orders(|rng| team(rng, 1, 1, rules()), play, &["the first waits", "the second waits"]);
+}
+
+fn backup() -> GroupId {
+    "backup".parse().unwrap_or_else(|_| GroupId::everyone())
+}
+
+/// Agent 1 is assigned to; who is silent for three seconds loses it to agent 2, of another group.
+fn watched(rng: &mut Rng) -> Plan {
+    let rules = || GroupPolicy { strategy: Strategy::Assign, ..GroupPolicy::default() };
+    let mut plan = team(rng, 2, 3, rules());
+    plan.policy.groups.insert(backup(), Arc::new(rules()));
+    if let Some((_, profile)) = plan.agents.get_mut(1) {
+        profile.groups = vec![backup()];
+    }
+    let reassign = Reassign { to: Aim::Group(backup()), only_online: true, exclude_previous: true };
+    let steps = [
+        Step::Assign(Aim::Routed),
+        Step::Wait(Duration::from_secs(3)),
+        Step::Branch {
+            all: vec![Test::Outgoing(false)],
+            then: vec![Step::Comment("{{agent}} was silent".into()), Step::Reassign(reassign)],
+            otherwise: Vec::new(),
+        },
+    ];
+    plan.policy.workflows = vec![Arc::new(Workflow::new("silence".into(), &steps))];
+    plan
+}
+
+impl Sim {
+    /// When the workflow of a conversation looks whether somebody has answered.
+    fn looks_at(&self, id: ConversationId) -> Timestamp {
+        self.seen(id).workflow().and_then(|(_, until)| until).expect("it waits")
+    }
+}
+
+/// RE-16: a reply in the last instant keeps it, a later one does not, and the record says the same.
+#[test]
+fn a_reply_at_the_deadline_keeps_the_conversation_or_comes_too_late() {
+    let play = |sim: &mut Sim| {
+        let id = sim.arrives(0);
+        assert_eq!(sim.seen(id).owner().map(|owner| owner.agent), Some(agent(1)));
+        let at = sim.looks_at(id);
+        let (early, late) = if sim.rng.chance(0.5) { (1, 1) } else { (60, 30) };
+        sim.asks_around(By::Agent(agent(1)), Act::Say(id, "here!".into()), at, early, late);
+        sim.goes_on(Duration::from_secs(5));
+        let fired = sim.recorded(id, |event| matches!(event, Event::FlowFired { .. }));
+        let notes = sim.recorded(id, |event| matches!(event, Event::Noted { .. }));
+        let gives = sim.recorded(id, |event| matches!(event, Event::Assigned { .. }));
+        assert_eq!(sim.slots(), 1);
+        match sim.seen(id).owner().map(|owner| owner.agent) {
+            Some(owner) if owner == agent(1) => {
+                assert_eq!((fired, notes, gives), (0, 0, 1));
+                "in time"
+            }
+            _ => {
+                assert_eq!((fired, notes, gives), (1, 1, 2));
+                "too late"
+            }
+        }
+    };
+    in_a_thousand_orders(watched, play, &["in time", "too late"]);
+}
+
+/// RE-15: a hand that moves the conversation around the deadline has the last word, whichever came first.
+#[test]
+fn who_reassigns_by_hand_before_the_timer_voids_it() {
+    let play = |sim: &mut Sim| {
+        let id = sim.arrives(0);
+        let at = sim.looks_at(id);
+        let to =
+            if sim.rng.chance(0.5) { Destination::Agent(agent(2)) } else { Destination::Group(backup()) };
+        sim.asks_around(By::Supervisor, Act::Assign(id, to, false), at, 60, 60);
+        sim.goes_on(Duration::from_secs(5));
+        let fired = sim.recorded(id, |event| matches!(event, Event::FlowFired { .. }));
+        let ended = sim.recorded(id, |event| matches!(event, Event::FlowEnded { .. }));
+        assert_eq!(sim.seen(id).owner().map(|owner| owner.agent), Some(agent(2)));
+        assert_eq!((ended, sim.slots()), (1, 1), "it is over, and one slot is held");
+        assert!(fired <= 1);
+        if fired == 0 { "by hand" } else { "by the timer" }
+    };
+    in_a_thousand_orders(watched, play, &["by hand", "by the timer"]);
 }

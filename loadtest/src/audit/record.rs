@@ -157,7 +157,8 @@ impl Record {
                 AssignCause::Assigned
                 | AssignCause::Handover
                 | AssignCause::Forced
-                | AssignCause::Started => Turn::Given(*agent),
+                | AssignCause::Started
+                | AssignCause::Workflow => Turn::Given(*agent),
             },
             StaffChange::Queued { .. } | StaffChange::FellBack { .. } | StaffChange::Closed { .. } => {
                 Turn::Nobody

@@ -168,7 +168,7 @@ impl Window {
         let restarts = self.realms.get(&workspace).map_or(&[][..], |realm| &realm.restarts);
         let key = (workspace, id);
         if !self.conversations.contains_key(&key) {
-            let is_new = matches!(said.events.first(), Some(Event::Opened { .. }));
+            let is_new = matches!(said.events.first(), Some(Event::Opened { .. } | Event::TeamOpened { .. }));
             let before = if is_new { Ok(None) } else { archived(&self.view, &key.0, id, restarts) };
             let (before, fallen) = match before {
                 Err(Trouble::Unreadable(_)) => (None, true),

@@ -52,7 +52,7 @@ impl ListView {
             Phase::Waiting | Phase::Offered | Phase::Active | Phase::Missed => Some(Self::Livechat),
             Phase::Closed => Some(Self::Closed),
             Phase::Bot => Some(Self::Chatbot),
-            Phase::Choosing => None,
+            Phase::Choosing | Phase::Team => None,
         }
     }
 

@@ -57,6 +57,17 @@ impl Agent {
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
         let holds = self.holds_for(conversation);
+        if let Purpose::Flow { only_online } = purpose {
+            self.claim_for_workflow(cx, conversation, epoch, only_online, out);
+            return Ok(());
+        }
+        let purpose = match purpose {
+            // Forced is what goes past the cap, not what could have: that is counted and audited (AD-24).
+            Purpose::Assign { ticket, force: true } if holds || self.full(cx).is_none() => {
+                Purpose::Assign { ticket, force: false }
+            }
+            purpose => purpose,
+        };
         let Some(ticket) = purpose.ticket() else { return Ok(()) };
         let why_not = match purpose {
             Purpose::Handover { .. } => self.why_not(cx),
@@ -69,7 +80,7 @@ impl Agent {
             Purpose::Assign { force: false, .. } => {
                 self.unfit().or_else(|| self.unsettled()).or_else(|| self.full(cx))
             }
-            Purpose::Assign { force: true, .. } | Purpose::Offer(_) => {
+            Purpose::Assign { force: true, .. } | Purpose::Offer(_) | Purpose::Flow { .. } => {
                 self.unfit().or_else(|| self.unsettled())
             }
         };
@@ -91,6 +102,33 @@ impl Agent {
         self.grant(cx, conversation, epoch, purpose, out);
         self.tell_groups(cx, out);
         Ok(())
+    }
+
+    /// A workflow doesn't ask them; who can't have it says so to the conversation, where nobody waits for an answer.
+    fn claim_for_workflow(
+        &mut self,
+        cx: &Context<'_>,
+        conversation: ConversationId,
+        epoch: u32,
+        only_online: bool,
+        out: &mut Out<Event>,
+    ) {
+        let holds = self.holds_for(conversation);
+        let why_not = match only_online {
+            true => self.why_not(cx),
+            false => self.unfit().or_else(|| self.unsettled()).or_else(|| self.full(cx)),
+        };
+        match why_not.filter(|why| !(holds && matches!(why, WhyNot::AtCap | WhyNot::WrapUp))) {
+            Some(why_not) => {
+                let agent = self.id;
+                let unavailable = conversation::Command::Unavailable { agent, epoch, why_not };
+                out.tell_conversation(conversation, unavailable);
+            }
+            None => {
+                self.grant(cx, conversation, epoch, Purpose::Flow { only_online }, out);
+                self.tell_groups(cx, out);
+            }
+        }
     }
 
     pub(super) fn grant(

@@ -70,6 +70,7 @@ impl Conversation {
         }
         self.begin(&ticket, out);
         self.record(cx, Event::Chosen { group: group.clone() }, out);
+        self.start_flow(cx, false, out);
         let preferred = self.opened.as_ref().and_then(|opened| opened.preferred);
         self.route(cx, Some(group), QueueCause::Opened, preferred, out);
         self.done(&ticket, out);

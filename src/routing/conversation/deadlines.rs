@@ -41,7 +41,15 @@ impl Conversation {
             }
             State::Bot => self.leave_bot(cx, out),
             State::Choosing { until } if *until <= cx.now => self.close(cx, CloseReason::NotChosen, out),
-            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
+            State::Team if self.active_at + super::team::SILENCE <= cx.now => {
+                self.close(cx, CloseReason::Idle, out);
+            }
+            State::New
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. }
+            | State::Team => {}
         }
+        self.follow_flow(cx, out);
     }
 }

@@ -151,8 +151,8 @@ impl Conversation {
             };
             out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });
         }
-        if let Some(opened) = &self.opened {
-            let (visitor, channel) = (opened.visitor, opened.channel.clone());
+        if let Some((visitor, channel, _)) = self.visitor() {
+            let channel = channel.clone();
             let conversation = self.id;
             let led = None;
             out.tell_workspace(workspace::Command::Closed { visitor, channel, conversation, led });
@@ -173,6 +173,7 @@ impl Conversation {
         if self.phase() != Some(Phase::Closed) {
             return Err(Refusal::WrongState("only a closed conversation can be reopened").to(&ticket));
         }
+        self.for_visitors_only(&ticket)?;
         let (visitor, channel) = (opened.visitor, opened.channel.clone());
         let (conversation, epoch, engages) = (self.id, self.epoch, self.needs_grant());
         let reopen = workspace::Command::Reopen { visitor, channel, conversation, epoch, engages, ticket };
@@ -197,6 +198,7 @@ impl Conversation {
         }
         self.begin(ticket, out);
         self.record(cx, Event::Reopened, out);
+        self.start_flow(cx, true, out);
         if self.is_ruled(cx) {
             self.route_undecided(cx, QueueCause::Reopened, self.last_owner, out);
         } else {

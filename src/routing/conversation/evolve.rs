@@ -54,7 +54,26 @@ impl Conversation {
                     origin: *origin,
                     at,
                     site: value_of("site", variables),
+                    team: false,
                 });
+            }
+            Event::TeamOpened { agents, channel, via, digest } => {
+                self.opened = Some(Opened {
+                    visitor: super::team::NOBODY,
+                    channel: channel.clone(),
+                    priority: crate::routing::Priority::DEFAULT,
+                    direct: None,
+                    preferred: None,
+                    via: *via,
+                    digest: *digest,
+                    at,
+                    origin: crate::routing::Origin::Agent,
+                    site: None,
+                    team: true,
+                });
+                self.participants = agents.iter().cloned().collect();
+                self.active_at = at;
+                self.state = State::Team;
             }
             Event::Queued { stay, group, cause, since, wait_until, preferred, barred, chain } => {
                 self.epoch += 1;
@@ -80,6 +99,7 @@ impl Conversation {
                     tried: smallvec::SmallVec::new(),
                     pending: Pending::Nothing,
                     ask_at: None,
+                    anyone: false,
                 }));
             }
             Event::Offered { agent, name, deadline, .. } => {
@@ -197,7 +217,10 @@ impl Conversation {
                 self.epoch += 1;
                 self.take_back(RescindReason::Closed, None);
                 self.take_back_invitations(RescindReason::Closed);
-                self.participants.clear();
+                // Who talked among themselves may still read it: there is no group whose scope it would be in.
+                if !self.is_team() {
+                    self.participants.clear();
+                }
                 self.helpers.clear();
                 self.attention.forget_readers();
                 self.state = State::Closed { reason: *reason };
@@ -233,6 +256,16 @@ impl Conversation {
             }
             Event::Ruled { .. } => self.was_ruled(),
             Event::Directed { direct, .. } => self.was_directed(*direct),
+            Event::FlowStarted { .. }
+            | Event::FlowWaits { .. }
+            | Event::FlowFired { .. }
+            | Event::FlowEnded { .. } => {}
+            Event::Reprioritised { priority } => {
+                self.opened.iter_mut().for_each(|opened| opened.priority = *priority);
+            }
+        }
+        if self.flow.is_some() || matches!(event, Event::FlowStarted { .. }) {
+            self.flow_evolve(at, by, event);
         }
     }
 
@@ -305,7 +338,8 @@ impl Conversation {
             | State::Bot
             | State::Missed { .. }
             | State::Closed { .. }
-            | State::Choosing { .. } => None,
+            | State::Choosing { .. }
+            | State::Team => None,
         };
         match pending {
             Some((Whom::One(agent), _)) if Some(agent) == but => {}

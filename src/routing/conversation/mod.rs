@@ -14,14 +14,17 @@ mod end;
 mod engage;
 mod evolve;
 mod facts;
+mod flow;
 mod offer;
 mod open;
 mod parts;
+mod priority;
 mod quarantine;
 mod rating;
 mod rules;
 mod say;
 mod start;
+mod team;
 mod transfer;
 mod views;
 mod words;
@@ -41,11 +44,12 @@ pub(in crate::routing) use facts::check_open;
 pub use facts::{CONTACT, Changed, Facts, TAGS_MAX, VARIABLES_BYTES, VARIABLES_MAX};
 pub use parts::{Message, PARTS_MAX, Part};
 pub use rating::{Rating, SCORE_MAX};
+use transfer::Handing;
 pub use rules::Seen;
 pub use views::{OfferKind, PendingOffer, StayFacts};
 pub use words::{
-    Ask, Choice, Command, Destination, Event, FromLobby, Granted, Lead, Opening, Phase, Purpose, Record,
-    Target, Unserved, Way,
+    Ask, Choice, Command, Destination, Event, FlowOutcome, FromLobby, Granted, Lead, Opening, Phase, Purpose, Record,
+    Skip, Summons, Target, TeamOpening, Unserved, Way,
 };
 
 use super::{
@@ -116,6 +120,8 @@ pub struct Conversation {
     aside: quarantine::Aside,
     /// What the workspace's rules made of it, if they were asked.
     directed: Option<Box<rules::Directed>>,
+    /// The workflow it is in.
+    flow: Option<Box<flow::Flow>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -130,6 +136,8 @@ struct Opened {
     origin: Origin,
     at: Timestamp,
     site: Option<SmolStr>,
+    /// Agents among themselves: there is no visitor.
+    team: bool,
 }
 
 /// The newest event's number after a command, and its number for the visitor if they may see it.
@@ -146,6 +154,11 @@ pub struct Party {
     pub agent: AgentId,
     /// Their name.
     pub name: SmolStr,
+}
+
+impl Party {
+    /// Stands for a supervisor who takes part: they are no agent, and have no slots.
+    pub const SUPERVISOR: AgentId = AgentId::from_bytes([0; 16]);
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -193,6 +206,8 @@ enum State {
     Choosing {
         until: Timestamp,
     },
+    /// Agents among themselves.
+    Team,
 }
 
 /// One visit to a group's queue.
@@ -213,6 +228,9 @@ struct Stay {
     /// When it asks its group again why it was not served. Volatile.
     #[serde(skip)]
     ask_at: Option<Timestamp>,
+    /// Whether members who are not there may have it, too. Volatile: after a restart it waits as any other does.
+    #[serde(skip)]
+    anyone: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -289,6 +307,7 @@ impl Conversation {
             keys: Keys::default(),
             aside: quarantine::Aside::default(),
             directed: None,
+            flow: None,
         }
     }
 
@@ -366,7 +385,8 @@ impl Conversation {
             | State::Bot
             | State::Missed { .. }
             | State::Closed { .. }
-            | State::Choosing { .. } => {}
+            | State::Choosing { .. }
+            | State::Team => {}
         }
         agents
     }
@@ -397,9 +417,11 @@ impl Conversation {
                 self.active_at = start;
             }
             State::Bot => self.active_at = start,
+            State::Team => self.active_at = start,
             State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {}
         }
         self.invitations.iter_mut().for_each(|invitation| later(&mut invitation.deadline));
+        self.flow.iter_mut().for_each(|flow| flow.rebase(later));
         self.absent_since = Some(start + grace);
     }
 }
@@ -411,6 +433,9 @@ impl Machine for Conversation {
     fn handle(&mut self, cx: &Context<'_>, command: Command, out: &mut Out<Event>) -> Result<(), Refused> {
         match command {
             Command::Open { opening, ticket, way } => self.open_granted(cx, opening, ticket, way, out)?,
+            Command::OpenTeam { opening, parties, ticket } => {
+                self.open_team(cx, *opening, parties, &ticket, out)?
+            }
             Command::Engaged { then } => self.engaged_now(cx, then, out),
             Command::NotEngaged { hand_over, ticket } => {
                 self.hand_over_unengaged(cx, *hand_over, &ticket, out)?;
@@ -424,6 +449,8 @@ impl Machine for Conversation {
             Command::Admitted { group, epoch, cause, ticket, leave } => {
                 self.admitted(cx, group, epoch, cause, &ticket, leave, out);
             }
+            Command::Summoned { group, epoch, summons } => self.summoned(cx, group, epoch, summons, out),
+            Command::Unavailable { epoch, why_not, .. } => self.unavailable(cx, epoch, why_not, out),
             Command::Invitable { agent, name, ticket } => {
                 self.invitable(cx, Party { agent, name }, &ticket, out)
             }
@@ -447,6 +474,7 @@ impl Machine for Conversation {
     fn remains(command: &Command) -> Option<Remains> {
         let ticket = match command {
             Command::Open { ticket, .. }
+            | Command::OpenTeam { ticket, .. }
             | Command::Ask { ticket, .. }
             | Command::NotEngaged { ticket, .. }
             | Command::Admitted { ticket, .. }
@@ -485,10 +513,12 @@ impl Machine for Conversation {
             State::Missed { expires, .. } => Some(*expires),
             State::Choosing { until } => Some(*until),
             State::Bot => self.bot_until(cx),
+            State::Team => Some(self.active_at + team::SILENCE),
             State::New | State::Closed { .. } => None,
         };
         let invitations = self.invitations.iter().map(|invitation| invitation.deadline);
-        invitations.chain(place).min()
+        let flow = self.flow.as_ref().and_then(|flow| flow.deadline());
+        invitations.chain(place).chain(flow).min()
     }
 }
 
@@ -528,6 +558,8 @@ impl Conversation {
             Ask::Assign { to, force } => self.assign(to, force, ticket, out),
             Ask::Transfer { to, leave } => self.transfer(to, leave, ticket, out),
             Ask::Invite { agent } => self.invite(agent, ticket, out),
+            Ask::Join { name } => self.join_as_supervisor(cx, name, &ticket, out),
+            Ask::SetPriority(priority) => self.set_priority(cx, priority, &ticket, out),
             Ask::Leave => self.leave(cx, &ticket, out),
             Ask::Close => self.close_by(cx, &ticket, out),
             Ask::Reopen => self.ask_reopen(ticket, out),

@@ -77,6 +77,7 @@ impl Conversation {
             // It was begun above.
             Purpose::Start { .. } => {}
             Purpose::Handover { ticket, leave } => self.start_handover(cx, party, leave, &ticket, out),
+            Purpose::Flow { .. } => self.flow_granted(cx, party, out),
         }
     }
 
@@ -178,7 +179,7 @@ impl Conversation {
                 self.begin(&ticket, out);
                 self.accept_handover(cx, out);
             }
-            OfferKind::Invitation if cx.policy.invite_uses_slot => {
+            OfferKind::Invitation if cx.policy.invite_uses_slot && !self.is_team() => {
                 let purpose = Purpose::Help { ticket, offer };
                 out.tell_agent(agent, self.claim(purpose));
                 return Ok(());
@@ -351,7 +352,8 @@ impl Conversation {
             | State::Bot
             | State::Missed { .. }
             | State::Closed { .. }
-            | State::Choosing { .. } => {}
+            | State::Choosing { .. }
+            | State::Team => {}
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     routing::{
         Context, Out, Refusal, Refused, Reply,
         words::{FallbackReason, QueueCause, Ticket},
+        workflow::Aim,
         workspace,
     },
 };
@@ -30,11 +31,13 @@ pub(super) struct Entry {
     pub(super) chain: u8,
     /// Its place within its class; `None`: the end.
     pub(super) since: Option<Timestamp>,
+    /// Whether members who are not there may have it, too.
+    pub(super) anyone: bool,
 }
 
 impl Entry {
     pub(super) fn new(group: GroupId, cause: QueueCause) -> Self {
-        Self { group, cause, preferred: None, barred: None, chain: 0, since: None }
+        Self { group, cause, preferred: None, barred: None, chain: 0, since: None, anyone: false }
     }
 }
 
@@ -131,9 +134,23 @@ impl Conversation {
         }
         if chooses {
             self.hold(cx, out);
-        } else if !matches!(self.state, State::Bot) {
-            self.route_to(cx, group.filter(|_| !undecided), QueueCause::Opened, opening.preferred, out);
+            return Ok(());
         }
+        self.start_flow(cx, false, out);
+        if matches!(self.state, State::Bot) {
+            return Ok(());
+        }
+        let aim = self.flow_aim(cx);
+        match &aim {
+            Some(Aim::Group(group)) => {
+                self.route(cx, Some(group.clone()), QueueCause::Opened, opening.preferred, out);
+            }
+            Some(Aim::Agent(agent)) => self.route(cx, group, QueueCause::Opened, Some(*agent), out),
+            Some(Aim::Routed) | None => {
+                self.route_to(cx, group.filter(|_| !undecided), QueueCause::Opened, opening.preferred, out);
+            }
+        }
+        self.flow_claims(aim.as_ref(), out);
         Ok(())
     }
 
@@ -218,6 +235,9 @@ impl Conversation {
             chain: entry.chain,
         };
         self.record(cx, queued, out);
+        if let State::Waiting(stay) = &mut self.state {
+            stay.anyone = entry.anyone;
+        }
         self.line_up(true, out);
     }
 }

@@ -71,7 +71,9 @@ impl Conversation {
         self.epoch += 1;
         self.take_back(RescindReason::Removed, None);
         self.take_back_invitations(RescindReason::Removed);
-        self.participants.clear();
+        if !self.is_team() {
+            self.participants.clear();
+        }
         self.helpers.clear();
         self.aside.since = Some(at);
         if matches!(self.state, State::Active(_)) {

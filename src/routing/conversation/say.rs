@@ -1,6 +1,6 @@
 //! Messages both ways, and private notes.
 
-use super::{Conversation, Event, Message, State};
+use super::{Conversation, Event, Message, Party, State};
 use crate::routing::{
     Context, Out, Refusal, Refused,
     words::{Body, By, Ticket},
@@ -22,13 +22,13 @@ impl Conversation {
         }
         match ticket.by {
             By::Agent(agent) if !self.has_part(agent) => match self.state {
-                State::Active(_) => {
+                State::Active(_) | State::Team => {
                     return Err(Refusal::WrongState("join the conversation before writing").to(&ticket));
                 }
                 // A public reply to an unassigned conversation takes it (BO-31).
                 _ => return self.take(cx, Some(message), ticket, out),
             },
-            By::Supervisor | By::Admin => {
+            By::Supervisor | By::Admin if !self.is_participant(Party::SUPERVISOR) => {
                 return Err(Refusal::WrongState("join the conversation before writing").to(&ticket));
             }
             By::Frontend | By::System => return Err(Refusal::NotFound.to(&ticket)),
@@ -36,7 +36,7 @@ impl Conversation {
             By::Bot if !matches!(self.state, State::Bot) => {
                 return Err(Refusal::HandedOff.to(&ticket));
             }
-            By::Bot | By::Visitor(_) | By::Agent(_) => {}
+            By::Bot | By::Visitor(_) | By::Agent(_) | By::Supervisor | By::Admin => {}
         }
         self.begin(&ticket, out);
         self.record(cx, message.event(), out);

@@ -1,5 +1,7 @@
 //! Changing hands: take, assign, transfer with handover, invite, leave.
 
+use smol_str::SmolStr;
+
 use super::{Conversation, Destination, Event, Message, Party, Pending, Phase, Purpose, State, open::Entry};
 use crate::{
     ids::{AgentId, GroupId},
@@ -7,7 +9,7 @@ use crate::{
         Context, Decision, Out, Refusal, Refused,
         agent::{self, End, Held},
         group,
-        words::{AssignCause, By, OfferOutcome, QueueCause, RescindReason, Ticket},
+        words::{AssignCause, By, CloseReason, OfferOutcome, QueueCause, RescindReason, Ticket},
     },
 };
 
@@ -93,6 +95,7 @@ impl Conversation {
         if !self.may_read(&ticket) {
             return Err(Refusal::NotFound.to(&ticket));
         }
+        self.for_visitors_only(&ticket)?;
         let pulls =
             self.group().and_then(|group| cx.policy.group(group)).is_none_or(|policy| policy.allow_pull);
         match (&self.state, self.owner()) {
@@ -132,6 +135,7 @@ impl Conversation {
         if self.phase() == Some(Phase::Closed) {
             return Err(Refusal::ConversationClosed.to(&ticket));
         }
+        self.for_visitors_only(&ticket)?;
         match to {
             Destination::Agent(agent) if self.owner().is_some_and(|owner| owner.agent == agent) => {
                 Err(Refusal::WrongState("that agent owns it already").to(&ticket))
@@ -334,7 +338,7 @@ impl Conversation {
         if !may {
             return Err(Refusal::NotFound.to(&ticket));
         }
-        if !matches!(self.state, State::Active(_)) {
+        if !matches!(self.state, State::Active(_) | State::Team) {
             return Err(Refusal::WrongState("only an active conversation takes invitations").to(&ticket));
         }
         if self.has_part(agent) || self.pending_for(agent).is_some() {
@@ -360,7 +364,7 @@ impl Conversation {
             Err(refusal) => return out.refuse(ticket, refusal),
         }
         let asked = self.has_part(party.agent) || self.pending_for(party.agent).is_some();
-        if asked || !matches!(self.state, State::Active(_)) {
+        if asked || !matches!(self.state, State::Active(_) | State::Team) {
             return out
                 .refuse(ticket, Refusal::WrongState("the conversation has changed meanwhile: look again"));
         }
@@ -386,6 +390,29 @@ impl Conversation {
         }
     }
 
+    /// A supervisor takes part, by a name that visitors may see. They use no slot and are asked nothing.
+    pub(super) fn join_as_supervisor(
+        &mut self,
+        cx: &Context<'_>,
+        name: SmolStr,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        if !ticket.by.is_supervisor() {
+            return Err(Refusal::NotFound.to(ticket));
+        }
+        if self.phase() == Some(Phase::Closed) {
+            return Err(Refusal::ConversationClosed.to(ticket));
+        }
+        if self.is_participant(Party::SUPERVISOR) {
+            return Err(Refusal::WrongState("a supervisor takes part already").to(ticket));
+        }
+        self.begin(ticket, out);
+        self.record(cx, Event::Joined { agent: Party::SUPERVISOR, name }, out);
+        self.done(ticket, out);
+        Ok(())
+    }
+
     pub(super) fn expire_invitations(&mut self, cx: &Context<'_>, out: &mut Out<Event>) {
         let over = self.invitations.iter().filter(|invitation| invitation.deadline <= cx.now);
         let over: Vec<AgentId> = over.map(|invitation| invitation.party.agent).collect();
@@ -401,7 +428,8 @@ impl Conversation {
         ticket: &Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
-        let part = ticket.by.agent().filter(|agent| self.has_part(*agent));
+        let who = ticket.by.agent().or(ticket.by.is_supervisor().then_some(Party::SUPERVISOR));
+        let part = who.filter(|agent| self.has_part(*agent));
         let Some(agent) = part else { return Err(Refusal::NotFound.to(ticket)) };
         let owns = self.owner().is_some_and(|owner| owner.agent == agent);
         let handover = match &self.state {
@@ -411,7 +439,8 @@ impl Conversation {
             | State::Waiting(_)
             | State::Missed { .. }
             | State::Closed { .. }
-            | State::Choosing { .. } => None,
+            | State::Choosing { .. }
+            | State::Team => None,
         };
         let hands_over = handover.is_some();
         if owns && handover.is_some_and(|handover| handover.orphaned) {
@@ -421,6 +450,9 @@ impl Conversation {
         self.part(cx, agent, out);
         if owns && !hands_over {
             self.give_back(cx, QueueCause::Returned, out);
+        }
+        if self.is_team() && self.participants.is_empty() {
+            self.close(cx, CloseReason::ByAgent, out);
         }
         self.done(ticket, out);
         Ok(())

@@ -76,12 +76,19 @@ impl Conversation {
             State::Missed { .. } => Some(Phase::Missed),
             State::Closed { .. } => Some(Phase::Closed),
             State::Choosing { .. } => Some(Phase::Choosing),
+            State::Team => Some(Phase::Team),
         }
     }
 
-    /// The visitor, the channel, and the program that opened it.
+    /// The visitor, the channel, and the program that opened it; `None` where agents are among themselves.
     #[must_use]
     pub fn visitor(&self) -> Option<(VisitorId, &Channel, ClientId)> {
+        self.whose().filter(|_| !self.is_team())
+    }
+
+    /// The same, and what stands in their place where agents are among themselves: an id of zeros.
+    #[must_use]
+    pub fn whose(&self) -> Option<(VisitorId, &Channel, ClientId)> {
         self.opened.as_ref().map(|opened| (opened.visitor, &opened.channel, opened.via))
     }
 
@@ -151,9 +158,11 @@ impl Conversation {
             State::Active(active) => Some(&active.group),
             // What it was served for before is no reason to see what it says to the bot.
             State::Bot => None,
-            State::New | State::Missed { .. } | State::Closed { .. } | State::Choosing { .. } => {
-                self.home.as_ref()
-            }
+            State::New
+            | State::Missed { .. }
+            | State::Closed { .. }
+            | State::Choosing { .. }
+            | State::Team => self.home.as_ref(),
         }
     }
 
@@ -218,7 +227,8 @@ impl Conversation {
             | State::Bot
             | State::Missed { .. }
             | State::Closed { .. }
-            | State::Choosing { .. } => {}
+            | State::Choosing { .. }
+            | State::Team => {}
         }
         // Who helps and is handed the conversation has one slot for both.
         for (agent, held) in &self.helpers {
@@ -261,6 +271,7 @@ impl Conversation {
             | State::Missed { .. }
             | State::Closed { .. }
             | State::Choosing { .. } => return None,
+            State::Team => return self.invitation_of(agent),
         };
         Some(PendingOffer { kind, offer, since, deadline })
     }
@@ -314,11 +325,12 @@ impl Conversation {
             return false;
         }
         match ticket.by {
-            By::Visitor(visitor) => self.opened.as_ref().is_some_and(|opened| opened.visitor == visitor),
+            By::Visitor(visitor) => self.visitor().is_some_and(|(own, ..)| own == visitor),
             By::Agent(agent) => {
                 self.has_part(agent) || self.pending_for(agent).is_some() || self.in_scope(ticket)
             }
-            By::Supervisor | By::Admin | By::System | By::Frontend | By::Bot => true,
+            By::Supervisor | By::Admin | By::System => true,
+            By::Frontend | By::Bot => !self.is_team(),
         }
     }
 
@@ -356,6 +368,8 @@ impl Conversation {
             direct: self.direct(stay),
             tried: stay.tried.to_vec(),
             barred: stay.barred,
+            cause: stay.cause,
+            anyone: stay.anyone,
             announced,
             site: self.site().cloned(),
             entering,

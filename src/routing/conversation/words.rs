@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{
+    Party,
     bot::HandOver,
     facts::{Changed, VARIABLES_BYTES, VARIABLES_MAX},
     parts::{Message, Part},
@@ -12,7 +13,7 @@ use crate::{
     clock::Timestamp,
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId},
     routing::{
-        Decision,
+        Decision, WhyNot,
         rules::Verdicts,
         words::{
             AssignCause, Body, By, CloseReason, FallbackReason, Key, OfferOutcome, Origin, Priority,
@@ -38,6 +39,8 @@ pub enum Phase {
     Closed,
     /// Not begun: the visitor is asked to choose a group, and nobody else knows of it.
     Choosing,
+    /// Agents among themselves: no visitor, no queue, no slot (ZD-20).
+    Team,
 }
 
 /// Which group a visitor chooses.
@@ -145,6 +148,21 @@ impl Opening {
             }
         }
     }
+}
+
+/// What it takes to open a chat of agents among themselves.
+#[derive(Debug, Clone)]
+pub struct TeamOpening {
+    /// The id that the caller made for it.
+    pub asked: ConversationId,
+    /// Who else takes part.
+    pub agents: Vec<AgentId>,
+    /// What stands where a visitor's channel would.
+    pub channel: Channel,
+    /// The program that opens it.
+    pub via: ClientId,
+    /// The opening hashed: the same id with another body is refused.
+    pub digest: u32,
 }
 
 /// How an opening comes to a conversation.
@@ -451,6 +469,78 @@ pub enum Event {
         /// The group that it counts for.
         group: GroupId,
     },
+    /// A workflow began.
+    FlowStarted {
+        /// Its name.
+        workflow: SmolStr,
+        /// Its steps hashed.
+        digest: u32,
+    },
+    /// A workflow waits behind a step.
+    FlowWaits {
+        /// The step's number.
+        at: u16,
+        /// Until when; `None`: until an agent has the conversation.
+        until: Option<Timestamp>,
+    },
+    /// A workflow takes the conversation from who has it.
+    FlowFired {
+        /// Its name.
+        workflow: SmolStr,
+        /// The step's number.
+        at: u16,
+    },
+    /// A workflow is over.
+    FlowEnded {
+        /// Its name.
+        workflow: SmolStr,
+        /// How.
+        outcome: FlowOutcome,
+    },
+    /// The class was changed.
+    Reprioritised {
+        /// The new one.
+        priority: Priority,
+    },
+    /// Agents began to talk among themselves.
+    TeamOpened {
+        /// Who.
+        agents: Vec<Party>,
+        /// What stands where a visitor's channel would.
+        channel: Channel,
+        /// The program that opened it.
+        via: ClientId,
+        /// The opening hashed.
+        digest: u32,
+    },
+}
+
+/// How a workflow ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FlowOutcome {
+    /// All its steps are taken.
+    Done,
+    /// It did not reassign.
+    Skipped(Skip),
+}
+
+/// Why a workflow did not reassign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Skip {
+    /// A human agent has answered.
+    Answered,
+    /// Another condition did not hold.
+    Condition,
+    /// Somebody else moved the conversation before (RE-15).
+    Moved,
+    /// It was about to be handed over.
+    HandedOver,
+    /// The operator changed the workflow meanwhile.
+    Changed,
+    /// The group that it names takes nothing.
+    Unavailable,
+    /// The conversation was closed.
+    Closed,
 }
 
 impl Event {
@@ -504,7 +594,13 @@ impl Event {
             | Self::TagsSet { .. }
             | Self::Read { .. }
             | Self::Ruled { .. }
-            | Self::Directed { .. } => false,
+            | Self::Directed { .. }
+            | Self::FlowStarted { .. }
+            | Self::FlowWaits { .. }
+            | Self::FlowFired { .. }
+            | Self::FlowEnded { .. }
+            | Self::Reprioritised { .. }
+            | Self::TeamOpened { .. } => false,
         }
     }
 }
@@ -547,6 +643,17 @@ pub enum Unserved {
     Because(FallbackReason),
     /// Nobody can take it now, and it was only asked whether somebody can.
     NotNow,
+}
+
+/// What a group says to a workflow that wants it to take a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Summons {
+    /// Somebody who may have it is online.
+    SomebodyOnline,
+    /// Nobody who may have it is.
+    NobodyOnline,
+    /// It is not there, or takes nothing.
+    Closed,
 }
 
 /// A slot that an agent holds for the conversation, until it is confirmed or released.
@@ -613,6 +720,11 @@ pub enum Purpose {
         /// Whether the owner leaves when they accept.
         leave: bool,
     },
+    /// A workflow gives it to them.
+    Flow {
+        /// Whether only if they are online.
+        only_online: bool,
+    },
 }
 
 impl Purpose {
@@ -620,7 +732,7 @@ impl Purpose {
     #[must_use]
     pub fn ticket(&self) -> Option<&Ticket> {
         match self {
-            Self::Offer(_) => None,
+            Self::Offer(_) | Self::Flow { .. } => None,
             Self::Accept { ticket, .. }
             | Self::Take { ticket, .. }
             | Self::Assign { ticket, .. }
@@ -678,6 +790,13 @@ pub enum Ask {
         /// Whom.
         agent: AgentId,
     },
+    /// A supervisor takes part from now on, and may write.
+    Join {
+        /// The name that visitors see.
+        name: SmolStr,
+    },
+    /// Serve it in another class; a supervisor's right only.
+    SetPriority(Priority),
     /// Stop taking part.
     Leave,
     /// End it.
@@ -739,6 +858,15 @@ pub enum Command {
         /// How it came here.
         way: Way,
     },
+    /// Open as a chat of agents among themselves, from the workspace; without `parties` a repeated opening. Answered `Opened`.
+    OpenTeam {
+        /// What it takes.
+        opening: Box<TeamOpening>,
+        /// Who takes part, by name.
+        parties: Vec<Party>,
+        /// Who asked.
+        ticket: Ticket,
+    },
     /// The workspace grants that it asks for an agent, which it never did so far.
     Engaged {
         /// What somebody asked of it that needs this; `None`: it is routed.
@@ -788,6 +916,24 @@ pub enum Command {
         ticket: Ticket,
         /// Whether the asking participant leaves.
         leave: bool,
+    },
+    /// A group that a workflow names says whether it can take it.
+    Summoned {
+        /// The group.
+        group: GroupId,
+        /// The conversation's epoch when it was asked.
+        epoch: u32,
+        /// Whether it can.
+        summons: Summons,
+    },
+    /// An agent can't have what a workflow gives them.
+    Unavailable {
+        /// The agent.
+        agent: AgentId,
+        /// The conversation's epoch when they were asked.
+        epoch: u32,
+        /// Why.
+        why_not: WhyNot,
     },
     /// An agent can be invited.
     Invitable {

@@ -24,6 +24,7 @@ impl Group {
         index.insert(place, fit);
         self.items.insert(conversation, Item { waiting, stands });
         match verdict {
+            _ if self.appoint(conversation, out) => {}
             Some(why) => out.tell_conversation(conversation, conversation::Command::Unserved { stay, why }),
             None => self.place(cx, conversation, out),
         }

@@ -2,13 +2,14 @@
 //! Nearly all of it is a view, rebuilt from conversations and agents; only the round-robin pointer is recorded.
 //!
 //! One file per idea: `doors.rs` (when it is open), `line.rs` (who waits where), `propose.rs` (who is asked next), `members.rs` (what an agent's word changes),
-//! `unserved.rs` (what can't be served here), `places.rs` (what those who wait are told). What it may be asked is in `words.rs`.
+//! `unserved.rs` (what can't be served here), `summon.rs` (what workflows ask of it), `places.rs` (what those who wait are told). What it may be asked is in `words.rs`.
 
 mod doors;
 mod line;
 mod members;
 mod places;
 mod propose;
+mod summon;
 mod unserved;
 mod words;
 
@@ -20,9 +21,9 @@ use smol_str::SmolStr;
 use super::{
     Context, Keeper, Machine, Out, Refused, Remains, WhyNot,
     conversation::Unserved,
-    queue::{Place, Queue},
+    queue::{Admits, Fit, Place, Queue},
     roster::Roster,
-    words::Strategy,
+    words::{QueueCause, Strategy},
 };
 use crate::{
     clock::Timestamp,
@@ -202,7 +203,8 @@ fn barrier(waiting: &Waiting, agent: AgentId) -> Option<WhyNot> {
     if waiting.direct.is_some_and(|direct| direct != agent) {
         Some(WhyNot::NotTheDirectOne)
     } else if waiting.barred == Some(agent) {
-        Some(WhyNot::TransferredIt)
+        let reassigned = matches!(waiting.cause, QueueCause::Reassigned | QueueCause::NoOnlineAgent);
+        Some(if reassigned { WhyNot::WasSilent } else { WhyNot::TransferredIt })
     } else if waiting.tried.contains(&agent) {
         Some(WhyNot::TriedIt)
     } else {
@@ -245,6 +247,10 @@ impl Machine for Group {
             Command::Forgotten { agent } => self.forgotten(cx, agent, out),
             Command::RequestEntry { conversation, epoch, cause, ticket, leave } => {
                 self.request_entry(cx, conversation, epoch, cause, ticket, leave, out)?;
+            }
+            Command::Summon { conversation, epoch, but, site } => {
+                let fit = Fit { admits: Admits::except(but), site };
+                self.summon(cx, conversation, epoch, &fit, out);
             }
             Command::WaitedTooLong { conversation, stay, tried } => {
                 self.waited_too_long(conversation, stay, tried, out);

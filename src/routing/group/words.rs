@@ -54,8 +54,12 @@ pub struct Waiting {
     pub direct: Option<AgentId>,
     /// Who missed or declined it in this stay.
     pub tried: Vec<AgentId>,
-    /// Who began the transfer that brought it here (ZD-14).
+    /// Who began the transfer that brought it here (ZD-14), or was too silent for a workflow (RE-8).
     pub barred: Option<AgentId>,
+    /// What brought it here.
+    pub cause: QueueCause,
+    /// Whether members who are not there may have it, too.
+    pub anyone: bool,
     /// Whether it was announced already: it stays listed, and who becomes eligible is added.
     pub announced: bool,
     /// The site that it is on.
@@ -167,6 +171,17 @@ pub enum Command {
         ticket: Ticket,
         /// Whether the asking participant leaves.
         leave: bool,
+    },
+    /// Can it take a conversation for a workflow? Answered `Summoned` to the conversation.
+    Summon {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Its epoch.
+        epoch: u32,
+        /// Who is not to get it.
+        but: Option<AgentId>,
+        /// Its site.
+        site: Option<SmolStr>,
     },
     /// A stay has waited as long as it may: why was it not served? Answered `Unserved`.
     WaitedTooLong {

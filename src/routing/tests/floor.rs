@@ -432,6 +432,7 @@ impl Floor {
     fn knows_conversation(&self, id: ConversationId, command: &conversation::Command) -> bool {
         let makes = match command {
             conversation::Command::Open { way, .. } => matches!(way, Way::New { .. }),
+            conversation::Command::OpenTeam { parties, .. } => !parties.is_empty(),
             conversation::Command::Failed { opening, .. } => *opening,
             _ => false,
         };

@@ -30,3 +30,4 @@ mod shapes;
 mod slots;
 mod strategies;
 mod transfers;
+mod workflows;

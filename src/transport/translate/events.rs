@@ -1,7 +1,8 @@
 //! A conversation's events in both their forms: for staff, and what of them its visitor may see.
 
 use super::words::{
-    actor, assign_cause, close_reason, fallback_reason, offer_outcome, origin, queue_cause, text, variables,
+    actor, assign_cause, close_reason, fallback_reason, offer_outcome, origin, queue_cause, skip, text,
+    variables,
 };
 use crate::{
     actors::port::{Faces, Numbered},
@@ -12,7 +13,7 @@ use crate::{
     },
     routing::{
         By, Variable,
-        conversation::{Changed, Event, Part},
+        conversation::{Changed, Event, FlowOutcome, Part, Party},
     },
 };
 
@@ -101,6 +102,20 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
             Change::Led { cause: Text::clip(format!("trigger:{trigger}")), text: said.as_ref().map(text) }
         }
         Event::Started { group } => Change::Started { group: group.clone() },
+        Event::FlowStarted { workflow, .. } => Change::WorkflowStarted { name: Text::clip(workflow) },
+        Event::FlowWaits { until, .. } => Change::WorkflowWaits { until: *until },
+        Event::FlowFired { workflow, .. } => Change::WorkflowFired { name: Text::clip(workflow) },
+        Event::FlowEnded { workflow, outcome } => Change::WorkflowEnded {
+            name: Text::clip(workflow),
+            skipped: match outcome {
+                FlowOutcome::Done => None,
+                FlowOutcome::Skipped(why) => Some(skip(*why)),
+            },
+        },
+        Event::Reprioritised { priority } => Change::Reprioritised { priority: priority.get() },
+        Event::TeamOpened { agents, .. } => {
+            Change::TeamOpened { agents: List::clip(agents.iter().map(|party| party.agent)) }
+        }
     }
 }
 
@@ -150,6 +165,7 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
     let from = || match by {
         By::Visitor(_) => wire_notice::VisitorSide::Me,
         By::Agent(agent) => wire_notice::VisitorSide::Agent { name: name(&agent), avatar: avatar(&agent) },
+        By::Supervisor => wire_notice::VisitorSide::Agent { name: name(&Party::SUPERVISOR), avatar: None },
         _ => wire_notice::VisitorSide::Bot,
     };
     Some(match event {
@@ -199,6 +215,12 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         | Event::TagsSet { .. }
         | Event::Read { .. }
         | Event::Ruled { .. }
-        | Event::Directed { .. } => return None,
+        | Event::Directed { .. }
+        | Event::FlowStarted { .. }
+        | Event::FlowWaits { .. }
+        | Event::FlowFired { .. }
+        | Event::FlowEnded { .. }
+        | Event::Reprioritised { .. }
+        | Event::TeamOpened { .. } => return None,
     })
 }

@@ -18,6 +18,7 @@ pub(super) fn phase(phase: Phase) -> wire::Status {
         Phase::Missed => wire::Status::Missed,
         Phase::Closed => wire::Status::Closed,
         Phase::Choosing => wire::Status::Choosing,
+        Phase::Team => wire::Status::Team,
     }
 }
 
@@ -47,17 +48,23 @@ same_words!(strategy: routing::Strategy => wire::Strategy { RoundRobin, LeastAct
 same_words!(chosen_by: routing::Because => wire::ChosenBy { Strategy, Preferred, Direct });
 same_words!(queue_cause: routing::QueueCause => wire::QueueCause {
     Opened, Overflow, Transfer, Assigned, Message, Returned, Requeued, Handover, Reopened, Bot, Rule,
+    Reassigned, NoOnlineAgent,
 });
-same_words!(assign_cause: routing::AssignCause => wire::AssignCause { Accepted, Taken, Assigned, Strategy, Handover, Forced, Started });
+same_words!(assign_cause: routing::AssignCause => wire::AssignCause {
+    Accepted, Taken, Assigned, Strategy, Handover, Forced, Started, Workflow,
+});
 same_words!(doing: routing::lobby::Doing => wire::Doing { Browsing, Choosing, Waiting, Chatting, WithBot });
 same_words!(close_reason: routing::CloseReason => wire::CloseReason {
-    ByAgent, ByVisitor, BySupervisor, Abandoned, Idle, MissedExpired, NotChosen,
+    ByAgent, ByVisitor, BySupervisor, Abandoned, Idle, MissedExpired, NotChosen, ByWorkflow,
 });
 same_words!(fallback_reason: routing::FallbackReason => wire::FallbackReason {
     NoRule, NobodyOnline, AllAtCapacity, OffersExhausted, WaitedTooLong, ClosedHours, QueueFull, QuotaExhausted,
     GroupUnavailable, GroupRemoved, Quarantined,
 });
 same_words!(rule_verdict: Verdict => reply::Verdict { Matched, NotMatched, Error });
+same_words!(skip: routing::conversation::Skip => wire::WorkflowSkip {
+    Answered, Condition, Moved, HandedOver, Changed, Unavailable, Closed,
+});
 same_words!(rescind_reason: routing::RescindReason => wire::RescindReason {
     AcceptedElsewhere, AlreadyTaken, AgentGone, VisitorGone, Closed, Moved, WaitedTooLong, Removed,
 });

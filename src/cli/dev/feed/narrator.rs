@@ -262,6 +262,7 @@ impl Narrator {
             (AssignCause::Handover, _) => format!("{name} took it over{after}"),
             (AssignCause::Taken, _) => format!("{name} took it"),
             (AssignCause::Forced, _) => format!("given to {name}, past their cap"),
+            (AssignCause::Workflow, _) => format!("given to {name} by a workflow"),
             (AssignCause::Assigned | AssignCause::Strategy, Some(decision)) => {
                 format!("given to {name} ({})", self.why(decision))
             }
