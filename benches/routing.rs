@@ -47,6 +47,8 @@ fn waiting(number: u32) -> Waiting {
         direct: None,
         tried: Vec::new(),
         barred: None,
+        cause: maitred::routing::QueueCause::Opened,
+        anyone: false,
         announced: false,
         site: None,
         entering: true,

@@ -136,7 +136,7 @@ fn every_key_is_explained_in_the_built_in_file() {
             keys_but::<Workspace>(
                 &[
                     &defaults[..],
-                    &["picker", "group", "agent", "rule", "trigger", "hours", "webhook", "mail"],
+                    &["picker", "group", "agent", "rule", "trigger", "workflow", "hours", "webhook", "mail"],
                 ]
                 .concat(),
             ),
@@ -145,6 +145,7 @@ fn every_key_is_explained_in_the_built_in_file() {
         ("[[workspace.rule]]", RoutingRule::keys()),
         ("[workspace.hours.office]", hours::KEYS.to_vec()),
         ("[[workspace.trigger]]", Trigger::keys()),
+        ("[[workspace.workflow]]", Workflow::keys()),
         ("[[workspace.group]]", keys_but::<Group>(&defaults)),
         ("[[workspace.webhook]]", Webhook::keys()),
         ("[[workspace.mail]]", MailRule::keys()),
@@ -194,6 +195,8 @@ fn the_page_names_every_key_of_workspaces() {
         RoutingRule::keys(),
         Trigger::keys(),
     ];
+    let keys = [Workspace::keys(), Picker::keys(), Group::keys(), Agent::keys(), RoutingRule::keys()];
+    let keys = keys.into_iter().chain([Workflow::keys()]).collect::<Vec<_>>();
     for key in keys.concat() {
         assert!(page.contains(&format!("`{key}`")), "docs/configuration.md has no `{key}`");
     }
@@ -206,7 +209,11 @@ fn the_effective_configuration_reads_back_as_the_same() {
          [[workspace.group]]\nname = \"a\"\nlabel = \"A\\n\\\"é\"\nmax_wait = \"none\"\nmax_offers = 2\n\
          [[workspace.agent]]\nname = \"ana\"\ndisplay_name = \"Ana\"\ngroups = [\"a\"]\nseat = false\n\
          [[workspace.rule]]\nname = \"r\"\nthen = { agent = \"ana\" }\nwhen = { any = [{ name = \"country\", in = [\"FR\"] }, \
-         { not = { name = \"visits\", \">=\" = 3, missing = false } }, \"country == \\\"BE\\\"\"] }\n",
+         { not = { name = \"visits\", \">=\" = 3, missing = false } }, \"country == \\\"BE\\\"\"] }\n\
+         [[workspace.workflow]]\nname = \"w\"\npublished = true\non = [\"opened\", \"reopened\"]\nsteps = [\
+         { assign = { agent = \"ana\" } }, { wait = \"15m\" }, { branch = { all = [{ status = \"open\" }, { human_reply = false }] }, \
+         then = [{ comment = \"{{agent}}\" }, { reassign = { group = \"a\", only_online = false } }], \
+         else = [{ priority = 3 }, { close = true }] }]\n",
     );
     for config in [Config::embedded(), usable(&rich), usable("workspace = []")] {
         assert_eq!(usable(&config.effective_toml()), config);
@@ -956,5 +963,48 @@ proptest! {
                 prop_assert!(problem.line > 0 && problem.to_string().contains('^'), "{}", problem);
             }
         }
+    }
+}
+
+/// RE-18: steps are data, and everything that is wrong with them is told at once, each in its place.
+#[test]
+fn re_18_a_workflow_says_all_that_is_wrong_with_its_steps() {
+    let lines = "[[workspace.group]]\nname = \"a\"\nlabel = \"A\"\n\
+        [[workspace.workflow]]\nname = \"w\"\nsteps = [\n  { wait = \"1 fortnight\" },\n  { shout = true },\n\
+        \x20 { assign = \"routed\" },\n  { wait = \"1m\", close = true },\n\
+        \x20 { reassign = { group = \"b\", only_online = 1 } },\n  { comment = \"{{nobody}}\" },\n\
+        \x20 { branch = { all = [] }, then = [{ status = \"open\" }] },\n]\n";
+    let Err(problems) = file(&shop(lines)) else { panic!("it is taken") };
+    let told: Vec<String> = problems.iter().filter(|it| !it.warning).map(ToString::to_string).collect();
+    for (wrong, caret) in [
+        ("1 fortnight", true),
+        ("there is no step `shout`", true),
+        ("is not the first step", true),
+        ("one step says both", true),
+        ("is not a flag", true),
+        ("`nobody`, which is not known", true),
+        ("has 0 conditions", true),
+        ("there is no step `status`", true),
+        ("which is not a group of their workspace", true),
+    ] {
+        let found = told.iter().find(|problem| problem.contains(wrong));
+        let found = found.unwrap_or_else(|| panic!("{wrong} is not told:\n{}", told.join("\n")));
+        assert_eq!(found.contains('^'), caret, "{found}");
+    }
+}
+
+#[test]
+fn a_workflow_has_a_bound_of_steps_and_of_depth() {
+    let many = "{ wait = \"1m\" }, ".repeat(33);
+    let deep = (0..6).fold("{ wait = \"1m\" }".to_owned(), |inner, _| {
+        format!("{{ branch = {{ all = [{{ human_reply = false }}] }}, then = [{inner}] }}")
+    });
+    for (steps, wrong) in [(many.as_str(), "has 33 steps"), (deep.as_str(), "nested too deeply")] {
+        let Err(problems) =
+            file(&shop(&format!("[[workspace.workflow]]\nname = \"w\"\nsteps = [{steps}]\n")))
+        else {
+            panic!("it is taken")
+        };
+        assert!(problems.to_string().contains(wrong), "{problems}");
     }
 }

@@ -65,7 +65,7 @@ impl Doing {
             Phase::Waiting | Phase::Offered | Phase::Missed => Self::Waiting,
             Phase::Active => Self::Chatting,
             Phase::Choosing => Self::Choosing,
-            Phase::Closed => Self::Browsing,
+            Phase::Closed | Phase::Team => Self::Browsing,
             Phase::Bot => Self::WithBot,
         }
     }
