@@ -194,9 +194,8 @@ fn the_page_names_every_key_of_workspaces() {
         Agent::keys(),
         RoutingRule::keys(),
         Trigger::keys(),
+        Workflow::keys(),
     ];
-    let keys = [Workspace::keys(), Picker::keys(), Group::keys(), Agent::keys(), RoutingRule::keys()];
-    let keys = keys.into_iter().chain([Workflow::keys()]).collect::<Vec<_>>();
     for key in keys.concat() {
         assert!(page.contains(&format!("`{key}`")), "docs/configuration.md has no `{key}`");
     }

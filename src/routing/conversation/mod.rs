@@ -44,12 +44,12 @@ pub(in crate::routing) use facts::check_open;
 pub use facts::{CONTACT, Changed, Facts, TAGS_MAX, VARIABLES_BYTES, VARIABLES_MAX};
 pub use parts::{Message, PARTS_MAX, Part};
 pub use rating::{Rating, SCORE_MAX};
-use transfer::Handing;
 pub use rules::Seen;
+use transfer::Handing;
 pub use views::{OfferKind, PendingOffer, StayFacts};
 pub use words::{
-    Ask, Choice, Command, Destination, Event, FlowOutcome, FromLobby, Granted, Lead, Opening, Phase, Purpose, Record,
-    Skip, Summons, Target, TeamOpening, Unserved, Way,
+    Ask, Choice, Command, Destination, Event, FlowOutcome, FromLobby, Granted, Lead, Opening, Phase, Purpose,
+    Record, Skip, Summons, Target, TeamOpening, Unserved, Way,
 };
 
 use super::{

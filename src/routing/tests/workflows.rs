@@ -150,7 +150,7 @@ fn re_8_who_was_silent_does_not_get_it_again() {
     floor.goes_offline("ben");
     floor.wait(WAIT);
     floor.waits(visit, "sales");
-    assert_eq!(floor.group_view("sales").why_not(visit.id, agent("ana")), Some(WhyNot::WasSilent));
+    assert_eq!(floor.group_view("sales").why_not(visit.id, agent("ana"), None), Some(WhyNot::WasSilent));
 }
 
 #[test]
