@@ -14,6 +14,7 @@ mod history;
 mod hostile;
 mod keys;
 mod life;
+mod lobby;
 mod moves;
 mod notify;
 mod offers;
