@@ -637,3 +637,53 @@ rule!(
         assert_eq!(rows.collect::<Vec<_>>(), [expected]);
     }
 );
+
+/// A bot begins a conversation.
+async fn begun_by(desk: &Seat, whose: u16, bot: &str) -> ConversationId {
+    let id = new_id();
+    let open = Open { bot: Some(Text::clip(bot)), ..opening(id, visitor(whose), group("advisers")) };
+    desk.client.open(open).await.expect("opened");
+    id
+}
+
+rule!(
+    bo_11_what_the_bot_has_is_shown_by_a_flag,
+    preset = "botnation",
+    with = r#"
+        [[workspace.agent]]
+        name = "ana"
+        display_name = "Ana"
+        groups = ["advisers"]
+        sees_bot = true
+        [[workspace.agent]]
+        name = "ben"
+        display_name = "Ben"
+        groups = ["advisers"]
+    "#,
+    flip = ["workspace.agent.ana.sees_bot = false", "workspace.agent.ben.sees_bot = true"],
+    async |house| {
+        let (ana, mut seat) = adviser(house, "ana").await;
+        let (ben, mut ben_seat) = adviser(house, "ben").await;
+        let desk = house.desk().await;
+        let mut anas = Screen::keep(&mut seat, Some(ana), ListView::Chatbot, ListFilter::All).await;
+        let bens = Screen::keep(&mut ben_seat, Some(ben), ListView::Chatbot, ListFilter::All).await;
+        let mut bens_live = Screen::keep(&mut ben_seat, Some(ben), ListView::Livechat, ListFilter::All).await;
+        let id = begun_by(&desk, 1, "welcome").await;
+        let with_people = desk.opens(2, group("advisers")).await;
+        tick(house, &seat).await;
+        anas.shows(&mut seat, &[id]).await;
+        bens_live.shows(&mut ben_seat, &[with_people]).await;
+        let told = ben_seat.drain().await;
+        assert!(!told.iter().any(|notice| matches!(notice, Notice::ListChanged(_))), "{told:?}");
+        assert!(bens.ids().is_empty());
+        assert_eq!(seat.detail(id).await.row.status, Status::Bot);
+        let shown = ben_seat.client.ask::<ConversationDetail>(ShowConversation { conversation: id });
+        assert_eq!(code(shown.await), "not_found");
+        // To read only, until she takes it over.
+        assert_eq!(code(seat.client.close_conversation(id, Speaker::Me).await), "not_found");
+        seat.client.take(id, Speaker::Me).await.expect("taken over");
+        tick(house, &seat).await;
+        anas.shows(&mut seat, &[]).await;
+        bens_live.until(&mut ben_seat, |live| live.rows.len() == 2).await;
+    }
+);
