@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(text.len(), Link::LENGTH);
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
         assert_eq!(text.parse(), Ok(link));
-        let mistyped = text.replacen(|c: char| c == '-' || c == '_', "A", 1);
+        let mistyped = text.replacen(['-', '_'], "A", 1);
         for bad in ["", "x", &text[1..], &mistyped, &format!("{text}="), &"A".repeat(32)] {
             assert!(bad.parse::<Link>().is_err(), "{bad:?} was taken for a link");
         }

@@ -11,6 +11,7 @@ use crate::protocol::Notice;
 
 /// What the daemon told, or that something was missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are notices, and few are kept at a time")]
 pub enum Told {
     /// A notice.
     Notice(Notice),

@@ -127,7 +127,10 @@ fn week(value: &Value, table: &Table, wrongs: &mut Vec<Wrong>) -> Option<[Vec<Ho
                 Some(_) if hours.len() == SPANS_MAX => {
                     refuse::<()>(span, "is one too many", format!("at most {SPANS_MAX} a day"), "", wrongs)
                 }
-                Some(hour) => Some(hours.push(hour)),
+                Some(hour) => {
+                    hours.push(hour);
+                    Some(())
+                }
             };
         }
     }

@@ -55,12 +55,18 @@ pub struct Options {
     pub count: Count,
 }
 
+/// Says whether an agent has a session.
+pub(super) type Here = Box<dyn Fn(&WorkspaceId, AgentId) -> bool + Send>;
+
+/// One delivery, and whether it was given up; `None`: there is none of this number.
+pub(super) type Shown = Option<(Arc<Delivery>, bool)>;
+
 /// What the log alone does not say.
 pub struct Outlook {
     /// What all records up to this one come to: asked once, when notifications begin.
     pub seed: Box<dyn Fn(Position) -> Result<Known, journal::Error> + Send>,
     /// Whether an agent has a session.
-    pub here: Box<dyn Fn(&WorkspaceId, AgentId) -> bool + Send>,
+    pub here: Here,
 }
 
 /// A page of deliveries with their numbers, and whether more follow.
@@ -88,7 +94,7 @@ pub enum Order {
         /// Which.
         id: u64,
         /// The answer.
-        answer: Box<dyn FnOnce(Option<(Arc<Delivery>, bool)>) + Send>,
+        answer: Box<dyn FnOnce(Shown) + Send>,
     },
     /// Try one now, with new patience.
     Retry {

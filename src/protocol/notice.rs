@@ -143,7 +143,7 @@ wire! { lenient;
     pub struct VisitorsChanged {
         /// The version before.
         after: u64,
-        /// The version with this.
+        /// The version with this; the same as before if more of the same change follows.
         version: u64,
         /// As they are now.
         rows: List<VisitorRow, 64>,

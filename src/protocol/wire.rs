@@ -246,6 +246,7 @@ macro_rules! messages {
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "encoded as soon as it is made: a box would cost more than the room")]
         pub enum $name {
             $(#[doc = concat!("Kind `", stringify!($kind), "`.")] $message($message),)*
         }

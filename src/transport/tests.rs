@@ -235,6 +235,7 @@ struct Raw {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few at a time")]
 enum Heard {
     Reply(u32, Reply),
     Notice(Notice),

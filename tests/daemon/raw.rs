@@ -169,6 +169,7 @@ impl Wire {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "few at a time")]
 pub(crate) enum Said {
     Reply(u32, Reply),
     Notice(Notice),

@@ -329,7 +329,7 @@ fn change(ask: &Ask, name: Option<&str>, groups: bool, cap: Option<u16>) -> Chan
 }
 
 fn link(conversation: ConversationId, offer: u32) -> Text<64> {
-    Text::clip(&Link { conversation, offer }.to_string())
+    Text::clip(Link { conversation, offer }.to_string())
 }
 
 /// A hand-over by the bot to whoever the rules choose.

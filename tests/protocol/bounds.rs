@@ -202,6 +202,7 @@ fn what_is_not_a_page_fits_a_frame_whatever_it_holds() {
         "StaffHistory",
         "VisitorHistory",
         "ConversationPage",
+        "VisitorPage",
         "AgentPage",
         "GroupPage",
         "Explanation",
@@ -209,6 +210,7 @@ fn what_is_not_a_page_fits_a_frame_whatever_it_holds() {
         "DeliveryPage",
         "ListItems",
         "ListChanged",
+        "VisitorsChanged",
     ];
     for kind in Reply::CATALOGUE.iter().chain(Notice::CATALOGUE) {
         let most = heaviest(kind.shape, kind.name);

@@ -79,7 +79,7 @@ impl Sim {
     }
 
     /// Begins with what the archive holds; how many entries of the log that covers.
-    pub(crate) fn from_the_archive(&mut self) -> usize {
+    pub(crate) fn takes_from_archive(&mut self) -> usize {
         let Some(archived) = &self.archived else { return 0 };
         self.world = archived.world();
         archived.covered

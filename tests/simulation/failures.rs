@@ -38,7 +38,7 @@ impl Sim {
 
     /// From the log to serving (design §3.7).
     pub(crate) fn start(&mut self) {
-        let covered = self.from_the_archive();
+        let covered = self.takes_from_archive();
         for entry in self.store.entries.iter().skip(covered) {
             match entry {
                 Entry::Conversation { id, record } if self.bug == Some(Bug::LostKeys) => {

@@ -42,12 +42,12 @@ fn from(floor: &mut Floor, country: &str) -> Visit {
 }
 
 fn verdicts(floor: &Floor, visit: Visit) -> Vec<Verdict> {
-    let events = floor.events(visit).into_iter();
-    let ruled = events.filter_map(|event| match event {
+    let newest_first = floor.events(visit).into_iter().rev();
+    let mut ruled = newest_first.filter_map(|event| match event {
         Event::Ruled { verdicts, .. } => Some(verdicts.iter().collect()),
         _ => None,
     });
-    ruled.last().unwrap_or_default()
+    ruled.next().unwrap_or_default()
 }
 
 /// Rules that sent it somewhere, in their order.

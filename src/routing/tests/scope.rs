@@ -8,7 +8,11 @@ use crate::routing::{
 
 fn on(site: &str) -> impl FnOnce(&mut Opening) + use<> {
     let site = Variable { name: "site".into(), value: Body(site.into()) };
-    move |opening| opening.variables.push(site)
+    move |opening| {
+        // The frontend says where it is: visitors may not.
+        opening.own_choice = false;
+        opening.variables.push(site);
+    }
 }
 
 fn limit(floor: &mut Floor, name: &str, sites: &[&str]) {

@@ -14,9 +14,12 @@ use crate::{
         port::{Audience, ConversationRow, ListRow, Notice, OfferMade},
     },
     clock::Timestamp,
-    ids::{AgentId, ConversationId, Link},
+    ids::{AgentId, ConversationId, Link, VisitorId},
     protocol::{self, List, Text, frame::PAGE_BUDGET, notice as wire_notice, words as wire},
-    routing::conversation::{OfferKind, PendingOffer},
+    routing::{
+        conversation::{OfferKind, PendingOffer},
+        lobby::Visit,
+    },
     transport::Class,
 };
 
@@ -84,13 +87,9 @@ pub(in crate::transport) fn notice(
             (counts.into(), Class::Droppable)
         }
         Notice::Visitors { after, version, rows, gone } => {
-            let changed = wire_notice::VisitorsChanged {
-                after: *after,
-                version: *version,
-                rows: List::clip(rows.iter().map(|(visitor, visit)| visitor_row(*visitor, visit))),
-                gone: List::clip(gone.iter().copied()),
-            };
-            (changed.into(), Class::Droppable)
+            return visitors_changed((*after, *version), rows, gone, |changed| {
+                tell(changed.into(), Class::Droppable);
+            });
         }
         Notice::Targeted { visitor, targeted } => {
             let message = &targeted.message;
@@ -159,7 +158,7 @@ fn offer_made(made: &OfferMade, now: Timestamp) -> wire_notice::OfferMade {
         variables: variables(&made.variables),
         sound: true,
         notify: wire::NotifyClass::Offer,
-        link: Text::clip(&Link { conversation: made.conversation, offer }.to_string()),
+        link: Text::clip(Link { conversation: made.conversation, offer }.to_string()),
         face: made.face.as_deref().map(face),
         owner_face: made.owner_face.as_deref().map(face),
     }
@@ -209,6 +208,27 @@ fn list_changed(
         let gone = std::mem::take(&mut gone);
         tell(wire_notice::ListChanged { agent, view, filter, version, rows: page, gone, more, clipped });
         if !more {
+            return;
+        }
+    }
+}
+
+/// What changed among the visitors, in as many pages as it takes: only the last of them gets on to the new version.
+fn visitors_changed(
+    (after, version): (u64, u64),
+    rows: &[(VisitorId, Visit)],
+    gone: &[VisitorId],
+    mut tell: impl FnMut(wire_notice::VisitorsChanged),
+) {
+    let rows: Vec<_> = rows.iter().map(|(visitor, visit)| visitor_row(*visitor, visit)).collect();
+    let (mut rest, mut gone) = (&rows[..], List::clip(gone.iter().copied()));
+    let room = PAGE_BUDGET - protocol::weight(&gone);
+    loop {
+        let (page, taken) = List::fill(rest.iter().cloned(), room);
+        rest = &rest[taken..];
+        let version = if rest.is_empty() { version } else { after };
+        tell(wire_notice::VisitorsChanged { after, version, rows: page, gone: std::mem::take(&mut gone) });
+        if rest.is_empty() {
             return;
         }
     }
