@@ -395,7 +395,10 @@ impl Post {
             self.pace(known, By::Visitor(announce.visitor), false, true)
                 .map_err(|wait| (RefusalCode::RateLimited, None, Some(wait)))?;
         }
-        let facts = variables(&announce.variables);
+        let mut facts = variables(&announce.variables);
+        // What visitors may say of themselves is told elsewhere; where they are is looked up when they ask for somebody.
+        let placed = self.house.geo().place(&mut facts, None);
+        facts.extend(placed.into_iter().filter(|_| !own));
         let (visitor, widget_open) = (announce.visitor, announce.widget_open);
         Ok(gate::Asked::Visit { request: number, visitor, facts, widget_open })
     }

@@ -352,10 +352,13 @@ impl Asker<'_> {
 
     /// By agents only where they take part, which nobody does while the bot has the hand: the conversation says so.
     fn hand_over(&self, asked: request::HandOver) -> Result<Work, No> {
+        let mut known = variables(&asked.variables);
+        let placed = self.geo.place(&mut known, None);
+        known.extend(placed);
         let ask = Ask::HandOver(Box::new(HandOver {
             target: target(asked.target),
             preferred: asked.preferred,
-            variables: variables(&asked.variables),
+            variables: known,
             tags: names(&asked.tags),
             note: asked.note.as_ref().map(body),
             may_return: asked.return_to_bot,

@@ -34,6 +34,7 @@ impl Exposition {
             frames.declare(["open"]);
         }
         let _ = metrics.trigger("acme", "prices");
+        let _ = metrics.workflow("acme", "unanswered");
         Self::read(&metrics.render())
     }
 

@@ -108,7 +108,7 @@ impl Sim {
         }
         for (id, live) in &self.world.agents {
             let fold = folded.agents.remove(id).unwrap_or_else(|| Agent::new(*id));
-            self.oracle.same("agent", &until(live, ", quarantined:"), &until(&fold, ", quarantined:"));
+            self.oracle.same("agent", &agent_text(live), &agent_text(&fold));
         }
         for (id, live) in &self.world.groups {
             let fold = folded.groups.remove(id).unwrap_or_else(|| Group::new(id.clone()));
@@ -342,6 +342,15 @@ fn without(text: &str, field: &str) -> String {
     let Some((before, after)) = text.split_once(field) else { return text.to_owned() };
     let end = after.find([',', '}']).unwrap_or(after.len());
     format!("{before}{}", after.get(end..).unwrap_or_default())
+}
+
+/// An agent's recorded state. When they were last active is tallied by whoever records, and only the fold has it.
+fn agent_text(agent: &Agent) -> String {
+    let text = until(agent, ", quarantined:");
+    match (text.find(", activity: "), text.find(", keys: ")) {
+        (Some(from), Some(to)) if from < to => format!("{}{}", &text[..from], &text[to..]),
+        _ => text,
+    }
 }
 
 /// The text up to the first view.
