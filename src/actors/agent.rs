@@ -162,7 +162,8 @@ impl AgentActor {
     /// Appends what happened to the log, and to what is known of it.
     pub(super) fn record(&mut self, at: Timestamp, by: By, key: Option<Key>, events: Vec<Event>) {
         let id = self.durable.id();
-        let regrouped = events.iter().any(|event| matches!(event, Event::Put(_) | Event::Profiled(_)));
+        let regrouped =
+            events.iter().any(|event| matches!(event, Event::Put(_) | Event::Profiled(_) | Event::Removed));
         self.durable.replay(at, key.as_ref(), &events);
         self.space.local.record(&self.space.id, &Entry::Agent { id, at, by, key, events });
         if regrouped {

@@ -571,13 +571,10 @@ impl Space {
                     Tell::Workspace(workspace::Command::OpenTeam { opening, ticket })
                 });
             }
-            Order::AskOf(id, address, what) => match self.agent_by_address(&address) {
-                Some(agent) => self.order(connection, ticket, Order::Ask(id, what.of(agent))),
-                None => {
-                    let unknown = Err(Refusal::UnknownAgent);
-                    ticket.reply_to.into_iter().for_each(|to| self.answer(to, unknown));
-                }
-            },
+            Order::AskOf(id, address, what) => {
+                let ask = self.agent_by_address(&address).map_or(Ask::OfNobody, |agent| what.of(agent));
+                self.order(connection, ticket, Order::Ask(id, ask));
+            }
             Order::SetPresence(agent, presence) => {
                 self.tell(Tell::Agent(agent, agent::Command::SetPresence { presence, ticket }));
             }

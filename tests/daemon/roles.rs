@@ -142,7 +142,7 @@ const TABLE: &[Row] = &[
             to: Destination::Group("support".parse().expect("a name")), leave: true }.into() },
     Row { command: "invite", state: State::Active, cells: "f f y y n n  y  f f f y n n f  f",
         build: |ask| Invite { key: ask.key, conversation: ask.id, speaker: ask.speaker, agent: ask.peer }.into() },
-    Row { command: "invite by e-mail", state: State::Active, cells: "f f u u u u  u  f f f u u n f  f",
+    Row { command: "invite by e-mail", state: State::Active, cells: "f f u u u n  u  f f f u u n f  f",
         build: |ask| InviteByEmail { key: ask.key, conversation: ask.id, speaker: ask.speaker,
             email: Text::clip("nobody@example.com") }.into() },
     Row { command: "change the class", state: State::Active, cells: "f f f f f f  y  f f f f f n f  f",
@@ -152,7 +152,7 @@ const TABLE: &[Row] = &[
     // It is no matter of any conversation: whoever is an agent may talk to others.
     Row { command: "open a team chat", state: State::None, cells: "f f y y y y  y  f f f y y n f  f",
         build: |ask| OpenTeamChat { conversation: new_id(), speaker: ask.speaker,
-            agents: [ask.peer, ask.spare].into_iter().collect::<Vec<_>>().try_into().expect("two") }.into() },
+            agents: [ask.owner, ask.peer].into_iter().collect::<Vec<_>>().try_into().expect("two") }.into() },
     Row { command: "leave", state: State::Active, cells: "f f y y n n  n  f f f y n n f  f",
         build: |ask| Leave { key: ask.key, conversation: ask.id, speaker: ask.speaker }.into() },
     Row { command: "close", state: State::Active, cells: "y n y y n n  y  f y n y n n f  f",

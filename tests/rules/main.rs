@@ -101,9 +101,11 @@ mod outward;
 #[path = "../daemon/raw.rs"]
 mod raw;
 mod respond_io;
+mod respond_io_flow;
 mod routing;
 mod scenes;
 mod screen;
 mod zendesk;
 mod zendesk_lobby;
+mod zendesk_team;
 mod zendesk_transfers;

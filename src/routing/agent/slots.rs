@@ -58,7 +58,7 @@ impl Agent {
     ) -> Result<(), Refused> {
         let holds = self.holds_for(conversation);
         if let Purpose::Flow { only_online } = purpose {
-            self.claim_for_workflow(cx, conversation, epoch, only_online, out);
+            self.claim_for_workflow(cx, conversation, epoch, site, only_online, out);
             return Ok(());
         }
         let purpose = match purpose {
@@ -110,6 +110,7 @@ impl Agent {
         cx: &Context<'_>,
         conversation: ConversationId,
         epoch: u32,
+        site: Option<&SmolStr>,
         only_online: bool,
         out: &mut Out<Event>,
     ) {
@@ -118,6 +119,7 @@ impl Agent {
             true => self.why_not(cx),
             false => self.unfit().or_else(|| self.unsettled()).or_else(|| self.full(cx)),
         };
+        let why_not = why_not.or_else(|| self.beyond(site));
         match why_not.filter(|why| !(holds && matches!(why, WhyNot::AtCap | WhyNot::WrapUp))) {
             Some(why_not) => {
                 let agent = self.id;

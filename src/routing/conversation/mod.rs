@@ -560,6 +560,8 @@ impl Conversation {
             Ask::Invite { agent } => self.invite(agent, ticket, out),
             Ask::Join { name } => self.join_as_supervisor(cx, name, &ticket, out),
             Ask::SetPriority(priority) => self.set_priority(cx, priority, &ticket, out),
+            Ask::OfNobody if self.may_read(&ticket) => Err(Refusal::UnknownAgent.to(&ticket)),
+            Ask::OfNobody => Err(Refusal::NotFound.to(&ticket)),
             Ask::Leave => self.leave(cx, &ticket, out),
             Ask::Close => self.close_by(cx, &ticket, out),
             Ask::Reopen => self.ask_reopen(ticket, out),

@@ -797,6 +797,8 @@ pub enum Ask {
     },
     /// Serve it in another class; a supervisor's right only.
     SetPriority(Priority),
+    /// Something about an agent whom nobody knows; refused, as unknown only to who may know of the conversation.
+    OfNobody,
     /// Stop taking part.
     Leave,
     /// End it.

@@ -1,0 +1,265 @@
+//! respond.io's workflow: RE-1 to RE-11, RE-15 to RE-17.
+
+use std::time::Duration;
+
+use maitred::{
+    ids::{AgentId, ConversationId},
+    protocol::{
+        notice::StaffChange,
+        words::{AssignCause, Destination, Presence, QueueCause, Speaker, Status, WorkflowSkip},
+    },
+};
+
+use crate::{
+    floor::{Seat, group, seconds},
+    house::{House, rule},
+    scenes::{assignments, owner, stays},
+};
+
+const WAIT: Duration = Duration::from_secs(15 * 60);
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Ana is online and gets the conversation of a visitor; what comes of it is watched.
+async fn assigned(house: &House, desk: &Seat, watch: &Seat) -> (AgentId, Seat, ConversationId) {
+    let (ana, seat) = house.agent("ana", &["support"]).await;
+    let id = desk.opens(1, group("support")).await;
+    assert_eq!(owner(watch, id).await, Some(ana));
+    watch.follow(id).await;
+    (ana, seat, id)
+}
+
+/// Waits for the end of the workflow; why it did not reassign.
+async fn ended(watch: &mut Seat, id: ConversationId) -> Option<WorkflowSkip> {
+    let end = |change: &StaffChange| match change {
+        StaffChange::WorkflowEnded { skipped, .. } => Some(*skipped),
+        _ => None,
+    };
+    watch.sees_staff(id, "the end of the workflow", end).await
+}
+
+async fn says(seat: &Seat, id: ConversationId) {
+    seat.client.say(id, Speaker::Me, "hello").await.expect("said");
+}
+
+async fn fired(watch: &Seat, id: ConversationId) -> usize {
+    let history = watch.staff_history(id).await;
+    history.iter().filter(|entry| matches!(entry.event, StaffChange::WorkflowFired { .. })).count()
+}
+
+rule!(
+    re_04_the_branch_is_taken_once_and_at_its_time,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.steps.1.wait = \"16m\"",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (ana, _seat, id) = assigned(house, &desk, &watch).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        house.wait(WAIT - MOMENT);
+        watch.drain().await;
+        assert_eq!(owner(&watch, id).await, Some(ana));
+        house.wait(MOMENT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        let given = assignments(&watch, id).await;
+        assert_eq!(given, [(ana, AssignCause::Strategy), (ben, AssignCause::Strategy)]);
+    }
+);
+
+rule!(
+    re_02_only_the_first_assignment_is_watched,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.published = false",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, _seat, id) = assigned(house, &desk, &watch).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        house.wait(WAIT + WAIT);
+        watch.drain().await;
+        assert_eq!((owner(&watch, id).await, fired(&watch, id).await), (Some(ben), 1));
+    }
+);
+
+rule!(
+    re_01_what_the_visitor_did_not_open_is_not_watched,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.origin = [\"api\"]",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, _seat, id) = assigned(house, &desk, &watch).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        assert_eq!(owner(&watch, id).await, Some(ben));
+    }
+);
+
+rule!(
+    re_03_the_first_step_assigns_to_a_team,
+    preset = "respond-io",
+    with = "[[workspace.group]]\nname = \"first\"\nlabel = \"First\"",
+    flip = none("each target is a value of its own, and both are tried"),
+    async |house| {
+        house.change("workspace.workflow.unanswered.steps.0.assign = { group = \"first\" }");
+        let (_ana, _seat) = house.agent("ana", &["support"]).await;
+        let (ben, _ben) = house.agent("ben", &["first"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        assert_eq!(owner(&watch, id).await, Some(ben));
+        let line = format!("workspace.workflow.unanswered.steps.0.assign = {{ agent = \"{ben}\" }}");
+        house.change(&line);
+        let id = desk.opens(2, group("support")).await;
+        assert_eq!(owner(&watch, id).await, Some(ben));
+        assert_eq!(assignments(&watch, id).await.pop(), Some((ben, AssignCause::Workflow)));
+    }
+);
+
+rule!(
+    re_05_who_has_answered_keeps_it,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.steps.2.branch = { all = [{ status = \"open\" }] }",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (ana, seat, id) = assigned(house, &desk, &watch).await;
+        let (_ben, _ben_seat) = house.agent("ben", &["support"]).await;
+        says(&seat, id).await;
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, Some(WorkflowSkip::Answered));
+        assert_eq!(owner(&watch, id).await, Some(ana));
+        let id = desk.opens(2, group("support")).await;
+        watch.client.close_conversation(id, Speaker::Me).await.expect("closed");
+        house.wait(WAIT);
+        assert_eq!((watch.status(id).await, fired(&watch, id).await), (Status::Closed, 0));
+    }
+);
+
+rule!(
+    re_06_notes_do_not_count_as_an_answer,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.steps.2.branch = { all = [{ human_reply = true }] }",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, seat, id) = assigned(house, &desk, &watch).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        seat.client.note(id, Speaker::Me, "looks hard").await.expect("noted");
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        assert_eq!(owner(&watch, id).await, Some(ben));
+    }
+);
+
+rule!(
+    re_07_answers_before_a_reopening_do_not_count,
+    preset = "respond-io",
+    with = "[[workspace.workflow]]\nname = \"unanswered\"\non = [\"opened\", \"reopened\"]",
+    flip = "workspace.workflow.unanswered.on = [\"opened\"]",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, seat, id) = assigned(house, &desk, &watch).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        says(&seat, id).await;
+        watch.client.close_conversation(id, Speaker::Me).await.expect("closed");
+        watch.client.reopen(id, Speaker::Me).await.expect("reopened");
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        assert_eq!(owner(&watch, id).await, Some(ben));
+    }
+);
+
+rule!(
+    re_08_who_was_silent_does_not_get_it_again,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.steps.2.then.1.reassign = { group = \"support\", exclude_previous = false }",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, _seat, id) = assigned(house, &desk, &watch).await;
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        assert_eq!(owner(&watch, id).await, None, "she is the only one, and was silent");
+        assert_eq!(stays(&watch, id).await.pop(), Some(("support".to_owned(), QueueCause::NoOnlineAgent)));
+    }
+);
+
+rule!(
+    re_09_only_to_who_is_online,
+    preset = "respond-io",
+    with = "[defaults]\nwhen_empty = \"queue\"",
+    flip = "workspace.workflow.unanswered.steps.2.then.1.reassign = { group = \"support\", only_online = false }",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, _seat, id) = assigned(house, &desk, &watch).await;
+        let (ben, seat) = house.agent("ben", &["support"]).await;
+        seat.client.set_presence(ben, Presence::Offline).await.expect("offline");
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        assert_eq!(watch.status(id).await, Status::Waiting, "it stays open, and with nobody who is offline");
+        assert_eq!(stays(&watch, id).await.pop(), Some(("support".to_owned(), QueueCause::NoOnlineAgent)));
+        seat.client.set_presence(ben, Presence::Online).await.expect("online");
+        assert_eq!(owner(&watch, id).await, Some(ben));
+    }
+);
+
+rule!(
+    re_10_a_comment_stands_before_the_new_assignment,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.steps.2.then = [{ reassign = { group = \"support\" } }]",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, _seat, id) = assigned(house, &desk, &watch).await;
+        let (_ben, _ben_seat) = house.agent("ben", &["support"]).await;
+        house.wait(WAIT);
+        assert_eq!(ended(&mut watch, id).await, None);
+        let told = watch.staff_history(id).await.into_iter().filter_map(|entry| match entry.event {
+            StaffChange::Noted { body } => Some(body.as_str().to_owned()),
+            StaffChange::Assigned { .. } => Some("given".to_owned()),
+            _ => None,
+        });
+        let told: Vec<String> = told.collect();
+        assert_eq!(told, ["given", "Taken from ana, who did not answer.", "given"]);
+    }
+);
+
+rule!(
+    re_11_a_draft_does_nothing,
+    preset = "respond-io",
+    with = "[[workspace.workflow]]\nname = \"unanswered\"\npublished = false",
+    flip = "workspace.workflow.unanswered.published = true",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (ana, _seat, id) = assigned(house, &desk, &watch).await;
+        let (_ben, _ben_seat) = house.agent("ben", &["support"]).await;
+        house.wait(WAIT + seconds(1));
+        watch.drain().await;
+        assert_eq!(owner(&watch, id).await, Some(ana));
+        let history = watch.staff_history(id).await;
+        assert!(!history.iter().any(|entry| matches!(entry.event, StaffChange::WorkflowStarted { .. })));
+    }
+);
+
+rule!(
+    re_15_reassigned_by_hand_it_has_no_effect,
+    preset = "respond-io",
+    with = "",
+    flip = "workspace.workflow.unanswered.steps.1.wait = \"5m\"",
+    async |house| {
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let (_ana, _seat, id) = assigned(house, &desk, &watch).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        let (_cleo, _cleo_seat) = house.agent("cleo", &["support"]).await;
+        house.wait(seconds(600));
+        watch.drain().await;
+        assert_eq!(fired(&watch, id).await, 0);
+        watch.client.assign(id, Speaker::Me, Destination::Agent(ben), false).await.expect("assigned");
+        assert_eq!(ended(&mut watch, id).await, Some(WorkflowSkip::Moved));
+        house.wait(WAIT);
+        watch.drain().await;
+        assert_eq!((owner(&watch, id).await, fired(&watch, id).await), (Some(ben), 0));
+    }
+);
