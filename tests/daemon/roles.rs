@@ -663,10 +663,8 @@ async fn workspaces_do_not_see_each_other(shape: Shape) {
                 let ask =
                     Ask { speaker, key, group: of.group.clone(), token: of.token.clone(), spare: peer, ..of };
                 let refused = code(seat.client.ask::<Reply>((row.build)(&ask)).await);
-                // Who goes by an address is asked of one's own workspace, before any conversation.
-                let by_mail = row.command == "invite by e-mail" && refused == "unknown_agent";
                 assert!(
-                    by_mail || matches!(refused, "not_found" | "forbidden"),
+                    matches!(refused, "not_found" | "forbidden"),
                     "{} by {role:?}: {refused}",
                     row.command
                 );
