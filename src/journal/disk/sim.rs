@@ -18,7 +18,8 @@ const SECTOR: usize = 512;
 /// It survives [`SimDisk::kill`] as a file system survives the end of a process, and [`SimDisk::crash`] as a disk
 /// survives a power cut: of each sector written since the last sync, any version may be what remains, or a part of
 /// one, independently of all others, and any name that was given or taken since the last [`Disk::sync_dir`] may not
-/// have been.
+/// have been. A rename survives as a whole or not at all, and moves the file that it moved, whatever becomes of the
+/// changes before it.
 #[derive(Clone, Default)]
 pub struct SimDisk {
     medium: Arc<Mutex<Medium>>,
@@ -53,7 +54,8 @@ struct Inode {
 
 enum Change {
     Named(String, usize),
-    Renamed(String, String),
+    /// Which file, too: an older one of the first name may be back after a crash.
+    Renamed(String, String, usize),
     Removed(String),
 }
 
@@ -199,10 +201,8 @@ impl Disk for SimDisk {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut medium = self.medium();
         medium.spend()?;
-        if !medium.names.contains_key(from) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        medium.change(Change::Renamed(from.to_owned(), to.to_owned()));
+        let inode = *medium.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        medium.change(Change::Renamed(from.to_owned(), to.to_owned(), inode));
         Ok(())
     }
 
@@ -353,10 +353,9 @@ impl Change {
             Self::Named(name, inode) => {
                 names.insert(name.clone(), *inode);
             }
-            Self::Renamed(from, to) => {
-                if let Some(inode) = names.remove(from) {
-                    names.insert(to.clone(), inode);
-                }
+            Self::Renamed(from, to, inode) => {
+                names.remove(from);
+                names.insert(to.clone(), *inode);
             }
             Self::Removed(name) => {
                 names.remove(name);

@@ -231,3 +231,32 @@ fn torn_marks_at_the_end_of_a_segment_fool_nobody() {
         assert!(recovery.last >= acked, "seed {seed}: {acked} was lost");
     }
 }
+
+/// Recovery takes old spares away without a sync of the directory, so a cut may bring one back that has the name of the
+/// one that has just become a segment.
+#[test]
+fn an_old_spare_never_comes_back_as_a_segment() {
+    let mut begun = 0;
+    for (seed, operations) in (0..100).flat_map(|seed| (0..=9).map(move |operations| (seed, operations))) {
+        let disk = SimDisk::new();
+        drop(open(&disk, &small()).expect("a new log"));
+        disk.kill();
+        disk.put("spare.0", vec![0; 16 << 10]);
+        let (mut log, ..) = open(&disk, &small()).expect("the same log");
+        for _ in 0..3 {
+            log.append(1, 1, &[1; 1024]);
+            log.sync().expect("a sync");
+        }
+        log.append(1, 1, &[1; 1024]);
+        assert_eq!(files(&disk).len(), 2, "the next one is to begin another segment");
+        disk.fail_power(operations);
+        log.sync().expect_err("no power");
+        drop(log);
+        disk.crash(seed);
+        let (_, recovery, _) = open(&disk, &small())
+            .unwrap_or_else(|error| panic!("seed {seed}, after {operations} operations: {error}"));
+        assert_eq!(recovery.last, Position(3), "seed {seed}, after {operations} operations");
+        begun += u64::from(recovery.segments == 2);
+    }
+    assert!(begun > 100, "another segment was begun only {begun} times");
+}
