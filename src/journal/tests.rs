@@ -58,7 +58,7 @@ fn append(log: &mut Log, record: &Written) -> Position {
 /// Opens a log and returns what it replays.
 fn open(disk: &SimDisk, options: &Options) -> Result<(Log, Recovery, Vec<Written>), Error> {
     let mut found = Vec::new();
-    let (log, recovery) = Log::open(Arc::new(disk.clone()), options.clone(), &mut |record| {
+    let (log, recovery) = Log::open(Arc::new(disk.process()), options.clone(), &mut |record| {
         let Position(number) = record.position;
         assert!(found.is_empty() || number > 1, "positions begin anew at {number}");
         found.push((

@@ -13,7 +13,8 @@ use super::{Disk, DiskFile};
 /// What a medium writes in one piece.
 const SECTOR: usize = 512;
 
-/// A directory in memory. Clones share it, so a test keeps one and gives the log another.
+/// A directory in memory. Clones share it, so a test keeps one and gives the log another; best one of
+/// [`SimDisk::process`], which dies as a process does.
 ///
 /// It survives [`SimDisk::kill`] as a file system survives the end of a process, and [`SimDisk::crash`] as a disk
 /// survives a power cut: of each sector written since the last sync, any version may be what remains, or a part of
@@ -23,6 +24,8 @@ const SECTOR: usize = 512;
 #[derive(Clone, Default)]
 pub struct SimDisk {
     medium: Arc<Mutex<Medium>>,
+    /// The only life in which it is a [`Disk`]; `None` for all.
+    life: Option<u64>,
 }
 
 #[derive(Default)]
@@ -87,6 +90,13 @@ impl SimDisk {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same directory for a process of this life: after the next kill or crash it answers nothing but errors, so
+    /// that a thread that outlives them changes no names in the next life.
+    #[must_use]
+    pub fn process(&self) -> Self {
+        Self { medium: Arc::clone(&self.medium), life: Some(self.medium().life) }
     }
 
     /// The process dies: its files and its lock are gone, what it wrote remains.
@@ -167,11 +177,17 @@ impl SimDisk {
     fn medium(&self) -> MutexGuard<'_, Medium> {
         lock(&self.medium)
     }
+
+    fn alive(&self) -> io::Result<MutexGuard<'_, Medium>> {
+        let medium = self.medium();
+        medium.check(self.life.unwrap_or(medium.life))?;
+        Ok(medium)
+    }
 }
 
 impl Disk for SimDisk {
     fn lock(&self) -> io::Result<Box<dyn Send + Sync>> {
-        let mut medium = self.medium();
+        let mut medium = self.alive()?;
         if std::mem::replace(&mut medium.locked, true) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -179,11 +195,11 @@ impl Disk for SimDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        Ok(self.medium().names.keys().cloned().collect())
+        Ok(self.alive()?.names.keys().cloned().collect())
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let mut medium = self.medium();
+        let mut medium = self.alive()?;
         medium.spend()?;
         // A file that is emptied gets a new inode here, so that a crash may also bring the old contents back.
         let inode = medium.inodes.len();
@@ -193,13 +209,13 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
-        let medium = self.medium();
+        let medium = self.alive()?;
         let inode = *medium.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(SimFile { medium: Arc::clone(&self.medium), inode, life: medium.life }))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        let mut medium = self.medium();
+        let mut medium = self.alive()?;
         medium.spend()?;
         let inode = *medium.names.get(from).ok_or(io::ErrorKind::NotFound)?;
         medium.change(Change::Renamed(from.to_owned(), to.to_owned(), inode));
@@ -207,7 +223,7 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        let mut medium = self.medium();
+        let mut medium = self.alive()?;
         medium.spend()?;
         if !medium.names.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
@@ -217,7 +233,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self) -> io::Result<()> {
-        let mut medium = self.medium();
+        let mut medium = self.alive()?;
         medium.spend()?;
         if !medium.faults.lying {
             medium.changes.clear();
@@ -300,15 +316,17 @@ impl Drop for SimLock {
 impl SimFile {
     fn alive(&self) -> io::Result<MutexGuard<'_, Medium>> {
         let medium = lock(&self.medium);
-        if medium.life == self.life {
-            Ok(medium)
-        } else {
-            Err(io::Error::other("the process that opened this file is dead"))
-        }
+        medium.check(self.life)?;
+        Ok(medium)
     }
 }
 
 impl Medium {
+    /// Whether a process of that life may ask for anything.
+    fn check(&self, life: u64) -> io::Result<()> {
+        if self.life == life { Ok(()) } else { Err(io::Error::other("the process is dead")) }
+    }
+
     fn die(&mut self) {
         self.life += 1;
         self.locked = false;

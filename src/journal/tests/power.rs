@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{Written, append, files, open, small, some_record, some_records};
-use crate::journal::{Error, Log, Options, Position, SimDisk};
+use crate::journal::{Disk as _, Error, Log, Options, Position, SimDisk};
 
 /// What a life of the log left behind, as the world outside knows it.
 struct Outside {
@@ -259,4 +259,23 @@ fn an_old_spare_never_comes_back_as_a_segment() {
         begun += u64::from(recovery.segments == 2);
     }
     assert!(begun > 100, "another segment was begun only {begun} times");
+}
+
+/// A thread may outlive the moment at which a test lets its process die.
+#[test]
+fn the_dead_change_no_names() {
+    let disk = SimDisk::new();
+    let process = disk.process();
+    process.create("there").expect("a file");
+    process.sync_dir().expect("a sync");
+    let ends: [&dyn Fn(); 2] = [&|| disk.kill(), &|| disk.crash(1)];
+    for end in ends {
+        let process = disk.process();
+        end();
+        assert!(process.lock().is_err() && process.list().is_err());
+        assert!(process.open("there").is_err() && process.create("new").is_err());
+        assert!(process.rename("there", "elsewhere").is_err() && process.remove("there").is_err());
+        assert!(process.sync_dir().is_err());
+        assert_eq!(disk.list().expect("names"), ["there"]);
+    }
 }

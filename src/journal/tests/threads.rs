@@ -12,7 +12,7 @@ use crate::journal::{Error, Journal, Options, Position, Reserve, SimDisk, Space}
 fn start(disk: &SimDisk, options: &Options) -> Result<(Journal, Receiver<Error>), Error> {
     let (failed, failures) = channel::bounded(1);
     let on_failure = Box::new(move |error| failed.send(error).unwrap_or_default());
-    let (journal, _) = Journal::open(Arc::new(disk.clone()), options.clone(), &mut |_| (), on_failure)?;
+    let (journal, _) = Journal::open(Arc::new(disk.process()), options.clone(), &mut |_| (), on_failure)?;
     Ok((journal, failures))
 }
 
