@@ -24,7 +24,7 @@ use crate::{
     ids::ConversationId,
     metrics::ActorKind,
     routing::{
-        Machine as _, Out, Refusal, Remains, Tell,
+        Machine as _, Out, Refusal, Remains, RescindReason, Tell,
         conversation::{Command, Conversation, Event, Phase, Record},
         notice::Before,
     },
@@ -339,7 +339,8 @@ impl ConversationActor {
         }
     }
 
-    /// Back from the log, it knows neither whether its visitor is there nor whether its group still knows of it.
+    /// Back from the log, it knows neither whether its visitor and those whom it asked are there, nor whether its group still
+    /// knows of it.
     pub(super) fn catch_up(&self) {
         let id = self.machine.id();
         if let Some((visitor, _, via)) = self.machine.visitor() {
@@ -349,6 +350,12 @@ impl ConversationActor {
         let waits = matches!(self.machine.phase(), Some(Phase::Waiting | Phase::Offered));
         if let Some(group) = self.machine.group().filter(|_| waits).cloned() {
             self.space.tell(Tell::Conversation(id, Command::AskWaiting { group }));
+        }
+        // What it fell over may have been the word that an agent was set aside.
+        let pending = self.machine.pending_agents().into_iter();
+        for agent in pending.filter(|agent| self.space.is_aside(&Subject::Agent(*agent))) {
+            let why = RescindReason::Removed;
+            self.space.tell(Tell::Conversation(id, Command::AgentGone { agent, why }));
         }
     }
 

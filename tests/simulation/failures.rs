@@ -192,6 +192,15 @@ impl Sim {
         if let Some(group) = group {
             self.post(Tell::Conversation(id, conversation::Command::AskWaiting { group }));
         }
+        // Or the word that an agent was set aside.
+        let pending = self.world.conversations.get(&id).map(Conversation::pending_agents).unwrap_or_default();
+        let aside =
+            |agent: &AgentId| self.world.agents.get(agent).is_some_and(|it| it.quarantined().is_some());
+        let gone: Vec<AgentId> = pending.into_iter().filter(aside).collect();
+        for agent in gone {
+            let why = RescindReason::Removed;
+            self.post(Tell::Conversation(id, conversation::Command::AgentGone { agent, why }));
+        }
     }
 
     pub(crate) fn rebuild_agent(&mut self, id: AgentId) {

@@ -78,6 +78,11 @@ impl Space {
         }
     }
 
+    /// Whether somebody stands aside.
+    pub(super) fn is_aside(&self, subject: &Subject) -> bool {
+        self.aside.borrow().contains_key(subject)
+    }
+
     /// Somebody takes part again.
     pub(super) fn taken_back(&self, subject: &Subject) {
         if self.aside.borrow_mut().remove(subject).is_some() {
