@@ -66,8 +66,8 @@ enum Change {
 struct Faults {
     /// Bytes that all files together may have.
     capacity: Option<u64>,
-    /// Syncs of files until one fails.
-    sync_fails_in: Option<u64>,
+    /// Syncs of files until one fails, and how the name of a file ends whose syncs count.
+    sync_fails_in: Option<(u64, &'static str)>,
     /// Operations that change something, until all fail as if the power were gone.
     power_fails_in: Option<u64>,
     /// Whether a sync does nothing and says that it did.
@@ -128,7 +128,13 @@ impl SimDisk {
     /// The `count`th sync of a file from now, counted from 1, fails; what it should have saved is lost, though it
     /// can still be read until the power is cut.
     pub fn fail_sync(&self, count: u64) {
-        self.medium().faults.sync_fails_in = Some(count);
+        self.fail_sync_of("", count);
+    }
+
+    /// As [`SimDisk::fail_sync`], but only syncs of files count whose name ends so: with two threads at work, one of
+    /// them could otherwise meet the failure that was meant for the other.
+    pub fn fail_sync_of(&self, ending: &'static str, count: u64) {
+        self.medium().faults.sync_fails_in = Some((count, ending));
     }
 
     /// After so many more writes, syncs and changes of names, all of them fail, until the next kill or crash.
@@ -284,16 +290,8 @@ impl DiskFile for SimFile {
     fn sync(&self) -> io::Result<()> {
         let mut medium = self.alive()?;
         medium.spend()?;
-        let fails = match &mut medium.faults.sync_fails_in {
-            Some(left) => {
-                *left = left.saturating_sub(1);
-                *left == 0
-            }
-            None => false,
-        };
-        if fails {
+        if medium.sync_fails(self.inode) {
             // As Linux does: the pages count as clean from now on, and the next sync succeeds.
-            medium.faults.sync_fails_in = None;
             medium.inodes[self.inode].dirty.clear();
             return Err(io::Error::other("simulated failure of fdatasync"));
         }
@@ -343,6 +341,16 @@ impl Medium {
             }
             None => Ok(()),
         }
+    }
+
+    /// Counts one sync of a file against [`SimDisk::fail_sync_of`].
+    fn sync_fails(&mut self, inode: usize) -> bool {
+        let Some((left, ending)) = self.faults.sync_fails_in else { return false };
+        if !self.names.iter().any(|(name, &named)| named == inode && name.ends_with(ending)) {
+            return false;
+        }
+        self.faults.sync_fails_in = (left > 1).then_some((left.saturating_sub(1), ending));
+        left <= 1
     }
 
     /// Frees the contents of files that have no name any more. Nobody has them open, since everybody is dead.

@@ -102,7 +102,7 @@ fn every_record_can_be_read_wherever_it_is() {
     for record in &records[60..80] {
         append(&journal, record);
     }
-    disk.fail_sync(1);
+    disk.fail_sync_of(".log", 1);
     assert!(!waiter.commit(&journal), "the next twenty stay in flight");
     for record in &records[80..] {
         append(&journal, record);
@@ -125,7 +125,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
     journal.append(1, 1, b"durable");
     assert!(waiter.commit(&journal));
     journal.append(1, 1, b"not durable");
-    disk.fail_sync(1);
+    disk.fail_sync_of(".log", 1);
     assert!(!waiter.commit(&journal));
     let error = failures.recv().expect("a failure");
     assert!(!error.is_full() && !error.is_damage(), "{error}");
