@@ -1,4 +1,5 @@
-use super::{config, endpoint, rates, transport::Settings};
+use super::{endpoint, rates, transport::Settings};
+use crate::config;
 
 /// The keys of `[limits]` and its sections, with what they are by default.
 fn limits() -> Vec<(String, String)> {
