@@ -34,6 +34,7 @@ use crate::{
         archivist::{Archivist, Pace},
         boot::{self, Recovered},
         gate::{Gate, Placement},
+        intake::Intake,
         local::{Observer, Shared},
         tokens::TokenBook,
     },
@@ -424,10 +425,12 @@ async fn furnish_all(
         .map(|workspace| Placement { id: workspace.name.clone(), arbiter: place(&workspace.name) })
         .collect();
     let (lanes, parcels): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+    let intakes = Arc::new(intakes(config, count));
     let gate = Gate {
         shared: shared.clone(),
         tokens,
         placements: Arc::new(placements.clone()),
+        intakes: Arc::clone(&intakes),
         lanes: Arc::new(lanes),
     };
     let paces = Arc::new(Paces::default());
@@ -452,6 +455,7 @@ async fn furnish_all(
             paces: Arc::clone(&paces),
             house: Arc::new(control.clone()),
             pulse,
+            intake: Arc::clone(&intakes[index]),
             ready,
         };
         // The first arbiter is the system's own thread, which also drives the endpoint.
@@ -492,6 +496,11 @@ fn identity(config: &Config, data_dir: &Path) -> Result<(tls::Identity, PathBuf)
         (Some(certificate), Some(key)) => Ok((tls::load(certificate, key)?, certificate.clone())),
         _ => Ok((tls::load_or_make(data_dir, SystemTime::now())?, data_dir.join(tls::CERTIFICATE_FILE))),
     }
+}
+
+/// How many newcomers may come in, an arbiter each.
+fn intakes(config: &Config, arbiters: usize) -> Vec<Arc<Intake>> {
+    (0..arbiters).map(|_| Intake::new(config.limits.late_after)).collect()
 }
 
 fn rates(config: &Config) -> Rates {

@@ -9,6 +9,8 @@ use std::{
         Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    thread,
+    time::Duration,
 };
 
 /// The environment variable with faults to begin with: `kind:id:site:on:times`, more of them after a `;`. `on` may be empty, an id may
@@ -39,6 +41,8 @@ pub enum Deed {
     Panic,
     /// Keeps the thread until it is disarmed.
     Block,
+    /// Keeps the thread for so long.
+    Dawdle(Duration),
 }
 
 /// A fault.
@@ -181,6 +185,10 @@ pub fn hit(site: Site, kind: &str, id: &dyn Display, command: &dyn Debug) {
         Deed::Block => {
             let armed = |faults: &mut Vec<Planted>| faults.iter().any(|planted| planted.number == number);
             drop(CHANGED.wait_while(faults, armed));
+        }
+        Deed::Dawdle(time) => {
+            drop(faults);
+            thread::sleep(time);
         }
     }
 }

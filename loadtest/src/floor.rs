@@ -175,9 +175,23 @@ impl Floor {
         }
     }
 
-    /// Nobody new comes; who is there stays until they are done.
+    /// Nobody new comes; who is there stays until they are done. Those who were told to come again do not.
     pub(crate) fn close_doors(&mut self) {
         self.coming = false;
+        let now = Instant::now();
+        for ask in self.timers.take_openings() {
+            self.stays_away(&ask, now);
+        }
+    }
+
+    /// A visitor who was told to come again does not.
+    fn stays_away(&mut self, ask: &Ask, now: Instant) {
+        self.audit.answered(ask.conversation);
+        if let Some(at) = ask.visit.and_then(|reference| self.visit(reference)) {
+            self.turned_away(at, now);
+            self.visits[at].unanswered = self.visits[at].unanswered.saturating_sub(1);
+            self.vacate(at);
+        }
     }
 
     /// Whether nobody is there any more.

@@ -19,6 +19,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("restart_under_load", include_str!("../scenarios/restart_under_load.toml")),
     ("drain", include_str!("../scenarios/drain.toml")),
     ("overload", include_str!("../scenarios/overload.toml")),
+    ("processor", include_str!("../scenarios/processor.toml")),
     ("stalled_readers", include_str!("../scenarios/stalled_readers.toml")),
     ("soak", include_str!("../scenarios/soak.toml")),
     ("console", include_str!("../scenarios/console.toml")),

@@ -1,7 +1,7 @@
 //! The way in from the connections: commands, queries and sessions, each for one workspace. A connection hands over everything it
 //! read at one wake-up; if the workspace lives on another arbiter it crosses in one batch.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use smol_str::SmolStr;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -10,6 +10,7 @@ use super::{
     aside::Subject,
     directory::Whom,
     erasure::Doomed,
+    intake::Intake,
     ledger::Line,
     lists::ListKey,
     local::{Local, Shared},
@@ -315,6 +316,8 @@ pub struct Gate {
     pub tokens: Arc<TokenBook>,
     /// The workspaces by number.
     pub placements: Arc<Vec<Placement>>,
+    /// How many newcomers each arbiter takes.
+    pub intakes: Arc<Vec<Arc<Intake>>>,
     /// The way to each arbiter.
     pub lanes: Arc<Vec<UnboundedSender<Parcel>>>,
 }
@@ -354,6 +357,15 @@ impl Gate {
             // A closed lane: the daemon is ending, and nobody is left to answer.
             let _ = lane.send(Parcel { space, inbound });
         }
+    }
+
+    /// Whether a workspace's arbiter may begin one more conversation.
+    ///
+    /// # Errors
+    /// When to ask again.
+    pub fn admit_newcomer(&self, space: u32) -> Result<(), Duration> {
+        let arbiter = self.placements.get(space as usize).and_then(|at| self.intakes.get(at.arbiter));
+        arbiter.map_or(Ok(()), |intake| intake.admit())
     }
 
     /// The number of a workspace.

@@ -23,6 +23,7 @@ pub mod directory;
 pub mod erasure;
 pub mod export;
 pub mod gate;
+pub mod intake;
 pub mod keeping;
 pub mod lists;
 pub mod local;

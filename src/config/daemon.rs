@@ -149,6 +149,8 @@ section! {
             in_flight_per_connection: u32 => Whole(1..=1_000_000),
             /// Commands that are not yet answered, all told.
             in_flight_total: u32 => Whole(1..=10_000_000),
+            /// How late an arbiter's work may be before newcomers are turned away; `None` ("off").
+            late_after: Option<Duration> => OrWord(Wait(ms(10)..=secs(10)), "off"),
             /// Bytes of one message's text.
             message_body: u64 => Size(256..=8 * KIB),
         }

@@ -396,7 +396,7 @@ error: MAITRED__LIMITS__BURST: [limits] has no key `burst`
   = known keys: max_connections, half_open_max, accepts_per_second, accepts_per_second_per_address, \
 connections_per_address, handshake_timeout, hello_timeout, idle_timeout, streams_per_connection, \
 stream_receive_window, receive_window, send_window, incoming_max, incoming_buffer, incoming_buffer_total, outbox, \
-in_flight_per_connection, in_flight_total, message_body, visitor, agent
+in_flight_per_connection, in_flight_total, late_after, message_body, visitor, agent
 
 error: MAITRED__SERVER: \"x\" stands where a section [server] belongs
   | MAITRED__SERVER=x

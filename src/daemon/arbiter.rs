@@ -9,6 +9,7 @@ use crate::{
     actors::{
         boot,
         gate::{self, Gate, Parcel},
+        intake::Intake,
         local::{Local, Shared},
     },
     transport::{
@@ -30,16 +31,30 @@ pub(super) struct Furniture {
     pub(super) paces: Arc<Paces>,
     pub(super) house: Arc<dyn House>,
     pub(super) pulse: Pulse,
+    pub(super) intake: Arc<Intake>,
     pub(super) ready: oneshot::Sender<()>,
 }
 
 /// Makes the calling thread an arbiter. Must run inside its `LocalSet`.
 pub(super) fn furnish(furniture: Furniture) {
-    let Furniture { index, shared, openings, parcels, arrivals, gate, rates, paces, house, pulse, ready } =
-        furniture;
+    let Furniture {
+        index,
+        shared,
+        openings,
+        parcels,
+        arrivals,
+        gate,
+        rates,
+        paces,
+        house,
+        pulse,
+        intake,
+        ready,
+    } = furniture;
     let durable = Arc::new(Notify::new());
     let wake = Arc::clone(&durable);
     let news = shared.journal.watch(Box::new(move || wake.notify_one()));
+    let (clock, metrics) = (shared.clock.clone(), shared.metrics.clone());
     let local = Local::new(index, shared);
     gate::settle_here(&local);
     tokio::task::spawn_local(Rc::clone(&local).flush_forever());
@@ -50,6 +65,7 @@ pub(super) fn furnish(furniture: Furniture) {
     tokio::task::spawn_local(Rc::clone(&local).push_lists_forever());
     tokio::task::spawn_local(Rc::clone(&local).respawn_forever());
     tokio::task::spawn_local(watchdog::beat(pulse));
+    tokio::task::spawn_local(intake.watch_forever(clock, metrics));
     for opening in openings {
         boot::open(&local, opening);
     }

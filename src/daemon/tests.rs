@@ -1,4 +1,4 @@
-use super::{endpoint, rates, transport::Settings};
+use super::{endpoint, intakes, rates, transport::Settings};
 use crate::config;
 
 /// The keys of `[limits]` and its sections, with what they are by default.
@@ -31,7 +31,8 @@ fn effect(change: Option<(String, String)>) -> String {
     let loaded = config::load(None, change.into_iter()).unwrap_or_else(|problems| panic!("{problems}"));
     let limits = &loaded.config.limits;
     let quic = endpoint::Options::new(loaded.config.server.listen, "data".into()).limited_by(limits);
-    format!("{:?} {quic:?} {:?}", Settings::from(limits), rates(&loaded.config))
+    let (rates, intakes) = (rates(&loaded.config), intakes(&loaded.config, 1));
+    format!("{:?} {quic:?} {rates:?} {intakes:?}", Settings::from(limits))
 }
 
 /// Three keys of `[limits]` were read, checked, and then left out of what the transport goes by.

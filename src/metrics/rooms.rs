@@ -32,6 +32,8 @@ series! {
         pub quarantined: Each<Level, ActorKind> = "quarantined", ("kind", ());
         /// Arbiters that stand still now, and everything on them with them.
         pub stuck: Level = "arbiters_stuck";
+        /// Arbiters that turn newcomers away now, as their work is late.
+        pub late: Level = "arbiters_late";
     }
 }
 

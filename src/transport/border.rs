@@ -29,11 +29,11 @@ use crate::{
     routing::{By, Key, workspace::Grants},
 };
 
-/// When to ask again after a bound on requests in flight was reached, in milliseconds.
-const OVERLOADED_MS: u64 = 100;
+/// When to ask again after a bound on requests in flight was reached.
+const OVERLOADED: Duration = Duration::from_millis(100);
 
 /// The same for somebody who would open a conversation: what takes so long takes longer than that.
-const NEWCOMERS_MS: u64 = 1_000;
+const NEWCOMERS: Duration = Duration::from_secs(1);
 
 /// The address of a visitor who has a connection of their own.
 fn own_address(grants: Grants, carrier: Carrier) -> Option<IpAddr> {
@@ -522,6 +522,22 @@ fn digest(request: &Request) -> u32 {
     })
 }
 
+impl Session {
+    /// Counts a request as in flight, if there is room for it, and for a newcomer time.
+    ///
+    /// # Errors
+    /// When to ask again.
+    fn begin(&self, gate: &Gate, request: &Request) -> Result<(), Duration> {
+        if !matches!(request, Request::Open(_)) {
+            return self.outbox.begin(Who::Guest).map_err(|_| OVERLOADED);
+        }
+        if let State::Known(known) = &self.state {
+            gate.admit_newcomer(known.space)?;
+        }
+        self.outbox.begin(Who::Newcomer).map_err(|_| NEWCOMERS)
+    }
+}
+
 impl Border for Post {
     type Session = Session;
 
@@ -532,11 +548,8 @@ impl Border for Post {
     fn receive(&self, session: &mut Session, asked: &mut Vec<Asked>) -> Flow {
         let mut batch = Vec::with_capacity(asked.len());
         for asked in asked.drain(..) {
-            let (who, again) = match &asked.request {
-                Request::Open(_) => (Who::Newcomer, NEWCOMERS_MS),
-                _ => (Who::Guest, OVERLOADED_MS),
-            };
-            if session.outbox.begin(who).is_err() {
+            if let Err(again) = session.begin(&self.gate, &asked.request) {
+                let again = u64::try_from(again.as_millis()).unwrap_or(u64::MAX);
                 let overloaded = translate::no(RefusalCode::Overloaded, None, Some(again));
                 session.outbox.push_aside(asked.number, &overloaded);
                 self.gate.shared.metrics.routing.refusals.of("overloaded").increment(1);

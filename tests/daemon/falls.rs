@@ -1,10 +1,13 @@
 //! What happens when something falls: to whom it happens, and that it happens to nobody else. Faults are planted by `maitred::failpoints`,
 //! in builds with that feature; each story names its own people and groups, since the faults of one process are shared.
 
-use std::fmt::{Debug, Display};
+use std::{
+    fmt::{Debug, Display},
+    time::Duration,
+};
 
 use maitred::{
-    client::Identity,
+    client::{Identity, RequestError},
     failpoints::{Armed, Deed, Fault, Site, arm},
     ids::{AgentId, ConversationId, VisitorId},
     protocol::{
@@ -58,6 +61,7 @@ falls! {
     a_conversation_that_can_not_be_folded_at_a_start_stands_aside,
     an_actor_that_dies_is_started_again,
     an_arbiter_that_stands_still_is_noticed,
+    newcomers_are_turned_away_while_work_is_late,
 }
 
 fn plant(kind: &'static str, id: impl Display, site: Site, on: &str, times: Option<u32>) -> Armed {
@@ -620,4 +624,45 @@ async fn an_arbiter_that_stands_still_is_noticed(shape: Shape, name: &str) {
     late.await.expect("it goes on as if nothing had happened");
     comes_true("readiness", 200, async || admin_says(&floor, "/readyz").await.0).await;
     comes_true("the count", 0, async || metric(&floor, "maitred_arbiters_stuck").await).await;
+}
+
+/// L4: whoever is there is served however late it is, and of those who come a few; the others are told when to come again.
+async fn newcomers_are_turned_away_while_work_is_late(shape: Shape, name: &str) {
+    const NEWCOMERS: u16 = 200;
+    let text =
+        house(name).replacen("[limits.visitor]", "[limits]\nlate_after = \"50ms\"\n[limits.visitor]", 1);
+    let floor = Floor::open_by_real_time(&text, shape).await;
+    let desk = floor.frontend(shape).await;
+    let (_, mut ana) = floor.agent(name, &[&first(name)], 5, shape).await;
+    let id = serves(&desk, &mut ana, visitor(1), name).await;
+    assert_eq!(metric(&floor, "maitred_arbiters_late").await, 0);
+    let slow = arm(Fault {
+        kind: "conversation",
+        id: id.to_string(),
+        site: Site::Handler,
+        on: "Note(".to_owned(),
+        times: None,
+        deed: Deed::Dawdle(Duration::from_millis(120)),
+    });
+    while metric(&floor, "maitred_arbiters_late").await == 0 {
+        ana.client.note(id, Speaker::Me, "slow").await.expect("noted, if late");
+    }
+    let come = |whose: u16| desk.client.open(opening(new_id(), visitor(whose), group(&first(name))));
+    let asked: Vec<_> = (100..100 + NEWCOMERS).map(come).collect();
+    let mut away = 0;
+    for answer in asked {
+        match answer.await {
+            Ok(_) => {}
+            Err(RequestError::Refused(refused)) => {
+                assert_eq!(refused.code.as_str(), "overloaded");
+                assert!(refused.retry_after_ms.is_some_and(|wait| wait >= 1_000), "{refused:?}");
+                away += 1;
+            }
+            Err(lost) => panic!("{lost}"),
+        }
+    }
+    assert!((1..NEWCOMERS).contains(&away), "{away} of {NEWCOMERS}: some, and not all");
+    drop(slow);
+    comes_true("everything in time", 0, async || metric(&floor, "maitred_arbiters_late").await).await;
+    come(500).await.expect("in time again");
 }

@@ -130,6 +130,13 @@ impl Floor {
         Self::open_in(directory, text, shape.arbiters, Clock::manual(today())).await
     }
 
+    /// The same by the system's clock.
+    #[cfg(feature = "failpoints")]
+    pub(crate) async fn open_by_real_time(text: &str, shape: Shape) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::open_in(directory, text, shape.arbiters, Clock::system(today())).await
+    }
+
     async fn open_in(directory: tempfile::TempDir, text: &str, arbiters: u32, clock: Clock) -> Self {
         let file = directory.path().join("maitred.toml");
         write_config(&file, text, arbiters);

@@ -198,7 +198,8 @@ impl Floor {
         self.tally.refuse(refused.code);
         let wait = refused.retry_after_ms.map(Duration::from_millis);
         let ended = visit.is_some_and(|at| self.visits[at].ended);
-        if let Some(wait) = wait.filter(|_| !ended) {
+        let is_welcome = self.coming || !matches!(asked.ask.what, What::Open(_));
+        if let Some(wait) = wait.filter(|_| !ended && is_welcome) {
             let (ask, key) = (asked.ask.clone(), asked.key);
             self.timers.add(now + wait, Timer::Retry { link, ask, key });
             return true;

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 
 use maitred::ids::VisitorId;
 
-use crate::link::{Ask, VisitRef};
+use crate::link::{Ask, VisitRef, What};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -69,6 +69,19 @@ impl Timers {
     pub(super) fn add(&mut self, at: Instant, timer: Timer) {
         self.added += 1;
         self.heap.push(Reverse(Entry { at: (at, self.added), timer }));
+    }
+
+    /// Takes out what is asked again by visitors who were not let in so far.
+    pub(super) fn take_openings(&mut self) -> Vec<Ask> {
+        let mut openings = Vec::new();
+        self.heap.retain(|Reverse(entry)| match &entry.timer {
+            Timer::Retry { ask, .. } if matches!(ask.what, What::Open(_)) => {
+                openings.push(ask.clone());
+                false
+            }
+            _ => true,
+        });
+        openings
     }
 
     fn next(&self) -> Option<Instant> {

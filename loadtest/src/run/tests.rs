@@ -65,6 +65,20 @@ fn silent_agents_are_passed_over_and_everybody_is_served() {
 }
 
 #[test]
+fn who_is_to_come_again_stays_away_when_the_doors_close() {
+    let once_an_hour = ["daemon.limits.visitor.openings=1", "daemon.limits.visitor.openings_per=1h"];
+    let set = ["duration=300ms", "connections=2", "in_flight=4", "agents=6", "cap=3"];
+    let began = std::time::Instant::now();
+    let report = played("steady", &[&set[..], &once_an_hour[..]].concat(), Encoding::Bincode);
+    assert!(report.refused > 0, "{report}");
+    assert!(report.is_good() && report.opened == report.closed, "{report}");
+    assert!(
+        began.elapsed().as_secs() < 15,
+        "it waited until nothing had happened for as long as the scenario allows"
+    );
+}
+
+#[test]
 fn passing_on_and_going_away_lose_nothing() {
     for name in ["transfer_storm", "agent_flap", "visitors_leave"] {
         let report = played(name, &["duration=500ms", "agents=20", "per_second=60"], Encoding::Bincode);
