@@ -36,7 +36,7 @@ const NEW: &str = "archive.new";
 /// The only format so far.
 const FORMAT: u32 = 1;
 /// Memory for pages that were read or are to be written, in bytes.
-const CACHE: usize = 64 << 20;
+const CACHE: usize = 16 << 20;
 /// Entries that are moved in one go when the file is made anew.
 const MOVED_AT_ONCE: usize = 4_096;
 
