@@ -113,7 +113,8 @@ impl Floor {
         };
         boot::open(&local, opening);
         let placements = Arc::new(vec![Placement { id, arbiter: 0 }]);
-        let gate = Gate { shared, tokens, placements, lanes: Arc::new(Vec::new()) };
+        let gate =
+            Gate { shared, tokens, placements, intakes: Arc::new(Vec::new()), lanes: Arc::new(Vec::new()) };
         let ear = Arc::new(Ear::default());
         let mut floor = Self { gate, ear: Arc::clone(&ear), agent, request: 0 };
         let client = ClientId::from_bytes([1; 16]);
