@@ -77,7 +77,7 @@ impl Marks {
                 self.served_at = None;
                 self.waits = true;
             }
-            Event::Started { group } => {
+            Event::Started { group } | Event::StartedFor { group } => {
                 self.group = Some(group.clone());
                 self.metrics = None;
             }
@@ -193,6 +193,12 @@ impl Marks {
         let metrics = || space.local.shared.metrics.workspace(space.id.as_str());
         match event {
             Event::HandedOver { .. } => metrics().handed_over.increment(1),
+            Event::Ruled { matched, .. } => {
+                for rule in matched {
+                    space.rule_metrics(rule, |rule| rule.matched.increment(1));
+                }
+            }
+            Event::Directed { rule, .. } => space.rule_metrics(rule, |rule| rule.sent.increment(1)),
             Event::RatingRequested => metrics().ratings_requested.increment(1),
             Event::Rated { score, .. } => {
                 metrics().ratings.increment(1);

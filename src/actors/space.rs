@@ -33,7 +33,7 @@ use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId, WorkspaceId},
     journal::{Position, Shelf},
-    metrics::{GroupMetrics, WorkspaceMetrics},
+    metrics::{GroupMetrics, RuleMetrics, WorkspaceMetrics},
     routing::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
         conversation::{self, Phase, Way},
@@ -82,6 +82,7 @@ pub struct Space {
     /// Where agents get mail, in small letters.
     addresses: RefCell<HashMap<AgentId, SmolStr, RandomState>>,
     group_metrics: RefCell<HashMap<GroupId, Arc<GroupMetrics>, RandomState>>,
+    rule_metrics: RefCell<HashMap<SmolStr, Arc<RuleMetrics>, RandomState>>,
     group_versions: RefCell<HashMap<GroupId, u64, RandomState>>,
     /// Closed conversations that the archive has not taken over yet: no actor, read back when asked for.
     closed: RefCell<HashMap<ConversationId, Records, RandomState>>,
@@ -131,7 +132,7 @@ impl Space {
         tokens: Arc<TokenBook>,
     ) -> Rc<Self> {
         let metrics = local.shared.metrics.workspace(id.as_str());
-        declare_triggers(&local, &id, &policy);
+        declare(&local, &id, &policy);
         Rc::new(Self {
             index,
             id,
@@ -150,6 +151,7 @@ impl Space {
             activity: RefCell::default(),
             addresses: RefCell::default(),
             group_metrics: RefCell::default(),
+            rule_metrics: RefCell::default(),
             group_versions: RefCell::default(),
             closed: RefCell::default(),
             leaving: RefCell::default(),
@@ -170,9 +172,10 @@ impl Space {
 
     /// Other rules from now on; whoever goes by them is told.
     pub fn set_policy(&self, policy: Arc<Policy>) {
-        declare_triggers(&self.local, &self.id, &policy);
+        declare(&self.local, &self.id, &policy);
         *self.policy.borrow_mut() = policy;
         self.group_metrics.borrow_mut().clear();
+        self.rule_metrics.borrow_mut().clear();
         self.local.shared.directory.tell_all_of_policy(self.index);
     }
 
@@ -279,6 +282,15 @@ impl Space {
         let metrics = self.local.shared.metrics.group(self.id.as_str(), group.as_str());
         self.group_metrics.borrow_mut().insert(group.clone(), Arc::clone(&metrics));
         metrics
+    }
+
+    /// Counts something of a routing rule.
+    pub fn rule_metrics(&self, rule: &SmolStr, count: impl FnOnce(&RuleMetrics)) {
+        let mut known = self.rule_metrics.borrow_mut();
+        let metrics = known
+            .entry(rule.clone())
+            .or_insert_with(|| self.local.shared.metrics.rule(self.id.as_str(), rule));
+        count(metrics);
     }
 
     // === Telling machines ===
@@ -645,9 +657,16 @@ impl Space {
     }
 }
 
-/// Makes the counters of triggers exist at zero.
-fn declare_triggers(local: &Local, id: &WorkspaceId, policy: &Policy) {
+/// Makes the counters of what the operator has named exist at zero, so that the first that is counted shows as a rise.
+fn declare(local: &Local, id: &WorkspaceId, policy: &Policy) {
+    let metrics = &local.shared.metrics;
     for trigger in &policy.triggers {
-        let _ = local.shared.metrics.trigger(id.as_str(), &trigger.name);
+        let _ = metrics.trigger(id.as_str(), &trigger.name);
+    }
+    for workflow in &policy.workflows {
+        let _ = metrics.workflow(id.as_str(), &workflow.name);
+    }
+    for rule in policy.rules.iter() {
+        let _ = metrics.rule(id.as_str(), &rule.name);
     }
 }

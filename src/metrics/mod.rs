@@ -30,7 +30,7 @@ pub use self::{
         ActorKind, AgentState, Carrier, CloseReason, DeliveryKind, DeliveryOutcome, Direction, Encoding,
         FallbackReason, OfferOutcome, Skip, SlotState, WaitOutcome, Word,
     },
-    workflows::WorkflowMetrics,
+    workflows::{RuleMetrics, WorkflowMetrics},
 };
 pub use metrics::{Counter, Histogram};
 
@@ -84,6 +84,7 @@ struct Places {
     groups: BTreeMap<(String, String), Arc<GroupMetrics>>,
     labelled_groups: usize,
     workflows: BTreeMap<(String, String), Arc<WorkflowMetrics>>,
+    rules: BTreeMap<(String, String), Arc<RuleMetrics>>,
     workspaces: BTreeMap<String, Arc<WorkspaceMetrics>>,
     labelled_workspaces: BTreeSet<String>,
     triggers: BTreeMap<(String, String), Arc<TriggerMetrics>>,
@@ -151,15 +152,33 @@ impl Metrics {
     #[must_use]
     pub fn workflow(&self, workspace: &str, workflow: &str) -> Arc<WorkflowMetrics> {
         let mut places = self.places();
-        let fits = places.workflows.len() < LABELLED_MAX;
-        let name = (workspace.to_owned(), workflow.to_owned());
+        let mut name = (workspace.to_owned(), workflow.to_owned());
+        if places.workflows.len() >= LABELLED_MAX && !places.workflows.contains_key(&name) {
+            name.1 = OTHER.to_owned();
+        }
         if let Some(known) = places.workflows.get(&name) {
             return Arc::clone(known);
         }
-        let workflow = if fits { workflow.to_owned() } else { OTHER.to_owned() };
-        let labels = vec![("workspace", places.workspace_label(workspace)), ("workflow", workflow)];
+        let labels = vec![("workspace", places.workspace_label(workspace)), ("workflow", name.1.clone())];
         let made = Arc::new(WorkflowMetrics::register(&self.inner.registry, &labels));
         places.workflows.insert(name, Arc::clone(&made));
+        made
+    }
+
+    /// What this routing rule is counted with; made if it is new. Rules past [`LABELLED_MAX`] are counted together. Takes a lock.
+    #[must_use]
+    pub fn rule(&self, workspace: &str, rule: &str) -> Arc<RuleMetrics> {
+        let mut places = self.places();
+        let mut name = (workspace.to_owned(), rule.to_owned());
+        if places.rules.len() >= LABELLED_MAX && !places.rules.contains_key(&name) {
+            name.1 = OTHER.to_owned();
+        }
+        if let Some(known) = places.rules.get(&name) {
+            return Arc::clone(known);
+        }
+        let labels = vec![("workspace", places.workspace_label(workspace)), ("rule", name.1.clone())];
+        let made = Arc::new(RuleMetrics::register(&self.inner.registry, &labels));
+        places.rules.insert(name, Arc::clone(&made));
         made
     }
 

@@ -1,4 +1,4 @@
-//! What is counted per workflow: whether it still does what it is for (RE-17).
+//! What is counted per workflow and per routing rule: whether it still does what it is for (RE-17).
 
 use metrics::{Counter, Histogram};
 
@@ -16,5 +16,15 @@ series! {
         pub skipped: Each<Counter, Skip> = "reassign_skipped_total", ("reason", ());
         /// Time from the first assignment of an opening that the workflow began with to the first message of a human agent.
         pub first_reply: Histogram = "time_to_first_human_reply_seconds";
+    }
+}
+
+series! {
+    /// The series of one routing rule.
+    pub struct RuleMetrics {
+        /// Conversations that the rule matched, whether or not it was the first.
+        pub matched: Counter = "rule_matches_total";
+        /// Times that the rule sent a conversation to its group or agent.
+        pub sent: Counter = "rule_sent_total";
     }
 }

@@ -35,6 +35,7 @@ impl Exposition {
         }
         let _ = metrics.trigger("acme", "prices");
         let _ = metrics.workflow("acme", "unanswered");
+        let _ = metrics.rule("acme", "french");
         Self::read(&metrics.render())
     }
 
