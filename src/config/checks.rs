@@ -53,6 +53,7 @@ pub(super) fn check(root: &Table, config: Option<&Config>, findings: &mut Vec<Fi
         for (workspace, (_, table)) in config.workspaces.iter().zip(&workspaces) {
             check.policies(workspace, table, defaults(root));
             super::rules::second_look(workspace, table, check.findings);
+            super::workflow::second_look(workspace, table, check.findings);
             super::lint::second_look(workspace, table, defaults(root), check.findings);
             check.told(workspace, table, config);
             super::triggers::check(workspace, table, check.findings);

@@ -116,7 +116,7 @@ fn flow(name: &str, steps: &Value, goes_on: bool, warn: &mut impl FnMut(&Place, 
         if parts.get("wait").is_some() && !goes_on {
             warn(&step.at, format!("workflow {name:?} waits here for nothing"));
         }
-        let Some(branch) = parts.get("branch") else { continue };
+        let Some(branch) = parts.get("branch").or_else(|| parts.get("if")) else { continue };
         let ways = ["then", "else"].map(|way| parts.get(way));
         let empty = |way: &Option<&Value>| match way {
             Some(Value { kind: Kind::List(steps), .. }) => steps.is_empty(),

@@ -210,9 +210,10 @@ fn the_effective_configuration_reads_back_as_the_same() {
          [[workspace.rule]]\nname = \"r\"\nthen = { agent = \"ana\" }\nwhen = { any = [{ name = \"country\", in = [\"FR\"] }, \
          { not = { name = \"visits\", \">=\" = 3, missing = false } }, \"country == \\\"BE\\\"\"] }\n\
          [[workspace.workflow]]\nname = \"w\"\npublished = true\non = [\"opened\", \"reopened\"]\nsteps = [\
-         { assign = { agent = \"ana\" } }, { wait = \"15m\" }, { branch = { all = [{ status = \"open\" }, { human_reply = false }] }, \
+         { assign = { agent = \"ana\" } }, { wait = \"15m\" }, { branch = { all = [{ status = \"open\" }, { human_reply = false }, { if = \"country == \\\"BE\\\"\" }] }, \
          then = [{ comment = \"{{agent}}\" }, { reassign = { group = \"a\", only_online = false } }], \
-         else = [{ priority = 3 }, { close = true }] }]\n",
+         else = [{ priority = 3 }, { close = true }] }, { if = { name = \"tag\", eq = \"vip\" }, then = [{ set = [\"tier=gold=1\"] }, \
+         { unset = [\"cart\"] }], else = [{ tag = [\"vip\"] }, { untag = [\"old\", \"new\"] }] }]\n",
     );
     for config in [Config::embedded(), usable(&rich), usable("workspace = []")] {
         assert_eq!(usable(&config.effective_toml()), config);
@@ -972,7 +973,10 @@ fn re_18_a_workflow_says_all_that_is_wrong_with_its_steps() {
         [[workspace.workflow]]\nname = \"w\"\nsteps = [\n  { wait = \"1 fortnight\" },\n  { shout = true },\n\
         \x20 { assign = \"routed\" },\n  { wait = \"1m\", close = true },\n\
         \x20 { reassign = { group = \"b\", only_online = 1 } },\n  { comment = \"{{nobody}}\" },\n\
-        \x20 { branch = { all = [] }, then = [{ status = \"open\" }] },\n]\n";
+        \x20 { branch = { all = [] }, then = [{ status = \"open\" }] },\n\
+        \x20 { set = [\"group=b\"] },\n  { unset = [\"page.ur\"] },\n  { set = \"a=b\" },\n  { tag = [] },\n\
+        \x20 { if = { name = \"country\", equals = \"FR\" }, then = [{ close = true }] },\n\
+        \x20 { if = { name = \"country\", eq = \"FR\" }, them = [{ close = true }] },\n]\n";
     let Err(problems) = file(&shop(lines)) else { panic!("it is taken") };
     let told: Vec<String> = problems.iter().filter(|it| !it.warning).map(ToString::to_string).collect();
     for (wrong, caret) in [
@@ -984,6 +988,10 @@ fn re_18_a_workflow_says_all_that_is_wrong_with_its_steps() {
         ("`nobody`, which is not known", true),
         ("has 0 conditions", true),
         ("there is no step `status`", true),
+        ("`group` is not for a step to set", true),
+        ("\"page.ur\" is not known", true),
+        ("`equals` is no operator", true),
+        ("one step says both `if` and `them`", true),
         ("which is not a group of their workspace", true),
     ] {
         let found = told.iter().find(|problem| problem.contains(wrong));

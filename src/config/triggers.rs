@@ -55,7 +55,7 @@ words! {
 }
 
 /// `name=value`.
-struct Assignment;
+pub(super) struct Assignment;
 
 impl Rule for Assignment {
     type Out = (SmolStr, String);

@@ -5,12 +5,20 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use toml::Value as Toml;
 
-use crate::ids::{AgentId, GroupId};
+use crate::{
+    ids::{AgentId, GroupId},
+    routing::conditions::{Condition, name_fault},
+};
 
 use super::{
+    Workspace,
+    conditions::{Conditional, When},
     measures::{DAY, Wait, ms, secs},
+    problem::Finding,
+    rules::slips,
     section::{section, words},
     tree::{Entry, Kind, Table, Value},
+    triggers::Assignment,
     values::{Else, Flag, Handle, ListOf, OffUnlessSaid, Rule, Text, Whole, Wrong, choice, named, refuse},
 };
 
@@ -25,6 +33,12 @@ const TESTS_MAX: usize = 16;
 
 /// Longest comment, in bytes.
 const COMMENT_MAX: usize = 2_048;
+
+/// Variables and tags of one step.
+const FACTS_MAX: usize = 16;
+
+/// What the conversation says of itself, and what is never kept: nobody sets these.
+const NOT_SET: [&str; 7] = ["channel", "origin", "group", "priority", "tag", "now", "ip"];
 
 /// What a comment may be filled in with.
 const FILLED: [&str; 3] = ["agent", "group", "workflow"];
@@ -78,7 +92,7 @@ pub enum Step {
     Assign(Aim),
     /// `wait`.
     Wait(Duration),
-    /// `branch`, `then`, `else`.
+    /// `branch` or `if`, `then`, `else`.
     Branch {
         /// All of these.
         all: Vec<Test>,
@@ -100,6 +114,14 @@ pub enum Step {
     },
     /// `priority`: another class.
     Priority(u32),
+    /// `set`: variables, from then on.
+    Set(Vec<(SmolStr, String)>),
+    /// `unset`: variables that are no more.
+    Unset(Vec<SmolStr>),
+    /// `tag`: tags that it gets.
+    Tag(Vec<SmolStr>),
+    /// `untag`: tags that it loses.
+    Untag(Vec<SmolStr>),
     /// `close`.
     Close,
 }
@@ -122,6 +144,8 @@ pub enum Test {
     Status(Status),
     /// `{ human_reply = false }`: whether a human agent wrote to the visitor since the opening.
     HumanReply(bool),
+    /// `{ if = … }`: what is known of it, as in a routing rule.
+    When(When),
 }
 
 words! {
@@ -197,12 +221,13 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, value: &Value, depth: usize, first: bool) -> Option<Step> {
-        const KINDS: &str = "assign, wait, branch, comment, reassign, priority or close";
+        const KINDS: &str =
+            "assign, wait, if, branch, comment, reassign, priority, set, unset, tag, untag or close";
         let Kind::Table(table) = &value.kind else {
             let expected = "a step: { wait = \"15m\" }".to_owned();
             return refuse(value, "is not a step", expected, "", self.wrongs);
         };
-        let is_branch = table.get("branch").is_some();
+        let is_branch = table.get("branch").is_some() || table.get("if").is_some();
         let own = |key: &str| !(is_branch && matches!(key, "then" | "else"));
         let mut keys = table.entries.iter().filter(|(key, _)| own(key));
         let Some((key, entry)) = keys.next() else {
@@ -225,7 +250,14 @@ impl Reader<'_> {
                 refuse(said, "is not the first step", "`assign` first".to_owned(), help, self.wrongs)
             }
             "wait" => Wait(ms(100)..=secs(30 * DAY)).read(said, self.wrongs).map(Step::Wait),
-            "branch" => self.branch(said, table, depth),
+            "branch" => {
+                let all = self.tests(said);
+                self.branch(all, table, depth)
+            }
+            "if" => {
+                let all = Conditional.read(said, self.wrongs).map(|when| vec![Test::When(when)]);
+                self.branch(all, table, depth)
+            }
             "comment" => self.comment(said).map(Step::Comment),
             "reassign" => {
                 let (to, more) = self.aim(said, &["only_online", "exclude_previous"])?;
@@ -237,6 +269,17 @@ impl Reader<'_> {
                 Some(Step::Reassign { to, only_online: only_online?, exclude_previous: exclude_previous? })
             }
             "priority" => Whole(0..=9).read(said, self.wrongs).map(Step::Priority),
+            "set" => {
+                let set = ListOf(Assignment, 1..=FACTS_MAX).read(said, self.wrongs)?;
+                self.settable(said, set.iter().map(|(name, _)| name.as_str())).then_some(Step::Set(set))
+            }
+            "unset" => {
+                let unset = ListOf(Text(64), 1..=FACTS_MAX).read(said, self.wrongs)?;
+                let names: Vec<SmolStr> = unset.into_iter().map(SmolStr::from).collect();
+                self.settable(said, names.iter().map(SmolStr::as_str)).then_some(Step::Unset(names))
+            }
+            "tag" => ListOf(Handle, 1..=FACTS_MAX).read(said, self.wrongs).map(Step::Tag),
+            "untag" => ListOf(Handle, 1..=FACTS_MAX).read(said, self.wrongs).map(Step::Untag),
             "close" => match Flag.read(said, self.wrongs)? {
                 true => Some(Step::Close),
                 false => refuse(said, "closes nothing", "true".to_owned(), "leave the step out", self.wrongs),
@@ -253,14 +296,31 @@ impl Reader<'_> {
         }
     }
 
-    fn branch(&mut self, said: &Value, table: &Table, depth: usize) -> Option<Step> {
-        let all = self.tests(said);
+    fn branch(&mut self, all: Option<Vec<Test>>, table: &Table, depth: usize) -> Option<Step> {
         let mut way = |key| match table.get(key) {
             Some(steps) => self.steps(steps, depth + 1),
             None => Some(Vec::new()),
         };
         let (then, otherwise) = (way("then"), way("else"));
         Some(Step::Branch { all: all?, then: then?, otherwise: otherwise? })
+    }
+
+    /// Whether all names of a list may be set; what is wrong with each that may not.
+    fn settable<'n>(&mut self, said: &Value, names: impl Iterator<Item = &'n str>) -> bool {
+        let Kind::List(values) = &said.kind else { return false };
+        let before = self.wrongs.len();
+        for (value, name) in values.iter().zip(names) {
+            let (message, expected, help) = match name_fault(name) {
+                Some(fault) => (fault.message, fault.expected, fault.help),
+                None if NOT_SET.contains(&name) => {
+                    let message = format!("`{name}` is not for a step to set");
+                    (message, "a variable of your own".to_owned(), String::new())
+                }
+                None => continue,
+            };
+            self.wrongs.push(Wrong { at: value.at.clone(), message, expected, help });
+        }
+        self.wrongs.len() == before
     }
 
     fn tests(&mut self, said: &Value) -> Option<Vec<Test>> {
@@ -287,16 +347,17 @@ impl Reader<'_> {
     }
 
     fn test(&mut self, value: &Value) -> Option<Test> {
-        let expected = || "{ status = \"open\" } or { human_reply = false }".to_owned();
+        let expected = || "{ status = \"open\" }, { human_reply = false } or { if = … }".to_owned();
         let Kind::Table(table) = &value.kind else {
             return refuse(value, "is not a condition", expected(), "", self.wrongs);
         };
-        if !self.known(table, &["status", "human_reply"]) {
+        if !self.known(table, &["status", "human_reply", "if"]) {
             return None;
         }
-        match (table.get("status"), table.get("human_reply")) {
-            (Some(status), None) => choice().read(status, self.wrongs).map(Test::Status),
-            (None, Some(reply)) => Flag.read(reply, self.wrongs).map(Test::HumanReply),
+        match (table.get("status"), table.get("human_reply"), table.get("if")) {
+            (Some(status), None, None) => choice().read(status, self.wrongs).map(Test::Status),
+            (None, Some(reply), None) => Flag.read(reply, self.wrongs).map(Test::HumanReply),
+            (None, None, Some(when)) => Conditional.read(when, self.wrongs).map(Test::When),
             _ => refuse(value, "is not one condition", expected(), "", self.wrongs),
         }
     }
@@ -374,8 +435,18 @@ fn write_step(step: &Step) -> Toml {
             table([("reassign", Toml::Table(to))])
         }
         Step::Priority(class) => table([("priority", i64::from(*class).into())]),
+        Step::Set(set) => {
+            table([("set", write_list(set.iter().map(|(name, text)| format!("{name}={text}"))))])
+        }
+        Step::Unset(names) => table([("unset", write_list(names.iter().map(ToString::to_string)))]),
+        Step::Tag(tags) => table([("tag", write_list(tags.iter().map(ToString::to_string)))]),
+        Step::Untag(tags) => table([("untag", write_list(tags.iter().map(ToString::to_string)))]),
         Step::Close => table([("close", true.into())]),
     }
+}
+
+fn write_list(texts: impl Iterator<Item = String>) -> Toml {
+    Toml::Array(texts.map(Toml::String).collect())
 }
 
 fn write_aim(aim: &Aim) -> Toml {
@@ -390,6 +461,10 @@ fn write_test(test: &Test) -> Toml {
     match test {
         Test::Status(status) => table([("status", status.as_str().into())]),
         Test::HumanReply(wanted) => table([("human_reply", (*wanted).into())]),
+        Test::When(when) => {
+            let when = Conditional.write(when);
+            table([("if", when.unwrap_or_else(|| Toml::String(String::new())))])
+        }
     }
 }
 
@@ -405,5 +480,35 @@ pub(super) fn named_in<'t>(steps: &'t Value, found: &mut Vec<(&'static str, &'t 
             }
         }
         ["then", "else"].iter().filter_map(|way| step.get(way)).for_each(|way| named_in(way, found));
+    }
+}
+
+// === A second look ===
+
+/// Warns of branches that ask for what is never so.
+pub(super) fn second_look(workspace: &Workspace, table: &Table, findings: &mut Vec<Finding>) {
+    for (flow, (at, written)) in workspace.workflows.iter().zip(table.tables("workflow")) {
+        let at = written.get("steps").map_or(at, |value| &value.at);
+        let mut conditions = Vec::new();
+        conditions_in(&flow.steps, &mut conditions);
+        for condition in conditions {
+            slips(condition, at, findings);
+            let Some(why) = condition.never() else { continue };
+            let message = format!("workflow {:?} has a branch that never holds: {why}", flow.name);
+            let (expected, help) = (String::new(), String::new());
+            findings.push(Finding { at: Some(at.clone()), warning: true, message, expected, help });
+        }
+    }
+}
+
+fn conditions_in<'s>(steps: &'s [Step], found: &mut Vec<&'s Condition>) {
+    for step in steps {
+        let Step::Branch { all, then, otherwise } = step else { continue };
+        found.extend(all.iter().filter_map(|test| match test {
+            Test::When(when) => Some(&when.condition),
+            Test::Status(_) | Test::HumanReply(_) => None,
+        }));
+        conditions_in(then, found);
+        conditions_in(otherwise, found);
     }
 }

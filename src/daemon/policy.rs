@@ -173,6 +173,10 @@ fn steps(workspace: &config::Workspace, list: &[config::Step]) -> Vec<Step> {
         config::Aim::Group(group) => Aim::Group(group.clone()),
         config::Aim::Agent(_) => aim.agent(workspace).map_or(Aim::Routed, Aim::Agent),
     };
+    let fact = |(name, value): &(SmolStr, String)| Variable {
+        name: name.clone(),
+        value: Body(value.as_str().into()),
+    };
     let test = |test: &config::Test| match test {
         config::Test::Status(status) => Test::Status(match status {
             config::Status::Open => Status::Open,
@@ -181,6 +185,7 @@ fn steps(workspace: &config::Workspace, list: &[config::Step]) -> Vec<Step> {
             config::Status::Missed => Status::Missed,
         }),
         config::Test::HumanReply(wanted) => Test::Outgoing(*wanted),
+        config::Test::When(when) => Test::When(when.condition.clone()),
     };
     let step = |step: &config::Step| match step {
         config::Step::Assign(to) => Step::Assign(aim(to)),
@@ -200,6 +205,10 @@ fn steps(workspace: &config::Workspace, list: &[config::Step]) -> Vec<Step> {
             let class = u8::try_from(*class).ok().and_then(Priority::new);
             Step::Priority(class.unwrap_or(Priority::DEFAULT))
         }
+        config::Step::Set(set) => Step::Set { set: set.iter().map(fact).collect(), unset: Vec::new() },
+        config::Step::Unset(names) => Step::Set { set: Vec::new(), unset: names.clone() },
+        config::Step::Tag(tags) => Step::Tag { add: tags.clone(), remove: Vec::new() },
+        config::Step::Untag(tags) => Step::Tag { add: Vec::new(), remove: tags.clone() },
         config::Step::Close => Step::Close,
     };
     list.iter().map(step).collect()

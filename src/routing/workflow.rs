@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
-use super::words::{Origin, Priority};
+use super::{
+    conditions::Condition,
+    words::{Origin, Priority, Variable},
+};
 use crate::ids::{AgentId, GroupId};
 
 /// Steps of one workflow, those of its branches included.
@@ -53,6 +56,20 @@ pub enum Step {
     Reassign(Reassign),
     /// Changes the class.
     Priority(Priority),
+    /// Sets variables, and takes some away.
+    Set {
+        /// What is known from then on.
+        set: Vec<Variable>,
+        /// What is not any more.
+        unset: Vec<SmolStr>,
+    },
+    /// Adds tags, and takes some away.
+    Tag {
+        /// What it has from then on.
+        add: Vec<SmolStr>,
+        /// What it has no more.
+        remove: Vec<SmolStr>,
+    },
     /// Ends the conversation.
     Close,
 }
@@ -86,6 +103,8 @@ pub enum Test {
     Status(Status),
     /// Whether a human agent has written to the visitor since this opening (RE-6).
     Outgoing(bool),
+    /// What is known of it, as in a routing rule; what can't be told does not hold.
+    When(Condition),
 }
 
 /// Where a conversation stands, as far as a branch asks.
@@ -115,6 +134,14 @@ pub(super) enum Op {
     Comment(SmolStr),
     Reassign(Reassign),
     Priority(Priority),
+    Set {
+        set: Vec<Variable>,
+        unset: Vec<SmolStr>,
+    },
+    Tag {
+        add: Vec<SmolStr>,
+        remove: Vec<SmolStr>,
+    },
     Close,
 }
 
@@ -168,6 +195,8 @@ fn lay_out(steps: &[Step], ops: &mut Vec<Op>) {
             Step::Comment(text) => ops.push(Op::Comment(text.clone())),
             Step::Reassign(reassign) => ops.push(Op::Reassign(reassign.clone())),
             Step::Priority(priority) => ops.push(Op::Priority(*priority)),
+            Step::Set { set, unset } => ops.push(Op::Set { set: set.clone(), unset: unset.clone() }),
+            Step::Tag { add, remove } => ops.push(Op::Tag { add: add.clone(), remove: remove.clone() }),
             Step::Close => ops.push(Op::Close),
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     ids::{AgentId, GroupId},
     routing::{
         Context, Out, WhyNot, group,
-        words::{AssignCause, Body, By, CloseReason, OfferOutcome, QueueCause, RescindReason},
+        words::{AssignCause, Body, By, CloseReason, OfferOutcome, QueueCause, RescindReason, Variable},
         workflow::{Aim, Op, Reassign, Status, Test, Workflow},
     },
 };
@@ -213,7 +213,7 @@ impl Conversation {
                     Some(test) => {
                         let skip = match test {
                             Test::Outgoing(false) => Skip::Answered,
-                            Test::Outgoing(true) | Test::Status(_) => Skip::Condition,
+                            Test::Outgoing(true) | Test::Status(_) | Test::When(_) => Skip::Condition,
                         };
                         if let Some(flow) = &mut self.flow {
                             flow.failed.get_or_insert(skip);
@@ -228,6 +228,14 @@ impl Conversation {
                 }
                 Op::Priority(priority) => {
                     self.reprioritise(cx, *priority, out);
+                    at + 1
+                }
+                Op::Set { set, unset } => {
+                    self.flow_sets(cx, set, unset, out);
+                    at + 1
+                }
+                Op::Tag { add, remove } => {
+                    self.flow_tags(cx, add, remove, out);
                     at + 1
                 }
                 Op::Reassign(_) => return self.fire(cx, workflow, at, out),
@@ -249,6 +257,7 @@ impl Conversation {
             Test::Status(Status::Waiting) => matches!(self.state, State::Waiting(_)),
             Test::Status(Status::Active) => matches!(self.state, State::Active(_)),
             Test::Status(Status::Missed) => matches!(self.state, State::Missed { .. }),
+            Test::When(condition) => condition.holds(&self.seen(now)),
             Test::Outgoing(wanted) => {
                 let due = self.flow.as_ref().map(|flow| match flow.stands {
                     Stands::Until(due) => due.min(now),
@@ -257,6 +266,25 @@ impl Conversation {
                 let replied = self.flow.as_ref().and_then(|flow| flow.replied);
                 replied.zip(due).is_some_and(|(replied, due)| replied <= due) == *wanted
             }
+        }
+    }
+
+    /// What is so already is not written down again; what there is no room for is left out, and the walk goes on.
+    fn flow_sets(&mut self, cx: &Context<'_>, set: &[Variable], unset: &[SmolStr], out: &mut Out<Event>) {
+        let known = |name: &SmolStr| self.facts().and_then(|facts| facts.get(name));
+        let set = set.iter().filter(|variable| known(&variable.name) != Some(&*variable.value.0)).cloned();
+        let unset = unset.iter().filter(|name| known(name).is_some()).cloned();
+        let changes = self.changes(set.collect(), unset.collect());
+        if !changes.is_empty() && self.check_room(&changes, self.tags()).is_ok() {
+            self.record(cx, Event::VariablesSet { changes }, out);
+        }
+    }
+
+    /// As [`Conversation::flow_sets`].
+    fn flow_tags(&mut self, cx: &Context<'_>, add: &[SmolStr], remove: &[SmolStr], out: &mut Out<Event>) {
+        let Ok(tags) = self.tags_with(add.to_vec(), remove) else { return };
+        if tags != self.tags() && self.check_room(&[], &tags).is_ok() {
+            self.record(cx, Event::TagsSet { tags }, out);
         }
     }
 
