@@ -1,6 +1,6 @@
 //! Erasing what is known of somebody, in two steps: the first says what it comes to, the second does it.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, rc::Rc};
 
 use super::{
     port::{Answer, View},
@@ -10,7 +10,11 @@ use super::{
 use crate::{
     ids::{ConversationId, VisitorId},
     journal::Shelf,
-    routing::{Refusal, Ticket, conversation::Phase, recovery::Entry},
+    routing::{
+        By, Refusal, Tell, Ticket,
+        conversation::{self, Phase},
+        recovery::Entry,
+    },
 };
 
 /// Conversations that are erased at once, at most.
@@ -21,23 +25,26 @@ const AT_ONCE: usize = 10_000;
 pub enum Doomed {
     /// One closed conversation.
     Conversation(ConversationId),
-    /// All conversations of a visitor, who has none open.
+    /// All conversations of a visitor, who has none open; what is held for them to choose a group goes with them.
     Visitor(VisitorId),
 }
 
 impl Space {
     /// Says how many conversations it comes to, with a word that confirms exactly these; or, given that word, erases them.
-    pub(super) fn erase(&self, ticket: &Ticket, doomed: Doomed, confirm: Option<&str>) {
+    pub(super) fn erase(self: &Rc<Self>, ticket: &Ticket, doomed: Doomed, confirm: Option<&str>) {
         let Some(reply_to) = ticket.reply_to else { return };
-        let answer = match self.doomed(doomed) {
+        let held = self.held_of(doomed);
+        let answer = match self.doomed(doomed, !held.is_empty()) {
             Err(refusal) => Answer::Refused(refusal),
             Ok(ids) => {
-                let word = self.word_for(doomed, &ids);
+                let all = ids.len() + held.len();
+                let word = self.word_for(doomed, ids.iter().chain(&held));
                 match confirm {
-                    None => erasure(ids.len(), Some(word)),
+                    None => erasure(all, Some(word)),
                     Some(given) if given == word => {
                         self.record_erasure(ticket, &ids);
-                        erasure(ids.len(), None)
+                        self.let_go(doomed, &held);
+                        erasure(all, None)
                     }
                     Some(_) => Answer::Refused(Refusal::Invalid(
                         "what would be erased is not what the first step named: ask without `confirm` again",
@@ -58,9 +65,28 @@ impl Space {
         tracing::info!(workspace = %self.id, conversations = ids.len(), "conversations are erased");
     }
 
-    /// The conversations that are meant, all of them closed.
-    fn doomed(&self, doomed: Doomed) -> Result<Vec<ConversationId>, Refusal> {
-        let ids = self.closed_and_doomed(doomed)?;
+    /// What the visitor wrote and is kept until they choose a group: nobody else knows of it, so nobody else could end it first.
+    fn held_of(&self, doomed: Doomed) -> Vec<ConversationId> {
+        let Doomed::Visitor(visitor) = doomed else { return Vec::new() };
+        let ledger = self.ledger.borrow();
+        let is_held =
+            |id: &ConversationId| ledger.line(*id).is_some_and(|line| line.phase == Phase::Choosing);
+        ledger.of_visitor(visitor).into_iter().filter(is_held).collect()
+    }
+
+    /// Ends what is held, as its visitor may: what was never sent then leaves nothing behind in the archive.
+    fn let_go(self: &Rc<Self>, doomed: Doomed, held: &[ConversationId]) {
+        let Doomed::Visitor(visitor) = doomed else { return };
+        for id in held {
+            let ticket = Ticket { by: By::Visitor(visitor), ..Ticket::system() };
+            let ask = conversation::Ask::Close;
+            self.tell(Tell::Conversation(*id, conversation::Command::Ask { ask, ticket }));
+        }
+    }
+
+    /// The conversations that are meant, all of them closed. `held`: whether there is something beside them.
+    fn doomed(&self, doomed: Doomed, held: bool) -> Result<Vec<ConversationId>, Refusal> {
+        let ids = self.closed_and_doomed(doomed, held)?;
         let aside = self.conversations_aside();
         if ids.iter().any(|id| aside.contains(id)) {
             return Err(Refusal::WrongState("what stands aside is not erased: let it take part again first"));
@@ -68,7 +94,7 @@ impl Space {
         Ok(ids)
     }
 
-    fn closed_and_doomed(&self, doomed: Doomed) -> Result<Vec<ConversationId>, Refusal> {
+    fn closed_and_doomed(&self, doomed: Doomed, held: bool) -> Result<Vec<ConversationId>, Refusal> {
         let open = Refusal::WrongState("what is open is not erased: close it first");
         match doomed {
             Doomed::Conversation(id) => {
@@ -80,10 +106,16 @@ impl Space {
                     None => Err(Refusal::NotFound),
                 }
             }
-            Doomed::Visitor(visitor) if !self.ledger.borrow().of_visitor(visitor).is_empty() => Err(open),
             Doomed::Visitor(visitor) => {
+                let ledger = self.ledger.borrow();
+                let is_open =
+                    |id: &ConversationId| ledger.line(*id).is_none_or(|line| line.phase != Phase::Choosing);
+                if ledger.of_visitor(visitor).iter().any(is_open) {
+                    return Err(open);
+                }
+                drop(ledger);
                 let ids = self.closed_of(visitor, None, AT_ONCE);
-                if ids.is_empty() { Err(Refusal::NotFound) } else { Ok(ids) }
+                if ids.is_empty() && !held { Err(Refusal::NotFound) } else { Ok(ids) }
             }
         }
     }
@@ -121,7 +153,7 @@ impl Space {
     }
 
     /// Confirms these conversations and no others, in this life of the daemon.
-    fn word_for(&self, doomed: Doomed, ids: &[ConversationId]) -> String {
+    fn word_for<'i>(&self, doomed: Doomed, ids: impl Iterator<Item = &'i ConversationId>) -> String {
         let mut hasher = blake3::Hasher::new_keyed(&self.secret);
         match doomed {
             Doomed::Conversation(id) => hasher.update(b"c").update(id.bytes()),

@@ -180,6 +180,15 @@ pub enum WhenEmpty {
     Overflow,
 }
 
+impl Policy {
+    /// Whether any group asks for something before it takes a conversation.
+    #[must_use]
+    pub fn requires_fields(&self) -> bool {
+        let groups = self.groups.values().chain([&self.everyone]);
+        groups.into_iter().any(|group| !group.required_fields.is_empty())
+    }
+}
+
 impl Default for GroupPolicy {
     /// The values of design §4.
     fn default() -> Self {

@@ -401,8 +401,7 @@ impl Asker<'_> {
             digest: self.digest,
             lobby: None,
         };
-        // In the owner's name, whoever lets them begin: the visitor reads who writes.
-        Ok(Work::Order(By::Agent(owner), None, Order::Start(Box::new(opening), owner)))
+        Ok(Work::Order(by, None, Order::Start(Box::new(opening), owner)))
     }
 
     fn set_presence(&self, set: &request::SetPresence) -> Result<Work, No> {

@@ -8,7 +8,7 @@ use maitred::{
         notice::StaffEntry,
         reply::{ConversationPage, Erasure},
         request::{Erase, ListConversations, ListOfVisitor},
-        words::{Speaker, Status, View},
+        words::{Speaker, Status, Target, View},
     },
 };
 
@@ -18,6 +18,7 @@ stories! {
     nothing_is_lost_over_many_cuts_and_restarts,
     a_closed_conversation_is_found_long_after,
     what_is_erased_leaves_no_byte_behind,
+    what_is_held_goes_with_its_visitor,
     what_was_kept_long_enough_goes,
 }
 
@@ -198,6 +199,44 @@ async fn what_is_erased_leaves_no_byte_behind(shape: Shape) {
     assert_eq!(of_visitor(&watch, visitor(1)).await, []);
     assert_eq!(watch.status(other).await, Status::Waiting);
     // Nothing changes any more while the files are read.
+    let daemon = floor.daemon.take().expect("it runs");
+    let directory = daemon.data_dir().to_owned();
+    daemon.control().stop_now();
+    daemon.wait().expect("it ends well");
+    assert_eq!(holding(&directory, CANARY.as_bytes()), Vec::<String>::new());
+}
+
+/// What a visitor wrote before they chose a group nobody else knows of, and it is erased all the same.
+async fn what_is_held_goes_with_its_visitor(shape: Shape) {
+    const CANARY: &str = "the canary waits 4712";
+    let text = format!(
+        "{SALES}[[workspace.group]]\nname = \"care\"\nlabel = \"Care\"\n[workspace.picker]\nenabled = true\nhold = \"1h\"\n"
+    )
+    .replace("name = \"sales\"", "name = \"sales\"\nlabel = \"Sales\"");
+    let mut floor = Floor::open(&text, shape).await;
+    let desk = floor.frontend(shape).await;
+    let past = desk.opens(1, group("sales")).await;
+    desk.client.close_conversation(past, Speaker::Visitor(visitor(1))).await.expect("closed");
+    let held = desk.client.open(opening(new_id(), visitor(1), Target::Default)).await.expect("held");
+    assert_eq!(held.status, Status::Choosing);
+    desk.client.say(held.conversation, Speaker::Visitor(visitor(1)), CANARY).await.expect("kept");
+    // What it is made of is in the archive by then.
+    floor.running().control().archive_now();
+    let erase = |confirm: Option<&str>| Erase {
+        conversation: None,
+        visitor: Some(visitor(1)),
+        confirm: confirm.map(maitred::protocol::Text::clip),
+    };
+    let asked: Erasure = floor.admin.ask(erase(None)).await.expect("a word");
+    assert_eq!(asked.conversations, 2);
+    let word = asked.confirm.expect("the first step gives a word");
+    let done: Erasure = floor.admin.ask(erase(Some(word.as_str()))).await.expect("erased");
+    assert_eq!(done.conversations, 2);
+    let whose = Speaker::Visitor(visitor(1));
+    assert_eq!(code(desk.client.say(held.conversation, whose, "hello?").await), "not_found");
+    floor.running().control().archive_now();
+    assert_eq!(code(floor.admin.ask::<Erasure>(erase(None)).await), "not_found");
+    floor.restart(seconds(1)).await;
     let daemon = floor.daemon.take().expect("it runs");
     let directory = daemon.data_dir().to_owned();
     daemon.control().stop_now();

@@ -10,7 +10,7 @@ use maitred::{
         notice::{StaffChange, VisitorChange},
         reply::{Done, Opened, VisitorPage},
         request::{AnnounceVisit, ListVisitors, Open, Start},
-        words::{Doing, Feed, Speaker, Status, Target, Variable, VisitorRow},
+        words::{Actor, Doing, Feed, Speaker, Status, Target, Variable, VisitorRow},
     },
 };
 
@@ -279,7 +279,16 @@ async fn an_agent_who_cannot_begin_keeps_nobody_from_opening(shape: Shape) {
     let for_ana = |owner: Option<AgentId>| Start { owner, ..start(1, "Hello") };
     assert_eq!(code(other.client.ask::<Reply>(for_ana(Some(ana))).await), "forbidden");
     assert_eq!(code(watch.client.ask::<Reply>(for_ana(None)).await), "invalid");
-    let _: Opened = watch.client.ask(for_ana(Some(ana))).await.expect("begun");
+    let begun: Opened = watch.client.ask(for_ana(Some(ana))).await.expect("begun");
+    // Begun by the supervisor, and written by ana.
+    for entry in watch.staff_history(begun.conversation).await {
+        let by = if matches!(entry.event, StaffChange::Said { .. }) {
+            Actor::Agent(ana)
+        } else {
+            Actor::Supervisor
+        };
+        assert_eq!(entry.by, by, "{:?}", entry.event);
+    }
     for _ in 0..3 {
         assert_eq!(code(agent.client.ask::<Reply>(start(2, "And you?")).await), "at_capacity");
     }

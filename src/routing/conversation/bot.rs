@@ -4,14 +4,15 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{Conversation, Event, State, Target};
+use super::{
+    Conversation, Event, State, Target,
+    rules::{Asked, check_fields},
+};
 use crate::{
     ids::{AgentId, GroupId},
     routing::{
         Context, Out, Refusal, Refused,
         agent::{self, End},
-        conversation::facts::Facts,
-        refusal::Missing,
         words::{Body, By, CloseReason, QueueCause, RescindReason, Ticket, Variable},
     },
 };
@@ -91,9 +92,9 @@ impl Conversation {
         let tags = self.tags_with(tags, &[]).map_err(|refusal| refusal.to(ticket))?;
         self.check_room(&changes, &tags).map_err(|refusal| refusal.to(ticket))?;
         let then = self.facts_with(&changes);
-        if let Some(missing) = group.as_ref().and_then(|group| missing(cx, group, then.as_ref())) {
-            return Err(Refusal::MissingFields(missing).to(ticket));
-        }
+        let asked = Asked::again(self, &tags, then.as_ref(), cx.now);
+        check_fields(cx, undecided, group.as_ref(), &asked, then.as_ref())
+            .map_err(|refusal| refusal.to(ticket))?;
         self.begin(ticket, out);
         if !changes.is_empty() {
             self.record(cx, Event::VariablesSet { changes }, out);
@@ -192,12 +193,4 @@ fn check_place(cx: &Context<'_>, group: Option<&GroupId>) -> Result<(), Refusal>
         Some(Some(policy)) if !policy.enabled => Err(Refusal::GroupDisabled),
         _ => Ok(()),
     }
-}
-
-/// The fields that a group requires and that are not known, if there are any (AD-9).
-pub(super) fn missing(cx: &Context<'_>, group: &GroupId, facts: Option<&Facts>) -> Option<Missing> {
-    let required = cx.policy.group(group)?.required_fields;
-    let known =
-        |name: &str| facts.and_then(|facts| facts.get(name)).is_some_and(|value| !value.trim().is_empty());
-    Missing::of(required, known)
 }

@@ -1,7 +1,7 @@
 //! Choosing a group, when the visitor is asked to (BR-15 to BR-24): what they wrote is recorded and kept, and for everybody else
 //! there is no conversation before they have chosen. If they never do, there never was one.
 
-use super::{Choice, Conversation, Event, State, bot::missing};
+use super::{Choice, Conversation, Event, State, rules::missing};
 use crate::{
     ids::GroupId,
     routing::{

@@ -231,7 +231,9 @@ impl Conversation {
             }
             // Where it goes from here is recorded with it.
             Event::Led { then, .. } => self.then = then.clone().map(Box::new),
-            Event::Started { group } | Event::Chosen { group } => self.home = Some(group.clone()),
+            Event::Started { group } | Event::StartedFor { group } | Event::Chosen { group } => {
+                self.home = Some(group.clone());
+            }
             Event::Reopened => {
                 self.epoch += 1;
                 self.answered = false;

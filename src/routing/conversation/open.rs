@@ -1,11 +1,12 @@
 //! Opening, and entering a queue.
 
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 use super::{
     Conversation, Event, FromLobby, Lead, Opening, State, Target, Way,
-    bot::{missing, place_of},
+    bot::place_of,
     facts::Facts,
+    rules::{Asked, check_fields},
 };
 use crate::{
     clock::Timestamp,
@@ -103,17 +104,18 @@ impl Conversation {
     fn open_new(
         &mut self,
         cx: &Context<'_>,
-        opening: Opening,
+        mut opening: Opening,
         chooses: bool,
         out: &mut Out<Event>,
     ) -> Result<(), Refusal> {
         let undecided = opening.target == Target::Default;
-        let (group, direct) = place_of(cx, opening.target);
+        let (group, direct) = place_of(cx, mem::replace(&mut opening.target, Target::Default));
         // What a bot has the hand of may still ask for what is required.
-        let asks = group.as_ref().filter(|_| opening.bot.is_none() && !chooses);
-        let facts = Facts::of(&opening.variables);
-        if let Some(missing) = asks.and_then(|group| missing(cx, group, facts.as_deref())) {
-            return Err(Refusal::MissingFields(missing));
+        if opening.bot.is_none() && !chooses {
+            let facts = Facts::of(&opening.variables);
+            let facts = facts.as_deref();
+            let asked = Asked::of(&opening, facts, cx.now);
+            check_fields(cx, undecided, group.as_ref(), &asked, facts)?;
         }
         let opened = Event::Opened {
             visitor: opening.visitor,

@@ -5,15 +5,16 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::{Conversation, Event, State, Stay, Unserved, open::Entry};
+use super::{Conversation, Event, Opening, State, Stay, Unserved, facts::Facts, open::Entry};
 use crate::{
     clock::Timestamp,
-    ids::{AgentId, GroupId},
+    ids::{AgentId, Channel, GroupId},
     routing::{
-        Context, Out,
+        Context, Out, Refusal,
         conditions::Known,
+        refusal::Missing,
         rules::RuleTarget,
-        words::{FallbackReason, Origin, QueueCause},
+        words::{FallbackReason, Origin, Priority, QueueCause},
     },
 };
 
@@ -51,6 +52,79 @@ impl Known for Seen<'_> {
             _ => it.facts().and_then(|facts| facts.get(name)).map(Cow::Borrowed),
         }
     }
+}
+
+/// What conditions may ask of a conversation before it is what is asked for: at an opening, and when a bot hands over.
+pub(super) struct Asked<'a> {
+    channel: Option<&'a Channel>,
+    origin: Option<Origin>,
+    priority: Priority,
+    tags: &'a [SmolStr],
+    facts: Option<&'a Facts>,
+    now: Timestamp,
+}
+
+impl<'a> Asked<'a> {
+    /// An opening.
+    pub(super) fn of(opening: &'a Opening, facts: Option<&'a Facts>, now: Timestamp) -> Self {
+        let tags = opening.lobby.as_ref().map_or(&[][..], |lobby| &lobby.tags);
+        let (channel, origin) = (Some(&opening.channel), Some(opening.origin));
+        Self { channel, origin, priority: opening.priority, tags, facts, now }
+    }
+
+    /// One that is there, with other tags and facts.
+    pub(super) fn again(
+        it: &'a Conversation,
+        tags: &'a [SmolStr],
+        facts: Option<&'a Facts>,
+        now: Timestamp,
+    ) -> Self {
+        let channel = it.opened.as_ref().map(|opened| &opened.channel);
+        Self { channel, origin: it.origin(), priority: it.priority(), tags, facts, now }
+    }
+}
+
+impl Known for Asked<'_> {
+    fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        match name {
+            "channel" => self.channel.map(|channel| Cow::Borrowed(channel.as_str())),
+            "origin" => self.origin.map(|who| Cow::Borrowed(origin(who))),
+            "group" => None,
+            "priority" => Some(Cow::Owned(self.priority.get().to_string())),
+            "now" => Some(Cow::Owned((self.now.micros() / 1_000_000).to_string())),
+            "tag" => Some(Cow::Owned(self.tags.join(","))),
+            _ => self.facts.and_then(|facts| facts.get(name)).map(Cow::Borrowed),
+        }
+    }
+}
+
+/// Refuses what comes without the fields that its group requires (AD-9): the group that it is sent to, or if nobody says so the one
+/// that the first rule chooses.
+pub(super) fn check_fields(
+    cx: &Context<'_>,
+    undecided: bool,
+    group: Option<&GroupId>,
+    asked: &dyn Known,
+    facts: Option<&Facts>,
+) -> Result<(), Refusal> {
+    let policy = cx.policy;
+    let first = if undecided && !policy.rules.is_empty() && policy.requires_fields() {
+        policy.rules.judge(asked, policy).ways.into_iter().next().map(|(_, target)| queue(&target).0)
+    } else {
+        None
+    };
+    match first.as_ref().or(group).and_then(|group| missing(cx, group, facts)) {
+        Some(missing) => Err(Refusal::MissingFields(missing)),
+        None => Ok(()),
+    }
+}
+
+/// The fields that a group requires and that are not known, if there are any.
+pub(super) fn missing(cx: &Context<'_>, group: &GroupId, facts: Option<&Facts>) -> Option<Missing> {
+    let required = cx.policy.group(group)?.required_fields;
+    let known =
+        |name: &str| facts.and_then(|facts| facts.get(name)).is_some_and(|value| !value.trim().is_empty());
+    Missing::of(required, known)
 }
 
 fn origin(origin: Origin) -> &'static str {
@@ -106,6 +180,11 @@ impl Conversation {
         let (verdicts, matched) = (ruling.verdicts, ruling.matched);
         self.record(cx, Event::Ruled { rules: cx.policy.rules.digest(), verdicts, matched }, out);
         let mut ways = ruling.ways;
+        // What a group requires is asked for before anything is routed, of the first; the others are no way around it.
+        let mut place = 0..;
+        ways.retain(|(_, target)| {
+            place.next() == Some(0) || missing(cx, &queue(target).0, self.facts()).is_none()
+        });
         let Some(first) = ways.first().cloned() else {
             return self.route(cx, default, cause, preferred, out);
         };

@@ -7,7 +7,7 @@ use crate::{
     routing::{
         Context, Out, Refusal, Reply, agent,
         conversation::Target,
-        words::{AssignCause, Ticket},
+        words::{AssignCause, By, Ticket},
         workspace,
     },
 };
@@ -54,7 +54,8 @@ impl Conversation {
             Target::Group(group) => group.clone(),
             Target::Default | Target::Agent(_) => GroupId::everyone(),
         };
-        out.by = ticket.by;
+        // Whoever lets them begin, it is written in the owner's name: the visitor reads who writes.
+        out.by = By::Agent(party.agent);
         self.may_engage = true;
         let Opening { visitor, channel, priority, preferred, variables, via, digest, origin, bot, .. } =
             opening;
@@ -73,7 +74,11 @@ impl Conversation {
         };
         self.record(cx, opened, out);
         self.come_from_lobby(cx, opening.lobby, out);
-        self.record(cx, Event::Started { group }, out);
+        let started = match ticket.by {
+            By::Supervisor => Event::StartedFor { group },
+            _ => Event::Started { group },
+        };
+        self.record(cx, started, out);
         self.give(cx, party, Handing::to(AssignCause::Started), out);
         if let Some(body) = opening.message {
             self.record(cx, Event::Said { body }, out);

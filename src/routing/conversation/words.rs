@@ -513,6 +513,11 @@ pub enum Event {
         /// The opening hashed.
         digest: u32,
     },
+    /// As [`Event::Started`], but a supervisor began it, for the agent who owns it and in whose name it is written.
+    StartedFor {
+        /// The group that it counts for.
+        group: GroupId,
+    },
 }
 
 /// How a workflow ended.
@@ -600,7 +605,8 @@ impl Event {
             | Self::FlowFired { .. }
             | Self::FlowEnded { .. }
             | Self::Reprioritised { .. }
-            | Self::TeamOpened { .. } => false,
+            | Self::TeamOpened { .. }
+            | Self::StartedFor { .. } => false,
         }
     }
 }

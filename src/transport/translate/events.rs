@@ -13,7 +13,7 @@ use crate::{
     },
     routing::{
         By, Variable,
-        conversation::{Changed, Event, FlowOutcome, Part, Party},
+        conversation::{Changed, Event, FlowOutcome, Part, Party, Record},
     },
 };
 
@@ -26,10 +26,21 @@ pub(super) fn staff_entries(numbered: &Numbered) -> impl Iterator<Item = wire_no
             seq: numbered.seq + index as u64 + 1,
             visitor_seq: sees.then_some(visitor_seq),
             at: numbered.record.at,
-            by: actor(numbered.record.by),
+            by: author(&numbered.record, event),
             event: staff_change(event),
         }
     })
+}
+
+/// Who did something: what a supervisor began for an agent is the agent's only as far as it is written.
+fn author(record: &Record, event: &Event) -> wire::Actor {
+    let begun = matches!(record.events.first(), Some(Event::Opened { .. }))
+        && record.events.iter().any(|event| matches!(event, Event::StartedFor { .. }));
+    match event {
+        Event::Said { .. } => actor(record.by),
+        _ if begun => actor(By::Supervisor),
+        _ => actor(record.by),
+    }
 }
 
 fn staff_change(event: &Event) -> wire_notice::StaffChange {
@@ -101,7 +112,7 @@ fn staff_change(event: &Event) -> wire_notice::StaffChange {
         Event::Led { trigger, text: said, .. } => {
             Change::Led { cause: Text::clip(format!("trigger:{trigger}")), text: said.as_ref().map(text) }
         }
-        Event::Started { group } => Change::Started { group: group.clone() },
+        Event::Started { group } | Event::StartedFor { group } => Change::Started { group: group.clone() },
         Event::FlowStarted { workflow, .. } => Change::WorkflowStarted { name: Text::clip(workflow) },
         Event::FlowWaits { until, .. } => Change::WorkflowWaits { until: *until },
         Event::FlowFired { workflow, .. } => Change::WorkflowFired { name: Text::clip(workflow) },
@@ -221,6 +232,7 @@ fn visitor_change(event: &Event, by: By, faces: &Faces) -> Option<wire_notice::V
         | Event::FlowFired { .. }
         | Event::FlowEnded { .. }
         | Event::Reprioritised { .. }
-        | Event::TeamOpened { .. } => return None,
+        | Event::TeamOpened { .. }
+        | Event::StartedFor { .. } => return None,
     })
 }
