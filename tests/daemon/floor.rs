@@ -53,6 +53,8 @@ pub(crate) struct Floor {
     /// The Unix socket, for the workspace `test`.
     pub(crate) admin: Client,
     arbiters: u32,
+    /// More lines of `[server]`.
+    server: String,
     /// Until the daemon has ended.
     directory: Option<tempfile::TempDir>,
 }
@@ -126,22 +128,41 @@ pub(crate) fn tell<F: Future<Output = ()>>(story: F) {
 impl Floor {
     /// A daemon with this configuration text, on free ports and a directory of its own.
     pub(crate) async fn open(text: &str, shape: Shape) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        Self::open_in(directory, text, shape.arbiters, Clock::manual(today())).await
+        Self::open_at(text, shape, today(), "").await
     }
 
     /// The same by the system's clock.
     #[cfg(feature = "failpoints")]
     pub(crate) async fn open_by_real_time(text: &str, shape: Shape) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        Self::open_in(directory, text, shape.arbiters, Clock::system(today())).await
+        Self::open_in(directory, text, shape.arbiters, Clock::system(today()), "").await
     }
 
-    async fn open_in(directory: tempfile::TempDir, text: &str, arbiters: u32, clock: Clock) -> Self {
+    /// One whose clock begins at another time, with more lines of `[server]`.
+    pub(crate) async fn open_at(text: &str, shape: Shape, at: Timestamp, server: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self::open_in(directory, text, shape.arbiters, Clock::manual(at), server).await
+    }
+
+    async fn open_in(
+        directory: tempfile::TempDir,
+        text: &str,
+        arbiters: u32,
+        clock: Clock,
+        server: &str,
+    ) -> Self {
         let file = directory.path().join("maitred.toml");
-        write_config(&file, text, arbiters);
+        write_config(&file, text, arbiters, server);
         let (daemon, admin) = start(&load(&file), &clock, file).await;
-        Self { daemon: Some(daemon), clock, admin, arbiters, directory: Some(directory) }
+        let (daemon, server, directory) = (Some(daemon), server.to_owned(), Some(directory));
+        Self { daemon, clock, admin, arbiters, server, directory }
+    }
+
+    /// A new conversation's id, made at the floor's time: for tests whose clock is not near today's.
+    pub(crate) fn new_id(&self) -> ConversationId {
+        let micros = self.clock.now().micros();
+        let nanos = u32::try_from(micros % 1_000_000 * 1_000).expect("less than a second");
+        Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos)).into()
     }
 
     fn home(&self) -> &Path {
@@ -154,7 +175,7 @@ impl Floor {
 
     /// Puts another text into the configuration file; the daemon hears of it at a reload or restart.
     pub(crate) fn rewrite(&self, text: &str) {
-        write_config(&self.file(), text, self.arbiters);
+        write_config(&self.file(), text, self.arbiters, &self.server);
     }
 
     /// Ends the daemon in order and starts it again on the same directory, `down` later.
@@ -174,7 +195,7 @@ impl Floor {
         let data = directory.path().join("data");
         self.running().control().back_up(data).expect("copied");
         let clock = Clock::manual(self.clock.now() + down);
-        Self::open_in(directory, text, self.arbiters, clock).await
+        Self::open_in(directory, text, self.arbiters, clock, &self.server).await
     }
 
     pub(crate) fn running(&self) -> &Daemon {
@@ -270,10 +291,10 @@ impl Floor {
     }
 }
 
-fn write_config(file: &Path, text: &str, arbiters: u32) {
+fn write_config(file: &Path, text: &str, arbiters: u32, server: &str) {
     let data = file.with_file_name("data");
     let head = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = {data:?}\narbiters = {arbiters}\n[journal]\nsegment_size = \"2MiB\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
+        "[server]\nlisten = \"127.0.0.1:0\"\ndata_dir = {data:?}\narbiters = {arbiters}\n{server}\n[journal]\nsegment_size = \"2MiB\"\n[admin]\nlisten = \"127.0.0.1:0\"\n"
     );
     std::fs::write(file, head + text).expect("the file is written");
 }

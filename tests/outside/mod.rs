@@ -5,6 +5,7 @@
 
 mod http;
 mod lines;
+pub(crate) mod mmdb;
 mod smtp;
 
 pub(crate) use self::{
