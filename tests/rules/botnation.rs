@@ -79,7 +79,7 @@ rule!(
     bo_20_no_byte_of_a_note_reaches_a_visitor,
     preset = "botnation",
     with = "",
-    flip = none("there is no value that shows notes to visitors"),
+    flip = "defaults.feature_notes = false",
     async |house| {
         let (_ana, seat) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);

@@ -2,7 +2,7 @@
 
 use maitred::{
     client::RequestError,
-    ids::{AgentId, ConversationId},
+    ids::ConversationId,
     protocol::{
         Encoding, List, Notice, RefusalCode, Reply, Text, Variables,
         notice::{StaffChange, VisitorChange},
@@ -11,10 +11,7 @@ use maitred::{
             HandOver, ListConversations, Open, Post, Rate, RequestRating, ReturnToBot, Say, SetFeature,
             SetVariables,
         },
-        words::{
-            Actor, Destination, OfferOutcome, Part, PartSent, QueueCause, Role, Speaker, Status, Target,
-            Variable, View,
-        },
+        words::{Actor, OfferOutcome, Part, PartSent, QueueCause, Role, Speaker, Status, Target, View},
     },
 };
 
@@ -22,15 +19,10 @@ use crate::{
     floor::{Seat, code, group, new_id, opening, visitor},
     house::rule,
     raw::Wire,
+    scenes::{owned, variables},
 };
 
 const ME: Speaker = Speaker::Me;
-
-fn variables(list: &[(&str, &str)]) -> Variables {
-    let variable =
-        |(name, value): &(&str, &str)| Variable { name: Text::clip(name), value: Text::clip(value) };
-    Variables::try_from(list.iter().map(variable).collect::<Vec<_>>()).expect("small")
-}
 
 /// A frontend opens a conversation that begins with its bot.
 async fn with_bot(desk: &Seat, whose: u16) -> ConversationId {
@@ -66,13 +58,6 @@ fn back(desk: &Seat, conversation: ConversationId, whose: u16) -> ReturnToBot {
     }
 }
 
-/// An agent is given a conversation and owns it.
-async fn given(desk: &Seat, watch: &Seat, whose: u16, to: &str, agent: AgentId) -> ConversationId {
-    let id = desk.opens(whose, group(to)).await;
-    watch.client.assign(id, ME, Destination::Agent(agent), false).await.expect("given");
-    id
-}
-
 fn set(seat: &Seat, conversation: ConversationId, speaker: Speaker, list: &[(&str, &str)]) -> SetVariables {
     let key = seat.client.identity().next_key();
     SetVariables { key, conversation, speaker, set: variables(list), unset: List::new() }
@@ -102,7 +87,7 @@ rule!(
     async |house| {
         let (ana, ana_seat) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        let id = owned(&desk, &watch, ana, 1, "advisers").await;
         assert_eq!(code(ana_seat.client.note(id, ME, "hm").await), "feature_disabled");
         let noted = HandOver {
             note: Some(Text::clip("hm")),
@@ -191,7 +176,7 @@ rule!(
     async |house| {
         let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        let id = owned(&desk, &watch, ana, 1, "advisers").await;
         let token = house.floor.token(Role::Agent, None, Some(ana)).await;
         let mut wire = Wire::welcomed(&house.floor, Encoding::Json, &token).await;
         // The kind of a frame is which of the two it is; there is no third, and none that is taken for one of them.
@@ -225,7 +210,7 @@ rule!(
     async |house| {
         let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
         let (mut desk, watch) = (house.desk().await, house.watch().await);
-        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        let id = owned(&desk, &watch, ana, 1, "advisers").await;
         let part = Part {
             media: Text::clip("store:7f3a/photo-1"),
             mime: Text::clip("image/png"),
@@ -325,7 +310,7 @@ rule!(
     async |house| {
         let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        let id = given(&desk, &watch, 1, "advisers", ana).await;
+        let id = owned(&desk, &watch, ana, 1, "advisers").await;
         let (_, own) = house.visitor(1).await;
         let _: Recorded = own.client.ask(set(&own, id, ME, &[("page.url", "/prices")])).await.expect("set");
         let seen = ana_seat.sees_staff(id, "the page", |change| match change {
@@ -354,7 +339,7 @@ rule!(
         let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
         let (_, mut ben_seat) = house.agent("ben", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        given(&desk, &watch, 9, "advisers", ana).await;
+        owned(&desk, &watch, ana, 9, "advisers").await;
         let id = with_bot(&desk, 1).await;
         let to_ana = HandOver { preferred: Some(ana), ..over(&desk, id, group("advisers")) };
         let _: Recorded = desk.client.ask(to_ana).await.expect("handed over");
@@ -446,6 +431,51 @@ rule!(
 );
 
 rule!(
+    ad_09_the_group_that_a_rule_chose_asks_for_its_own_fields,
+    preset = "adobe",
+    with = r#"
+        [workspace]
+        default_group = "support"
+        [[workspace.group]]
+        name = "prime"
+        required_fields = ["contact.email"]
+        [[workspace.rule]]
+        name = "large"
+        when = [{ name = "cart", ">=" = 500 }, { name = "tag", ne = "known" }]
+        then = { group = "prime" }
+    "#,
+    flip =
+        ["workspace.group.prime.required_fields = []", "workspace.rule.large.then = { group = \"support\" }"],
+    async |house| {
+        let (_, mut ana) = house.agent("ana", &["prime", "support"]).await;
+        let desk = house.desk().await;
+        let any = Target::Default;
+        let opens = async |number: u16, known: &[(&str, &str)]| {
+            let id = new_id();
+            let open = Open { variables: variables(known), ..opening(id, visitor(number), any.clone()) };
+            (id, desk.client.open(open).await)
+        };
+        // The default group asks for nothing, the rule's for an address.
+        let (id, small) = opens(1, &[("cart", "10")]).await;
+        small.expect("nothing is required");
+        assert_eq!(ana.sees_offer(id).await.group.expect("a group").as_str(), "support");
+        assert_eq!(code(opens(2, &[("cart", "900")]).await.1), "missing_fields");
+        let (id, full) = opens(2, &[("cart", "900"), ("contact.email", "lea@example.com")]).await;
+        full.expect("all is known");
+        assert_eq!(ana.sees_offer(id).await.group.expect("a group").as_str(), "prime");
+
+        // A bot that hands over is asked by what it says with it.
+        let id = with_bot(&desk, 3).await;
+        let large = HandOver { variables: variables(&[("cart", "900")]), ..over(&desk, id, any.clone()) };
+        assert_eq!(code(desk.client.ask::<Recorded>(large.clone()).await), "missing_fields");
+        let key = desk.client.identity().next_key();
+        let known = HandOver { key, tags: List::clip([Text::clip("known")]), ..large };
+        let _: Recorded = desk.client.ask(known).await.expect("the rule does not apply to who is known");
+        assert_eq!(ana.sees_offer(id).await.group.expect("a group").as_str(), "support");
+    }
+);
+
+rule!(
     zd_03_images_and_emoji_have_no_switch,
     preset = "zendesk",
     with = "",
@@ -473,7 +503,7 @@ rule!(
     async |house| {
         let (ana, ana_seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        let id = given(&desk, &watch, 1, "support", ana).await;
+        let id = owned(&desk, &watch, ana, 1, "support").await;
         let key = ana_seat.client.identity().next_key();
         let asked =
             ana_seat.client.ask::<Recorded>(RequestRating { key, conversation: id, speaker: ME }).await;
@@ -489,7 +519,7 @@ rule!(
     async |house| {
         let (ana, ana_seat) = house.agent("ana", &["support"]).await;
         let (mut desk, watch) = (house.desk().await, house.watch().await);
-        let id = given(&desk, &watch, 1, "support", ana).await;
+        let id = owned(&desk, &watch, ana, 1, "support").await;
         let rate = |score| Rate {
             key: desk.client.identity().next_key(),
             conversation: id,
@@ -524,7 +554,7 @@ rule!(
     async |house| {
         let (ana, ana_seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        let id = given(&desk, &watch, 1, "support", ana).await;
+        let id = owned(&desk, &watch, ana, 1, "support").await;
         for email in ["old@example.com", "new@example.com"] {
             let edit = set(&ana_seat, id, ME, &[("contact.email", email)]);
             let _: Recorded = ana_seat.client.ask(edit).await.expect("edited");

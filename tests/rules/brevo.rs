@@ -1,17 +1,20 @@
 //! Brevo Conversations: BR-1 to BR-24.
 
-use maitred::protocol::{
-    notice::StaffChange,
-    reply::Explanation,
-    request::{Explain, Open},
-    words::{
-        Actor, AssignCause, ChosenBy, Destination, OfferKind, OfferOutcome, QueueCause, RescindReason,
-        Speaker,
+use maitred::{
+    ids::AgentId,
+    protocol::{
+        notice::StaffChange,
+        reply::Explanation,
+        request::{Explain, Open},
+        words::{
+            Actor, AssignCause, ChosenBy, Destination, OfferKind, OfferOutcome, QueueCause, RescindReason,
+            Speaker,
+        },
     },
 };
 
 use crate::{
-    floor::{code, group, new_id, opening, visitor},
+    floor::{code, group, new_id, opening, visitor, workspace},
     house::{is_offer, rule},
     scenes::{accepts, asked, assignments, owned, owner, participants, stays, to},
 };
@@ -20,7 +23,7 @@ rule!(
     br_01_assigned_to_a_specific_agent,
     preset = "brevo",
     with = "",
-    flip = none("who may assign is a matter of roles, and to whom a matter of caps: BR-6, AD-24"),
+    flip = "defaults.strategy = \"assign\"",
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, _ben) = house.agent("ben", &["support"]).await;
@@ -40,11 +43,17 @@ rule!(
 rule!(
     br_02_who_assigns_need_not_take_part,
     preset = "brevo",
-    with = "",
-    flip = none("who may assign is a matter of roles"),
+    with = r#"
+        [[workspace.agent]]
+        name = "ben"
+        display_name = "Ben"
+        groups = ["support"]
+    "#,
+    flip = "workspace.agent.ben.groups = [\"sales\"]",
     async |house| {
         let (ana, _ana) = house.agent("ana", &["support"]).await;
-        let (ben, seat) = house.agent("ben", &["support"]).await;
+        let ben = AgentId::derive(&workspace(), "ben");
+        let seat = house.session(ben).await;
         let (cleo, _cleo) = house.agent("cleo", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = owned(&desk, &watch, cleo, 1, "support").await;

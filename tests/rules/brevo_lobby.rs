@@ -3,17 +3,18 @@
 use maitred::{
     ids::AgentId,
     protocol::{
-        List, Notice, Reply, Text, Variables,
+        Notice, Reply,
         notice::{StaffChange, VisitorChange},
-        reply::{ChoicePage, ConversationPage, Done, Opened, VisitorPage},
-        request::{AnnounceVisit, ListChoices, ListOfVisitor, ListVisitors, Open, ShowConversation},
-        words::{Choice, Doing, Presence, Speaker, Status, Target, Variable},
+        reply::{ChoicePage, ConversationPage, Opened, VisitorPage},
+        request::{ListChoices, ListOfVisitor, ListVisitors, Open, ShowConversation},
+        words::{Choice, Doing, Presence, Speaker, Status, Target},
     },
 };
 
 use crate::{
     floor::{Seat, code, group, new_id, opening, seconds, visitor, workspace},
     house::{is_offer, rule},
+    scenes::visits,
 };
 
 /// With everything that asks visitors for a group.
@@ -27,14 +28,6 @@ const ASKING: &str = r#"
 /// Opens for a visitor of a frontend without naming a group, having said hello.
 async fn writes(desk: &Seat, number: u16) -> Opened {
     desk.client.open(opening(new_id(), visitor(number), Target::Default)).await.expect("opened")
-}
-
-/// A frontend says where one of its visitors is.
-async fn visits(desk: &Seat, number: u16, url: &str, widget_open: bool) {
-    let variable = Variable { name: Text::clip("page.url"), value: Text::clip(url) };
-    let variables = Variables::new(List::clip([variable])).expect("few");
-    let visit = AnnounceVisit { visitor: visitor(number), variables, widget_open };
-    let _: Done = desk.client.ask(visit).await.expect("announced");
 }
 
 /// Why it went where it went, as staff read it.
@@ -73,8 +66,8 @@ rule!(
     async |house| {
         let (_ana, _seat) = house.agent("ana", &["fr", "support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        visits(&desk, 1, "https://shop.example/fr/", true).await;
-        visits(&desk, 2, "https://shop.example/en/", true).await;
+        visits(&desk, 1, &[("page.url", "https://shop.example/fr/")], true).await;
+        visits(&desk, 2, &[("page.url", "https://shop.example/en/")], true).await;
         let (french, english) = (writes(&desk, 1).await, writes(&desk, 2).await);
         assert_eq!(group_of(&watch, &french).await.as_deref(), Some("fr"));
         assert_eq!(led_by(&watch, &french).await.as_deref(), Some("trigger:french"));
@@ -100,7 +93,7 @@ rule!(
     async |house| {
         let (_ana, _seat) = house.agent("ana", &["fr", "support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        visits(&desk, 1, "https://shop.example/fr/", true).await;
+        visits(&desk, 1, &[("page.url", "https://shop.example/fr/")], true).await;
         let opened = writes(&desk, 1).await;
         assert_ne!(group_of(&watch, &opened).await.as_deref(), Some("fr"));
         assert_eq!(led_by(&watch, &opened).await, None);
@@ -120,9 +113,9 @@ rule!(
             let page: VisitorPage = watch.client.ask(list).await.expect("a page");
             page.rows[0].clone()
         };
-        visits(&desk, 1, "https://shop.example/fr/", false).await;
+        visits(&desk, 1, &[("page.url", "https://shop.example/fr/")], false).await;
         assert_eq!(listed().await.group, None, "not before the widget opens");
-        visits(&desk, 1, "https://shop.example/fr/", true).await;
+        visits(&desk, 1, &[("page.url", "https://shop.example/fr/")], true).await;
         assert_eq!(listed().await.group.map(|group| group.to_string()).as_deref(), Some("fr"));
         assert_eq!(listed().await.doing, Doing::Browsing);
         let row = watch.agent_detail(ana).await.row;
@@ -185,7 +178,7 @@ rule!(
         let (desk, watch) = (house.desk().await, house.watch().await);
         let api = desk.client.open(opening(new_id(), visitor(1), group("sales"))).await.expect("opened");
         assert_ne!(api.status, Status::Choosing);
-        visits(&desk, 2, "https://shop.example/prices", true).await;
+        visits(&desk, 2, &[("page.url", "https://shop.example/prices")], true).await;
         let led = writes(&desk, 2).await;
         assert_ne!(led.status, Status::Choosing);
         assert_eq!(group_of(&watch, &led).await.as_deref(), Some("sales"));
@@ -221,7 +214,7 @@ rule!(
         seat.client.set_presence(ana, Presence::Online).await.expect("online");
         let (_ben, mut other) = house.agent("ben", &["sales"]).await;
         let (mut desk, watch) = (house.desk().await, house.watch().await);
-        visits(&desk, 1, "https://shop.example/", true).await;
+        visits(&desk, 1, &[("page.url", "https://shop.example/")], true).await;
         let chat = desk.sees("the targeted chat", |notice| match notice {
             Notice::TargetedChat(chat) => Some((chat.visitor, chat.name.to_string(), chat.text.to_string())),
             _ => None,
@@ -234,7 +227,7 @@ rule!(
         assert_eq!(led_by(&watch, &opened).await.as_deref(), Some("trigger:help"));
         assert!(!other.drain().await.iter().any(is_offer), "it is for Ana alone");
         // She is at her cap now: it goes to the trigger's group.
-        visits(&desk, 2, "https://shop.example/", true).await;
+        visits(&desk, 2, &[("page.url", "https://shop.example/")], true).await;
         let second = writes(&desk, 2).await;
         assert_ne!(second.status, Status::Choosing, "no picker");
         desk.client.ping().await.expect("a pong");

@@ -3,7 +3,7 @@
 use maitred::{
     ids::{AgentId, ConversationId},
     protocol::{
-        Notice, Text, Variables,
+        Notice, Text,
         notice::{AgentItem, StaffChange, VisitorChange, VisitorSide},
         reply::{AgentPage, ConversationDetail, ConversationPage, Done, Explanation, WorkspaceDetail},
         request::{
@@ -12,7 +12,7 @@ use maitred::{
         },
         words::{
             ConversationRow, Destination, Feed, ListFilter, ListView, NotifyClass, Presence, Speaker, Status,
-            Variable, View,
+            View,
         },
     },
 };
@@ -20,6 +20,7 @@ use maitred::{
 use crate::{
     floor::{Seat, code, group, new_id, opening, profile, visitor, workspace},
     house::{House, is_offer, rule},
+    scenes::opens_with,
     screen::{Screen, counts, tick},
 };
 
@@ -33,12 +34,7 @@ async fn adviser(house: &House, name: &str) -> (AgentId, Seat) {
 
 /// A visitor of a site asks for an adviser.
 async fn opens_on(desk: &Seat, whose: u16, site: &str) -> ConversationId {
-    let id = new_id();
-    let site = Variable { name: Text::clip("site"), value: Text::clip(site) };
-    let variables = Variables::try_from(vec![site]).expect("few");
-    let open = Open { variables, ..opening(id, visitor(whose), group("advisers")) };
-    desk.client.open(open).await.expect("opened");
-    id
+    opens_with(desk, whose, group("advisers"), &[("site", site)]).await
 }
 
 async fn licences(house: &House) -> WorkspaceDetail {
@@ -230,18 +226,25 @@ rule!(
 rule!(
     bo_07_an_invited_collaborator_is_listed_without_a_licence,
     preset = "botnation",
-    with = "",
-    flip = none("who is put without a licence has none, whatever the configuration says"),
+    with = r#"
+        [[workspace.agent]]
+        name = "cleo"
+        display_name = "Cleo"
+        groups = ["advisers"]
+        seat = false
+    "#,
+    flip = "workspace.agent.cleo.seat = true",
     async |house| {
-        house.floor.admin.ask::<Done>(put(house, "cleo", false)).await.expect("invited");
+        house.floor.admin.ask::<Done>(put(house, "dora", false)).await.expect("invited");
         let page: AgentPage = house
             .floor
             .admin
             .ask(ListAgents { group: None, cursor: None, limit: 100 })
             .await
             .expect("a page");
-        let names: Vec<&str> = page.rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!((names, licences(house).await.seats_used), (vec!["cleo"], 0));
+        let mut names: Vec<&str> = page.rows.iter().map(|row| row.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!((names, licences(house).await.seats_used), (vec!["Cleo", "dora"], 0));
     }
 );
 
@@ -385,7 +388,7 @@ rule!(
     bo_16_each_message_is_notified_but_for_ones_own_and_notes,
     preset = "botnation",
     with = "",
-    flip = none("the class of a message rests on who wrote it"),
+    flip = "defaults.feature_notes = false",
     async |house| {
         let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
         let (_ben, ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -421,15 +424,15 @@ rule!(
 rule!(
     bo_17_each_conversation_is_in_exactly_one_view,
     preset = "botnation",
-    with = "",
-    flip = none("the views follow the state"),
+    with = ANA_OF_ONE_SITE,
+    flip = "workspace.agent.ana.sites = [\"blog\"]",
     async |house| {
-        let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (ana, mut seat) = adviser(house, "ana").await;
         let desk = house.desk().await;
         let mut live = Screen::keep(&mut seat, Some(ana), ListView::Livechat, ListFilter::All).await;
         let mut closed = Screen::keep(&mut seat, Some(ana), ListView::Closed, ListFilter::All).await;
         let bot = Screen::keep(&mut seat, Some(ana), ListView::Chatbot, ListFilter::All).await;
-        let id = desk.opens(1, group("advisers")).await;
+        let id = opens_on(&desk, 1, "shop").await;
         tick(house, &seat).await;
         live.shows(&mut seat, &[id]).await;
         seat.client.take(id, Speaker::Me).await.expect("taken");
@@ -487,15 +490,15 @@ rule!(
 rule!(
     bo_19_opening_marks_it_read_for_that_agent_only,
     preset = "botnation",
-    with = "",
-    flip = none("a mark rests on who opens it"),
+    with = ANA_OF_ONE_SITE,
+    flip = "workspace.agent.ana.sites = [\"blog\"]",
     async |house| {
-        let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (ana, mut seat) = adviser(house, "ana").await;
         let (ben, mut ben_seat) = house.agent("ben", &["advisers"]).await;
         let desk = house.desk().await;
         let mut anas = Screen::keep(&mut seat, Some(ana), ListView::Livechat, ListFilter::Unread).await;
         let mut bens = Screen::keep(&mut ben_seat, Some(ben), ListView::Livechat, ListFilter::Unread).await;
-        let id = desk.opens(1, group("advisers")).await;
+        let id = opens_on(&desk, 1, "shop").await;
         tick(house, &seat).await;
         anas.shows(&mut seat, &[id]).await;
         bens.shows(&mut ben_seat, &[id]).await;
@@ -516,13 +519,13 @@ rule!(
 rule!(
     bo_23_the_dot_is_green_while_the_visitor_is_there,
     preset = "botnation",
-    with = "",
-    flip = none("the dot follows the visitor's connection"),
+    with = ANA_OF_ONE_SITE,
+    flip = "workspace.agent.ana.sites = [\"blog\"]",
     async |house| {
-        let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (ana, mut seat) = adviser(house, "ana").await;
         let desk = house.desk().await;
         let mut live = Screen::keep(&mut seat, Some(ana), ListView::Livechat, ListFilter::All).await;
-        let id = desk.opens(1, group("advisers")).await;
+        let id = opens_on(&desk, 1, "shop").await;
         tick(house, &seat).await;
         live.until(&mut seat, |live| live.rows.get(&id).is_some_and(|row| row.connected)).await;
         desk.client.announce(visitor(1), false).await.expect("gone");
@@ -537,13 +540,13 @@ rule!(
 rule!(
     bo_24_the_ring_is_orange_until_an_answer,
     preset = "botnation",
-    with = "",
-    flip = none("the ring follows who wrote last"),
+    with = ANA_OF_ONE_SITE,
+    flip = "workspace.agent.ana.sites = [\"blog\"]",
     async |house| {
-        let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (ana, mut seat) = adviser(house, "ana").await;
         let desk = house.desk().await;
         let mut live = Screen::keep(&mut seat, Some(ana), ListView::Livechat, ListFilter::All).await;
-        let id = desk.opens(1, group("advisers")).await;
+        let id = opens_on(&desk, 1, "shop").await;
         seat.client.take(id, Speaker::Me).await.expect("taken");
         seat.client.note(id, Speaker::Me, "a note is no answer").await.expect("noted");
         tick(house, &seat).await;
@@ -560,13 +563,13 @@ rule!(
 rule!(
     bo_25_unread_is_per_agent,
     preset = "botnation",
-    with = "",
-    flip = none("a mark rests on who reads"),
+    with = ANA_OF_ONE_SITE,
+    flip = "workspace.agent.ana.sites = [\"blog\"]",
     async |house| {
-        let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (ana, mut seat) = adviser(house, "ana").await;
         let (ben, mut ben_seat) = house.agent("ben", &["advisers"]).await;
         let desk = house.desk().await;
-        let id = desk.opens(1, group("advisers")).await;
+        let id = opens_on(&desk, 1, "shop").await;
         let mut anas = Screen::keep(&mut seat, Some(ana), ListView::Livechat, ListFilter::All).await;
         let bens = Screen::keep(&mut ben_seat, Some(ben), ListView::Livechat, ListFilter::All).await;
         assert!(anas.row(id).unread && bens.row(id).unread);

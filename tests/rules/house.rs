@@ -8,8 +8,12 @@ use std::{
 
 use maitred::{
     config,
-    ids::{AgentId, ConversationId, VisitorId},
+    ids::{AgentId, VisitorId},
     protocol::{Notice, reply::Done, request::PutAgent, words::Presence},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
 };
 use toml::{Table, Value};
 
@@ -114,23 +118,28 @@ impl House {
         (visitor(number), self.floor.visitor(visitor(number), SHAPE).await)
     }
 
-    /// A new conversation's id, made at the house's time: for tests that move it by more than a day.
-    pub(crate) fn new_id(&self) -> ConversationId {
-        let micros = self.floor.clock.now().micros();
-        let nanos = u32::try_from(micros % 1_000_000 * 1_000).expect("less than a second");
-        let time = uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos);
-        uuid::Uuid::new_v7(time).into()
-    }
-
     /// Edits the configuration as a flip does, and has the daemon take it over.
     pub(crate) fn change(&mut self, lines: &str) {
+        self.reload(lines).unwrap_or_else(|problems| panic!("not taken over: {problems}"));
+    }
+
+    /// Edits the configuration as a flip does, and asks the daemon to take it over; what it says if it doesn't.
+    pub(crate) fn reload(&mut self, lines: &str) -> Result<(), String> {
         edit(&mut self.config, lines);
         self.floor.rewrite(&written(&self.config));
-        self.floor
-            .running()
-            .control()
-            .reload()
-            .unwrap_or_else(|problems| panic!("not taken over: {problems}"));
+        self.floor.running().control().reload().map(drop)
+    }
+
+    /// What a series of the workspace is at; `None`: it isn't shown. `labels`: those behind the workspace, as they are shown.
+    pub(crate) async fn metric(&self, name: &str, labels: &str) -> Option<f64> {
+        let mut stream = TcpStream::connect(self.floor.running().admin()).await.expect("the admin listener");
+        let ask = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        stream.write_all(ask).await.expect("asked");
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await.expect("answered");
+        let series = format!("maitred_{name}{{workspace=\"test\",{labels}}} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&series))?;
+        Some(value.parse().expect("a number"))
     }
 
     /// Ends the daemon in order and starts it again on the same directory, `down` later.

@@ -66,6 +66,8 @@
 //! | `house.wait(seconds(45))` | moves the clock on; nothing else does |
 //! | `house.new_id()` | a conversation id of the house's time, for tests that move it by more than a day |
 //! | `house.change("defaults.seats = 9")` | edits the configuration as `flip` does, and reloads it; fails unless it is taken over |
+//! | `house.reload("…")` | the same, and what the daemon says if it doesn't take it over |
+//! | `house.metric("offers_total", "group=\"sales\"").await` | what a series of the workspace is at |
 //! | `house.restart(seconds(3)).await` | ends the daemon in order and starts it again on its directory |
 //! | `house.floor` | everything else (`tests/daemon/floor.rs`): `put`, `hire`, `session`, `token`, `admin`, `crash_image` … |
 //!
@@ -89,6 +91,7 @@ mod bots;
 mod brevo;
 mod brevo_lobby;
 mod consoles;
+mod crowded;
 #[allow(dead_code, unused_imports, unused_macros, reason = "shared with tests/daemon, which uses the rest")]
 #[path = "../daemon/floor.rs"]
 mod floor;
@@ -102,6 +105,7 @@ mod outward;
 mod raw;
 mod respond_io;
 mod respond_io_flow;
+mod respond_io_steps;
 mod routing;
 mod scenes;
 mod screen;

@@ -2,7 +2,7 @@
 //!
 //! A row: `| BR-13 | what it says | tests | code | keys |`. Tests, files and keys stand in back-quotes, several separated by
 //! blanks or commas. A key is written with its section, as config/maitred.toml or a preset has it: `defaults.strategy`,
-//! `workspace.group.enabled`, `workspace.trigger.active`. A rule without a test says `missing`.
+//! `workspace.group.enabled`, `workspace.trigger.active`; – if it rests on none.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,15 +10,11 @@ use std::{
     path::PathBuf,
 };
 
-/// Whether rows may still say `missing`.
-const MAY_BE_MISSING: bool = true;
-
 const PRODUCTS: [(&str, usize); 5] = [("BR", 24), ("ZD", 21), ("AD", 25), ("RE", 18), ("BO", 35)];
 
 struct Row {
     rule: String,
     tests: Vec<String>,
-    missing: bool,
     code: Vec<String>,
     keys: Vec<String>,
 }
@@ -38,12 +34,9 @@ fn every_row_names_tests_that_exist_and_are_its_own() {
     let defined = defined();
     let mut problems = Vec::new();
     let mut named = BTreeSet::new();
-    for Row { rule, tests, missing, .. } in rows() {
-        if tests.is_empty() != missing {
-            problems.push(format!("{rule} has neither tests nor the word missing, or both"));
-        }
-        if missing && !MAY_BE_MISSING {
-            problems.push(format!("{rule} is missing"));
+    for Row { rule, tests, .. } in rows() {
+        if tests.is_empty() {
+            problems.push(format!("{rule} has no test"));
         }
         for test in tests {
             if rule_of(&test).as_ref() != Some(&rule) {
@@ -65,7 +58,7 @@ fn every_row_names_tests_that_exist_and_are_its_own() {
 fn every_row_names_code_and_keys_that_exist() {
     let keys = keys();
     let mut problems = Vec::new();
-    for row in rows().into_iter().filter(|row| !row.missing) {
+    for row in rows() {
         if row.code.is_empty() {
             problems.push(format!("{} names no file", row.rule));
         }
@@ -104,13 +97,7 @@ fn rows() -> Vec<Row> {
         .map(|line| {
             let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
             let [rule, _, tests, code, keys] = cells[..] else { panic!("not five cells: {line}") };
-            Row {
-                rule: rule.to_owned(),
-                tests: quoted(tests),
-                missing: tests == "missing",
-                code: quoted(code),
-                keys: quoted(keys),
-            }
+            Row { rule: rule.to_owned(), tests: quoted(tests), code: quoted(code), keys: quoted(keys) }
         })
         .collect()
 }

@@ -3,29 +3,22 @@
 use maitred::{
     ids::{AgentId, ConversationId},
     protocol::{
-        List, Text, Variables,
         notice::StaffChange,
         reply::{Explanation, Verdict},
         request::Explain,
-        words::{FallbackReason, Presence, Speaker, Status, Target, Variable},
+        words::{FallbackReason, Presence, Speaker, Status, Target},
     },
 };
 
 use crate::{
-    floor::{Seat, new_id, opening, visitor},
+    floor::{Seat, visitor},
     house::rule,
+    scenes::{opens_with, reasons},
 };
 
-/// What a visitor who asks for nobody in particular is opened with.
+/// A visitor asks for nobody in particular.
 async fn opens(desk: &Seat, whose: u16, known: &[(&str, &str)]) -> ConversationId {
-    let variable =
-        |(name, value): &(&str, &str)| Variable { name: Text::clip(name), value: Text::clip(value) };
-    let known = List::clip(known.iter().map(variable));
-    let variables = Variables::new(known).expect("they fit");
-    let id = new_id();
-    let open = maitred::protocol::request::Open { variables, ..opening(id, visitor(whose), Target::Default) };
-    desk.client.open(open).await.expect("opened");
-    id
+    opens_with(desk, whose, Target::Default, known).await
 }
 
 async fn offered(watch: &Seat, id: ConversationId) -> Vec<AgentId> {
@@ -35,15 +28,6 @@ async fn offered(watch: &Seat, id: ConversationId) -> Vec<AgentId> {
         _ => None,
     });
     offers.collect()
-}
-
-async fn fell_back(watch: &Seat, id: ConversationId) -> Vec<FallbackReason> {
-    let history = watch.staff_history(id).await.into_iter();
-    let reasons = history.filter_map(|entry| match entry.event {
-        StaffChange::FellBack { reason, .. } => Some(reason),
-        _ => None,
-    });
-    reasons.collect()
 }
 
 /// Every rule's verdict, as the decision record has it.
@@ -158,7 +142,7 @@ rule!(
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = opens(&desk, 1, &[("country", "DE")]).await;
         assert_eq!(
-            (watch.status(id).await, fell_back(&watch, id).await),
+            (watch.status(id).await, reasons(&watch, id).await),
             (Status::Missed, vec![FallbackReason::NoRule])
         );
         let seen = desk.visitor_history(id, Speaker::Visitor(visitor(1))).await;

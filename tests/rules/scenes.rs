@@ -3,17 +3,50 @@
 use maitred::{
     ids::{AgentId, ConversationId},
     protocol::{
-        Notice,
+        Notice, Text, Variables,
         notice::{OfferMade, StaffChange, VisitorChange},
-        words::{AssignCause, Destination, FallbackReason, OfferKind, QueueCause, Speaker},
+        reply::Done,
+        request::{AnnounceVisit, Open},
+        words::{AssignCause, Destination, FallbackReason, OfferKind, QueueCause, Speaker, Target, Variable},
     },
 };
 
-use crate::floor::{Seat, group, visitor};
+use crate::floor::{Seat, group, new_id, opening, visitor};
+
+/// What is known of somebody, by name and value.
+pub(crate) fn variables(known: &[(&str, &str)]) -> Variables {
+    let variable =
+        |(name, value): &(&str, &str)| Variable { name: Text::clip(name), value: Text::clip(value) };
+    Variables::try_from(known.iter().map(variable).collect::<Vec<_>>()).expect("few")
+}
+
+/// A frontend says what it knows of a visit.
+pub(crate) async fn visits(desk: &Seat, number: u16, known: &[(&str, &str)], widget_open: bool) {
+    let visit = AnnounceVisit { visitor: visitor(number), variables: variables(known), widget_open };
+    let _: Done = desk.client.ask(visit).await.expect("announced");
+}
+
+/// A new conversation of this visitor, of whom this is known.
+pub(crate) async fn opens_with(
+    desk: &Seat,
+    whose: u16,
+    target: Target,
+    known: &[(&str, &str)],
+) -> ConversationId {
+    let id = new_id();
+    let open = Open { variables: variables(known), ..opening(id, visitor(whose), target) };
+    desk.client.open(open).await.expect("opened");
+    id
+}
 
 /// The destination of this name.
 pub(crate) fn to(name: &str) -> Destination {
     Destination::Group(name.parse().expect("a name"))
+}
+
+/// This agent, as a destination.
+pub(crate) fn to_agent(agent: AgentId) -> Destination {
+    Destination::Agent(agent)
 }
 
 /// A new conversation of this visitor in this group, given to an agent by a supervisor.

@@ -20,7 +20,7 @@ pub(crate) struct Screen {
     filter: ListFilter,
     version: u64,
     /// Whether more pages of this version follow.
-    more: bool,
+    pub(crate) more: bool,
     pub(crate) rows: BTreeMap<ConversationId, ListRow>,
 }
 
@@ -50,22 +50,22 @@ impl Screen {
 
     /// Takes in the next thing that is told of it.
     async fn hear(&mut self, seat: &mut Seat) {
-        let (agent, view, filter) = (self.agent, self.view, self.filter.clone());
-        let notice = seat
-            .sees("news of a list", |notice| match notice {
-                Notice::ListItems(items)
-                    if (items.agent, items.view, &items.filter) == (agent, view, &filter) =>
-                {
-                    Some(notice.clone())
-                }
-                Notice::ListChanged(news)
-                    if (news.agent, news.view, &news.filter) == (agent, view, &filter) =>
-                {
-                    Some(notice.clone())
-                }
-                _ => None,
-            })
-            .await;
+        let notice = seat.sees("news of a list", |notice| self.is_of(notice).then(|| notice.clone())).await;
+        self.take(notice);
+    }
+
+    /// Whether something is told of this list.
+    pub(crate) fn is_of(&self, notice: &Notice) -> bool {
+        let own = (self.agent, self.view, &self.filter);
+        match notice {
+            Notice::ListItems(items) => (items.agent, items.view, &items.filter) == own,
+            Notice::ListChanged(news) => (news.agent, news.view, &news.filter) == own,
+            _ => false,
+        }
+    }
+
+    /// Takes in something that is told of it.
+    pub(crate) fn take(&mut self, notice: Notice) {
         match notice {
             Notice::ListItems(items) => {
                 if !self.more {

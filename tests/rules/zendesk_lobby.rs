@@ -1,26 +1,18 @@
 //! Zendesk Chat, before anybody is asked: the list of visitors, and agents who begin (ZD-5 to ZD-7).
 
 use maitred::protocol::{
-    List, Notice, Reply, Text, Variables,
+    Notice, Reply, Text,
     notice::{StaffChange, VisitorChange},
-    reply::{ConversationPage, Done, Opened, VisitorPage},
-    request::{AnnounceVisit, ListOfVisitor, ListVisitors, Start},
-    words::{Doing, Feed, Origin, Speaker, Status, Target, Variable},
+    reply::{ConversationPage, Opened, VisitorPage},
+    request::{ListOfVisitor, ListVisitors, Start},
+    words::{Doing, Feed, Origin, Speaker, Status, Target},
 };
 
 use crate::{
-    floor::{Seat, code, group, new_id, opening, seconds, visitor},
+    floor::{code, group, new_id, opening, seconds, visitor},
     house::rule,
+    scenes::visits,
 };
-
-/// What a frontend knows of a visit.
-async fn visits(desk: &Seat, number: u16, facts: &[(&str, &str)]) {
-    let variable =
-        |(name, value): &(&str, &str)| Variable { name: Text::clip(name), value: Text::clip(value) };
-    let variables = Variables::new(List::clip(facts.iter().map(variable))).expect("few");
-    let visit = AnnounceVisit { visitor: visitor(number), variables, widget_open: false };
-    let _: Done = desk.client.ask(visit).await.expect("announced");
-}
 
 /// A conversation that an agent begins with a visitor.
 fn start(number: u16, message: &str) -> Start {
@@ -45,7 +37,7 @@ rule!(
         seat.client.subscribe(Feed::Visitors).await.expect("subscribed");
         for (number, site, country) in [(1, "shop", "FR"), (2, "blog", "BE"), (3, "help", "CH")] {
             let page = format!("https://{site}.example/");
-            visits(&desk, number, &[("site", site), ("country", country), ("page.url", &page)]).await;
+            visits(&desk, number, &[("site", site), ("country", country), ("page.url", &page)], false).await;
         }
         let list = ListVisitors { site: None, page: None, doing: None, cursor: None, limit: 10 };
         let page: VisitorPage = seat.client.ask(list.clone()).await.expect("a page");
@@ -102,8 +94,8 @@ rule!(
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (mut desk, watch) = (house.desk().await, house.watch().await);
         assert_eq!(code(seat.client.ask::<Reply>(start(1, "Hello?")).await), "not_found", "nobody is there");
-        visits(&desk, 1, &[("site", "shop")]).await;
-        visits(&desk, 2, &[("site", "shop")]).await;
+        visits(&desk, 1, &[("site", "shop")], false).await;
+        visits(&desk, 2, &[("site", "shop")], false).await;
         let request = start(1, "Can I help?");
         let opened: Opened = seat.client.ask(request.clone()).await.expect("started");
         assert_eq!((opened.conversation, opened.status), (request.conversation, Status::Active));
@@ -143,7 +135,7 @@ rule!(
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        visits(&desk, 1, &[("site", "shop")]).await;
+        visits(&desk, 1, &[("site", "shop")], false).await;
         assert_eq!(code(seat.client.ask::<Reply>(start(1, "")).await), "invalid");
         let list = ListOfVisitor { visitor: visitor(1), cursor: None, limit: 10 };
         let page: ConversationPage = watch.client.ask(list).await.expect("a page");

@@ -6,14 +6,14 @@ use maitred::{
         Notice, Text,
         reply::{ConversationPage, Opened, Recorded},
         request::{InviteByEmail, ListConversations, OpenTeamChat},
-        words::{Destination, OfferKind, Speaker, Status, View},
+        words::{Destination, OfferKind, Presence, Speaker, Status, View},
     },
 };
 
 use crate::{
-    floor::{Seat, code, profile},
+    floor::{Seat, code, workspace},
     house::rule,
-    scenes::{owned, owner, participants},
+    scenes::{accepts, owned, owner, participants},
 };
 
 async fn invites(
@@ -26,15 +26,6 @@ async fn invites(
     seat.client.ask(InviteByEmail { key, conversation, speaker, email: Text::clip(email) }).await
 }
 
-/// The number of what an agent is asked in this way.
-async fn asked_for(seat: &mut Seat, id: ConversationId, kind: OfferKind) -> u32 {
-    let find = |notice: &Notice| match notice {
-        Notice::OfferMade(made) if made.conversation == id && made.kind == kind => Some(made.offer),
-        _ => None,
-    };
-    seat.sees("what he is asked", find).await
-}
-
 fn by_email(email: &str) -> Destination {
     Destination::Email(Text::clip(email))
 }
@@ -42,27 +33,30 @@ fn by_email(email: &str) -> Destination {
 rule!(
     zd_18_a_colleague_is_named_by_their_e_mail,
     preset = "zendesk",
-    with = "",
-    flip = none("it rests on the agents' addresses, which come by command"),
+    with = r#"
+        [[workspace.agent]]
+        name = "ben"
+        display_name = "Ben"
+        email = "Ben@Example.com"
+        groups = ["support"]
+    "#,
+    flip = "workspace.agent.ben.email = \"another@example.com\"",
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
-        let (ben, mut ben_seat) = house.agent("ben", &["support"]).await;
-        let mut known = profile(&house.floor.admin, ben, "ben", &["support"], 9);
-        known.email = Some(Text::clip("Ben@Example.com"));
-        let _: maitred::protocol::reply::Done = house.floor.admin.ask(known).await.expect("put");
+        let ben = AgentId::derive(&workspace(), "ben");
+        let mut ben_seat = house.session(ben).await;
+        ben_seat.client.set_presence(ben, Presence::Online).await.expect("online");
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = owned(&desk, &watch, ana, 1, "support").await;
         assert_eq!(code(invites(&seat, id, "nobody@example.com").await), "unknown_agent");
         invites(&seat, id, "ben@EXAMPLE.com").await.expect("asked");
-        let offer = asked_for(&mut ben_seat, id, OfferKind::Invitation).await;
-        ben_seat.client.accept(id, Speaker::Me, offer).await.expect("accepted");
+        accepts(&mut ben_seat, id, OfferKind::Invitation).await;
         assert!(participants(&watch, id).await.contains(&ben));
         assert_eq!(owner(&watch, id).await, Some(ana));
         let nobody = seat.client.transfer(id, Speaker::Me, by_email("nobody@example.com"), true).await;
         assert_eq!(code(nobody), "unknown_agent");
         seat.client.transfer(id, Speaker::Me, by_email("BEN@example.com"), true).await.expect("asked");
-        let offer = asked_for(&mut ben_seat, id, OfferKind::Handover).await;
-        ben_seat.client.accept(id, Speaker::Me, offer).await.expect("accepted");
+        accepts(&mut ben_seat, id, OfferKind::Handover).await;
         assert_eq!(owner(&watch, id).await, Some(ben));
     }
 );

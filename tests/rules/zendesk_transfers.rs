@@ -34,7 +34,7 @@ rule!(
     zd_13_not_to_an_own_department_where_nobody_else_is_online,
     preset = "zendesk",
     with = "",
-    flip = none("a rule of every transfer, which has no switch"),
+    flip = none("it holds for every transfer within a department, and has no switch"),
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, other) = house.agent("ben", &["support"]).await;
@@ -57,7 +57,7 @@ rule!(
     zd_14_who_transferred_it_is_not_offered_it_again,
     preset = "zendesk",
     with = "",
-    flip = none("a rule of every transfer, which has no switch"),
+    flip = none("it holds for every transfer within a department, and has no switch"),
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, other) = house.agent("ben", &["support"]).await;
@@ -86,7 +86,7 @@ rule!(
     zd_15_the_bar_lasts_for_one_stay,
     preset = "zendesk",
     with = "",
-    flip = none("a rule of every transfer, which has no switch"),
+    flip = none("it holds for every transfer within a department, and has no switch"),
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, _ben) = house.agent("ben", &["support"]).await;
