@@ -23,7 +23,7 @@ use std::{
 use actix::{Arbiter, System};
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::control::Control;
+pub use self::{control::Control, policy::policies};
 use self::{
     arbiter::{Furniture, furnish},
     control::{Order, Steering},

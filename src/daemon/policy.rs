@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use crate::{
     actors::keeping::Keeping,
     config,
-    ids::{AgentId, GroupId},
+    ids::{AgentId, GroupId, WorkspaceId},
     metrics::GroupLabel,
     routing::{
         self, Body, Features, GroupPolicy, Picker, Policy, Priority, Variable, WhenClosed, WhenEmpty,
@@ -28,6 +28,13 @@ pub(super) fn keeping(config: &config::Config) -> Keeping {
     Keeping(
         kept.filter_map(|workspace| Some((workspace.name.clone(), workspace.settings.retention?))).collect(),
     )
+}
+
+/// What the machines of each workspace go by, should this configuration be served.
+#[must_use]
+pub fn policies(config: &config::Config) -> BTreeMap<WorkspaceId, Policy> {
+    let policy = |workspace| policy(workspace, &config.plans);
+    config.workspaces.iter().map(|workspace| (workspace.name.clone(), policy(workspace))).collect()
 }
 
 /// The rules of a workspace.

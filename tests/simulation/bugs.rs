@@ -1,9 +1,9 @@
 //! Bugs that are planted on purpose, to see that the checkers see. They live here, round the machines, and never in them.
 
 use maitred::routing::{
-    Presence, Tell, Ticket, agent,
+    Presence, QueueCause, Tell, Ticket, agent,
     conversation::{self, Ask, Conversation},
-    group,
+    group, workspace,
 };
 
 use crate::world::Sim;
@@ -69,10 +69,26 @@ pub(crate) enum Bug {
     EngagedTwice,
     /// There is one seat more than there is.
     OneSeatMore,
+    /// Who has answered loses the conversation all the same.
+    FiresAfterReply,
+    /// What was held until a group was chosen is queued twice.
+    HeldTwice,
+    /// A choice counts though what was written is not kept any more.
+    HeldTooLong,
+    /// A conversation that is reopened does not ask whether its group is open.
+    HoursIgnored,
+    /// The first routing rule is not asked.
+    RuleSkipped,
+    /// An engagement that is given back stays counted.
+    EngagementKept,
+    /// A trigger has its say at every page.
+    TriggerAgain,
+    /// Now and then the bot hands over what nobody is told of.
+    HandOverLost,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::CapOffByOne,
         Self::LeakedSlot,
         Self::BlockedHead,
@@ -102,6 +118,14 @@ impl Bug {
         Self::SnapshotClaims,
         Self::EngagedTwice,
         Self::OneSeatMore,
+        Self::FiresAfterReply,
+        Self::HeldTwice,
+        Self::HeldTooLong,
+        Self::HoursIgnored,
+        Self::RuleSkipped,
+        Self::EngagementKept,
+        Self::TriggerAgain,
+        Self::HandOverLost,
     ];
 }
 
@@ -143,6 +167,12 @@ impl Sim {
                 self.post(Tell::Agent(id, online));
                 Some(Tell::Agent(id, agent::Command::SessionOpened))
             }
+            (Bug::EngagementKept, Tell::Workspace(workspace::Command::Disengage)) => None,
+            (Bug::HandOverLost, Tell::Group(_, group::Command::Enqueue(waiting)))
+                if now_and_then && waiting.entering && waiting.cause == QueueCause::Bot =>
+            {
+                None
+            }
             (_, tell) => Some(tell),
         }
     }
@@ -151,6 +181,9 @@ impl Sim {
     pub(crate) fn time_for(&self, command: &conversation::Command) -> maitred::clock::Timestamp {
         match command {
             conversation::Command::Ask { ask: Ask::Accept { .. }, .. } if self.has(Bug::StaleAccept) => {
+                self.now - std::time::Duration::from_secs(3)
+            }
+            conversation::Command::Ask { ask: Ask::Choose { .. }, .. } if self.has(Bug::HeldTooLong) => {
                 self.now - std::time::Duration::from_secs(3)
             }
             _ => self.now,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use maitred::{
     ids::{AgentId, ConversationId, GroupId, VisitorId},
     routing::{
-        conversation::{Conversation, Destination, Phase, Target},
+        conversation::{Choice, Conversation, Destination, Phase, Target},
         words::{By, Presence, Priority},
     },
 };
@@ -13,6 +13,7 @@ use maitred::{
 use crate::{
     people::{Act, Todo},
     plan::{Deed, draw_profile},
+    presets::{Kind, some_country},
     world::Sim,
 };
 
@@ -27,6 +28,8 @@ impl Sim {
             }
             Deed::Presence | Deed::PutAgent | Deed::RemoveAgent => self.change_an_agent(deed),
             Deed::OldOffer | Deed::Repeat | Deed::Unplug => self.be_late(deed),
+            Deed::Visit | Deed::TurnPage | Deed::LeaveSite => self.browse(deed),
+            Deed::Choose | Deed::BotSays | Deed::HandOver | Deed::ReturnToBot => self.deal_with_a_bot(deed),
             _ => self.deal_with_a_conversation(deed),
         }
     }
@@ -48,7 +51,12 @@ impl Sim {
         let class = if self.rng.chance(0.6) { 5 } else { self.rng.below(10) };
         let priority = Priority::new(u8::try_from(class).unwrap_or(5)).unwrap_or(Priority::DEFAULT);
         let conversation = self.new_id();
-        let open = Act::Open { conversation, visitor: id, channel, target, preferred, priority };
+        let preset = self.plan.kind != Kind::Drawn;
+        let country = if preset { some_country(&mut self.rng) } else { None };
+        let bot = self.plan.extras.bots && self.rng.chance(0.5);
+        let visitor = id;
+        let open =
+            Act::Open { conversation, visitor, channel, target, preferred, priority, country, bot };
         if self.rng.chance(0.05) {
             self.people_ask(By::Visitor(id), open.clone());
         }
@@ -149,9 +157,51 @@ impl Sim {
         }
     }
 
+    /// Visitors choose, perhaps in the last instant; a bot writes, hands over, and gets back what it handed over.
+    fn deal_with_a_bot(&mut self, deed: Deed) {
+        let wanted = |it: &Conversation| match deed {
+            Deed::Choose => it.is_choosing(),
+            Deed::ReturnToBot => it.may_return_to_bot(),
+            _ => it.phase() == Some(Phase::Bot),
+        };
+        let anything = self.rng.chance(0.05);
+        let found = self.world.conversations.values().filter(|it| anything || wanted(it));
+        let found: Vec<ConversationId> = found.map(Conversation::id).collect();
+        let Some(id) = self.rng.pick(&found).copied() else { return };
+        let Some(conversation) = self.world.conversations.get(&id) else { return };
+        let Some((visitor, ..)) = conversation.visitor() else { return };
+        let until = self.oracle.held_until(id);
+        let target = match self.rng.below(4) {
+            0 => self.some_agent().map_or(Target::Default, Target::Agent),
+            1 => self.some_group().map_or(Target::Default, Target::Group),
+            _ => Target::Default,
+        };
+        let preferred = if self.rng.chance(0.3) { self.some_agent() } else { None };
+        let (by, act) = match deed {
+            Deed::Choose => {
+                let choices: Vec<GroupId> = self.plan.policy.choices.keys().cloned().collect();
+                let choice = match self.rng.pick(&choices) {
+                    Some(group) if self.rng.chance(0.8) => Choice::Group(group.clone()),
+                    _ => Choice::NotSure,
+                };
+                (By::Visitor(visitor), Act::Choose(id, choice))
+            }
+            Deed::BotSays => (By::Bot, Act::BotSays(id, format!("bot-{}", self.rng.next()))),
+            Deed::HandOver => (By::Bot, Act::HandOver(id, target, preferred)),
+            _ => (By::Visitor(visitor), Act::ReturnToBot(id)),
+        };
+        let at_last = until.filter(|_| deed == Deed::Choose && self.rng.chance(0.2));
+        let when = match at_last {
+            Some(until) => until + self.rng.micros(0, 4_000) - Duration::from_micros(2_000),
+            None => self.now + self.rng.micros(0, 2_000),
+        };
+        self.people.at(when, Todo::Ask(by, act));
+    }
+
     fn deal_with_a_conversation(&mut self, deed: Deed) {
         let wanted = |it: &Conversation| match deed {
             Deed::VisitorSays => it.phase() != Some(Phase::Closed),
+            Deed::Take if it.phase() == Some(Phase::Bot) => false,
             Deed::Take => it.owner().is_none() && it.phase() != Some(Phase::Closed),
             Deed::Reopen => it.phase() == Some(Phase::Closed),
             Deed::AssignAgent | Deed::AssignGroup | Deed::Force | Deed::CloseByVisitor => {

@@ -336,20 +336,39 @@ impl Sim {
         let policy = &self.plan.policy;
         let stay = |group: &GroupPolicy| group.max_wait.unwrap_or_default() + group.accept_timeout;
         let longest = policy.groups.values().chain([&policy.everyone]).map(|group| stay(group)).max();
-        (longest.unwrap_or_default() + Duration::from_secs(1)) * 4 + self.plan.grace
+        let held = policy.asks().map(|picker| picker.hold);
+        let watched = self.plan.extras.watch.as_ref().map(|watch| watch.wait);
+        let longer = held.into_iter().chain(watched).max().unwrap_or_default();
+        (longest.unwrap_or_default() + Duration::from_secs(1)) * 4 + self.plan.grace + longer
     }
 }
 
 /// The durable part of a conversation.
 fn conversation_text(conversation: &Conversation) -> String {
     let text = format!("{conversation:?}");
-    ["absent_since: ", "ask_at: ", "may_engage: "].iter().fold(text, |text, name| without(&text, name))
+    let text = without_ways(&text);
+    ["absent_since: ", "ask_at: ", "may_engage: ", "again: "].iter().fold(text, |text, name| without(&text, name))
+}
+
+/// The text without the rules that a conversation may still follow: after a start it waits where it is.
+fn without_ways(text: &str) -> String {
+    let Some((before, after)) = text.split_once(", left: [") else { return text.to_owned() };
+    let mut deep = 1;
+    let end = after.find(|letter| {
+        deep += match letter {
+            '[' => 1,
+            ']' => -1,
+            _ => 0,
+        };
+        deep == 0
+    });
+    format!("{before}{}", after.get(end.unwrap_or(after.len())..).unwrap_or_default())
 }
 
 /// The text without the value of this field, which is nothing, a time, or yes or no.
 fn without(text: &str, field: &str) -> String {
     let Some((before, after)) = text.split_once(field) else { return text.to_owned() };
-    let end = after.find([',', '}']).unwrap_or(after.len());
+    let end = after.find([',', ' ', '}']).unwrap_or(after.len());
     format!("{before}{}", after.get(end..).unwrap_or_default())
 }
 

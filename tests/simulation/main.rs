@@ -9,17 +9,23 @@ mod model;
 mod oracle;
 mod people;
 mod plan;
+mod presets;
 mod races;
+mod reach;
 mod rng;
+mod rulings;
 mod store;
+mod visits;
+mod walks;
 mod world;
 
 use std::time::{Duration, Instant};
 
 use bugs::Bug;
+use presets::Kind;
 use world::Sim;
 
-/// Seeds that found something once: they are always run first.
+/// Seeds that found something once, in worlds that were drawn: they are always run first.
 const FIXED: [u64; 14] = [
     598_956_093,
     305_503_823,
@@ -46,8 +52,8 @@ fn steps() -> u64 {
 }
 
 /// A run of a seed: first with everything that can go wrong, then with nothing, until all that has a bound has ended.
-fn run(seed: u64, bug: Option<Bug>) -> (Sim, Result<(), String>) {
-    let mut sim = Sim::new(seed, bug);
+fn run(kind: Kind, seed: u64, bug: Option<Bug>) -> (Sim, Result<(), String>) {
+    let mut sim = Sim::new(kind, seed, bug);
     let outcome = drive(&mut sim, seed);
     (sim, outcome)
 }
@@ -78,10 +84,11 @@ fn judged(sim: &Sim, seed: u64, step: u64) -> Result<(), String> {
         None => Ok(()),
         Some((promise, what)) => Err(format!(
             "{promise} broken at step {step}, {} ({} crashes, {} panics): {what}\n\
-             again: SEED={seed} SIM_STEPS={} cargo test --test simulation -- one_seed --nocapture",
+             again: SIM_WORLD={} SEED={seed} SIM_STEPS={} cargo test --test simulation -- one_seed --nocapture",
             sim.now,
             sim.crashes,
             sim.panics,
+            sim.plan.kind.name(),
             steps()
         )),
     }
@@ -104,7 +111,7 @@ fn base() -> u64 {
 #[test]
 fn one_seed() {
     let Some(seed) = setting("SEED") else { return };
-    let (sim, outcome) = run(seed, None);
+    let (sim, outcome) = run(Kind::of(seed), seed, None);
     println!("{} commands, {} records, {} crashes", sim.handled, sim.store.entries.len(), sim.crashes);
     if let Err(what) = outcome {
         if sim.traced {
@@ -123,12 +130,14 @@ fn every_promise_holds_over_many_seeds() {
     // So many failures end a run.
     let most = setting("SIM_FAILURES").unwrap_or(1);
     let (mut ran, mut failed) = (0, 0);
-    for seed in FIXED.into_iter().chain((0..seeds).map(|next| base.wrapping_add(next))) {
+    let fixed = FIXED.into_iter().map(|seed| (Kind::Drawn, seed));
+    let fresh = (0..seeds).map(|next| base.wrapping_add(next)).map(|seed| (Kind::of(seed), seed));
+    for (kind, seed) in fixed.chain(fresh) {
         if limit.is_some_and(|limit| started.elapsed() > limit) {
             break;
         }
-        if let (_, Err(what)) = run(seed, None) {
-            println!("seed {seed} (the {ran}th): {what}");
+        if let (_, Err(what)) = run(kind, seed, None) {
+            println!("seed {seed} in {} (the {ran}th): {what}", kind.name());
             failed += 1;
         }
         ran += 1;
@@ -142,9 +151,9 @@ fn every_promise_holds_over_many_seeds() {
 
 #[test]
 fn a_seed_always_does_the_same() {
-    for seed in 1..=3 {
-        let (first, _) = run(seed, None);
-        let (second, _) = run(seed, None);
+    for seed in 0..=5 {
+        let (first, _) = run(Kind::of(seed), seed, None);
+        let (second, _) = run(Kind::of(seed), seed, None);
         assert_eq!((first.store.hash, first.handled), (second.store.hash, second.handled), "seed {seed}");
     }
 }
@@ -155,9 +164,9 @@ fn every_planted_bug_is_caught() {
     let only = std::env::var("SIM_BUG").ok();
     for bug in Bug::ALL.into_iter().filter(|bug| only.as_ref().is_none_or(|only| format!("{bug:?}") == *only))
     {
-        let caught = (1..=2_000_u64).find_map(|seed| Some((seed, run(seed, Some(bug)).1.err()?)));
+        let caught = (1..=2_000_u64).find_map(|seed| Some((seed, run(Kind::of(seed), seed, Some(bug)).1.err()?)));
         let Some((seed, what)) = caught else { panic!("{bug:?} survived 2,000 seeds") };
-        let innocent = run(seed, None).1;
+        let innocent = run(Kind::of(seed), seed, None).1;
         assert_eq!(innocent, Ok(()), "seed {seed} finds something without {bug:?}");
         println!("{bug:?} fell at seed {seed}: {}", what.lines().next().unwrap_or_default());
     }

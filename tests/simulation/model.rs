@@ -19,6 +19,12 @@ use maitred::{
 };
 use smol_str::SmolStr;
 
+use crate::{
+    presets::Extras,
+    rulings::{Said, Ways},
+    walks::Walk,
+};
+
 /// A broken promise and what was seen of it.
 pub(crate) type Blame = (&'static str, String);
 
@@ -30,11 +36,16 @@ pub(crate) enum Place {
     Active(Active),
     Missed,
     Closed,
+    /// With the bot: in no queue.
+    Bot,
+    /// Held until its visitor chooses a group; nobody else knows of it.
+    Choosing { until: Timestamp },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stay {
     pub(crate) group: GroupId,
+    pub(crate) cause: QueueCause,
     pub(crate) since: Timestamp,
     pub(crate) wait_until: Option<Timestamp>,
     pub(crate) preferred: Option<AgentId>,
@@ -55,7 +66,7 @@ pub(crate) enum Pending {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Active {
     pub(crate) owner: AgentId,
-    group: GroupId,
+    pub(crate) group: GroupId,
     forced: bool,
     pub(crate) handover: Option<(AgentId, Timestamp)>,
     /// The owner has left, and the handover decides who goes on.
@@ -74,11 +85,19 @@ pub(crate) struct Conv {
     helpers: BTreeSet<AgentId>,
     pub(crate) invited: BTreeMap<AgentId, Timestamp>,
     /// The group that it was last in without overflowing there.
-    home: GroupId,
+    pub(crate) home: GroupId,
     /// Stands aside: holds no slot and waits nowhere.
     pub(crate) aside: bool,
     /// Has asked for an agent.
     engaged: bool,
+    /// Where the rules send it.
+    pub(crate) ways: Ways,
+    /// The workflow that it is in.
+    pub(crate) walk: Option<Walk>,
+    /// When somebody last wrote, or it was assigned.
+    pub(crate) active_at: Timestamp,
+    /// It began with a bot.
+    bot: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -104,6 +123,9 @@ pub(crate) struct Worker {
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     pub(crate) policy: Policy,
+    pub(crate) extras: Extras,
+    /// What visitors announced.
+    pub(crate) said: BTreeMap<ConversationId, Said>,
     pub(crate) conversations: BTreeMap<ConversationId, Conv>,
     pub(crate) agents: BTreeMap<AgentId, Worker>,
     pub(crate) pointers: BTreeMap<GroupId, (SmolStr, AgentId)>,
@@ -116,9 +138,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn new(policy: Policy, extras: Extras) -> Self {
         Self {
             policy,
+            extras,
+            said: BTreeMap::new(),
             conversations: BTreeMap::new(),
             agents: BTreeMap::new(),
             pointers: BTreeMap::new(),
@@ -221,9 +245,14 @@ impl Model {
                         Pending::Nothing => {}
                     }
                 }
-                Place::Active(active) => active.handover.iter_mut().for_each(|(_, at)| later(at)),
-                Place::Begun | Place::Missed | Place::Closed => {}
+                Place::Active(active) => {
+                    active.handover.iter_mut().for_each(|(_, at)| later(at));
+                    conversation.active_at = start;
+                }
+                Place::Bot => conversation.active_at = start,
+                Place::Begun | Place::Missed | Place::Closed | Place::Choosing { .. } => {}
             }
+            conversation.walk_is_moved(last, start, grace);
             conversation.invited.values_mut().for_each(later);
         }
         for worker in self.agents.values_mut() {
@@ -235,9 +264,9 @@ impl Model {
     fn conversation(&mut self, id: ConversationId, record: &Record, now: Timestamp) -> Result<(), Blame> {
         self.key(*id.bytes(), record.key.as_ref())?;
         let mut events = record.events.as_slice();
-        if let Some(Event::Opened { visitor, channel, priority, direct, .. }) = events.first() {
+        if let Some(Event::Opened { visitor, channel, priority, direct, bot, .. }) = events.first() {
             let new = Conv {
-                place: Place::Begun,
+                place: if bot.is_some() { Place::Bot } else { Place::Begun },
                 seq: 0,
                 visitor_seq: 0,
                 visitor: *visitor,
@@ -249,6 +278,10 @@ impl Model {
                 home: GroupId::everyone(),
                 aside: false,
                 engaged: false,
+                ways: Ways::default(),
+                walk: None,
+                active_at: record.at,
+                bot: bot.is_some(),
             };
             if self.conversations.insert(id, new).is_some() {
                 return Err(("S6", format!("{id} was opened twice")));
@@ -256,6 +289,7 @@ impl Model {
             self.opens(id, visitor, channel)?;
             events = &events[1..];
             self.number(id, &record.events[0]);
+            self.opening_was_ruled(id, record)?;
         }
         for event in events {
             self.number(id, event);
@@ -263,7 +297,12 @@ impl Model {
             if matches!(event, Event::CommandFailed) {
                 continue;
             }
-            let place = self.moved(id, record.at, now, event)?;
+            self.ruled(id, event)?;
+            let watch = self.extras.watch.as_ref();
+            if let Some(it) = self.conversations.get_mut(&id) {
+                it.walks(event, &record.by, record.at, watch)?;
+            }
+            let place = self.moved(id, record.at, now, event, &record.by)?;
             if let Some(conversation) = self.conversations.get_mut(&id) {
                 conversation.place = place;
             }
@@ -355,6 +394,7 @@ impl Model {
         at: Timestamp,
         now: Timestamp,
         event: &Event,
+        by: &By,
     ) -> Result<Place, Blame> {
         let accepting = self.accepting.take();
         let Some(conversation) = self.conversations.get_mut(&id) else {
@@ -393,7 +433,46 @@ impl Model {
             // It is not run, so nothing happens in it.
             (_, place) if conversation.aside => wrong("quarantine", &place),
             (Event::Said { .. }, Place::Closed) => wrong("S1", &Place::Closed),
-            (Event::Said { .. } | Event::Noted { .. }, place) => Ok(place),
+            (Event::Said { .. }, place) => {
+                if matches!(by, By::Visitor(_) | By::Agent(_) | By::Supervisor) {
+                    conversation.active_at = at;
+                }
+                Ok(place)
+            }
+            (
+                Event::Noted { .. }
+                | Event::Ruled { .. }
+                | Event::Directed { .. }
+                | Event::Led { .. }
+                | Event::TagsSet { .. }
+                | Event::VariablesSet { .. },
+                place,
+            ) => Ok(place),
+            (Event::Held { until }, Place::Begun) if conversation.seq <= 5 => {
+                Ok(Place::Choosing { until: *until })
+            }
+            (event, Place::Choosing { until }) => {
+                let by_visitor = matches!(by, By::Visitor(_));
+                let place = conversation.choosing(event, until, at, by_visitor);
+                let Some(place) = place else { return wrong("a choice", &Place::Choosing { until }) };
+                if place == Place::Closed {
+                    let (visitor, channel) = (conversation.visitor, conversation.channel.clone());
+                    self.open.remove(&(visitor, channel));
+                }
+                Ok(place)
+            }
+            (Event::HandedOver { direct, .. }, Place::Bot) => {
+                conversation.direct = *direct;
+                Ok(Place::Begun)
+            }
+            (Event::ReturnedToBot, Place::Waiting(_) | Place::Active(_) | Place::Missed)
+                if conversation.bot =>
+            {
+                conversation.helpers.clear();
+                conversation.invited.clear();
+                conversation.active_at = at;
+                Ok(Place::Bot)
+            }
             // What a workflow does shows in where the conversation goes.
             (
                 Event::FlowStarted { .. }
@@ -417,6 +496,10 @@ impl Model {
                 match &place {
                     Place::Closed => return wrong("S1", &place),
                     Place::Waiting(stay)
+                        if *cause == QueueCause::Rule
+                            && stay.cause == QueueCause::Rule
+                            && stay.pending == Pending::Nothing => {}
+                    Place::Waiting(stay)
                         if !moves || (*cause == QueueCause::Overflow && stay.pending_offer()) =>
                     {
                         return wrong("S9", &place);
@@ -427,9 +510,18 @@ impl Model {
                 if *cause != QueueCause::Overflow {
                     conversation.home = group.clone();
                 }
-                let wished = matches!(cause, QueueCause::Opened | QueueCause::Message | QueueCause::Reopened);
+                let wished = matches!(
+                    cause,
+                    QueueCause::Opened | QueueCause::Message | QueueCause::Reopened | QueueCause::Bot
+                );
+                let ways = std::mem::take(&mut conversation.ways.now).filter(|_| *cause == QueueCause::Rule);
+                if *cause == QueueCause::Rule && ways.as_ref().is_none_or(|(queue, _)| queue != group) {
+                    return wrong("rules", &place);
+                }
+                let wish = conversation.direct.filter(|_| wished && group.is_everyone());
                 Ok(Place::Waiting(Stay {
-                    direct: conversation.direct.filter(|_| wished && group.is_everyone()),
+                    direct: wish.or(ways.and_then(|(_, agent)| agent)),
+                    cause: *cause,
                     group: group.clone(),
                     since: *since,
                     wait_until: *wait_until,
@@ -441,6 +533,7 @@ impl Model {
                 }))
             }
             (Event::Assigned { agent, cause, keep, .. }, place) => {
+                conversation.active_at = at;
                 conversation.assigned(*agent, *cause, *keep, place, accepting.unwrap_or(now), id)
             }
             (Event::FellBack { reason, .. }, Place::Waiting(stay)) => {
@@ -526,7 +619,7 @@ impl Conv {
         id: ConversationId,
     ) -> Result<Place, Blame> {
         let right = match (&place, cause) {
-            (Place::Begun | Place::Closed, _) => false,
+            (Place::Begun | Place::Closed | Place::Choosing { .. }, _) => false,
             (Place::Waiting(stay), AssignCause::Accepted) => match &stay.pending {
                 Pending::Offer { agent: to, deadline } => *to == agent && heard < *deadline,
                 Pending::Announcement { agents, declined, .. } => {
@@ -538,7 +631,7 @@ impl Conv {
             (Place::Active(active), AssignCause::Handover) => {
                 active.handover.is_some_and(|(to, deadline)| to == agent && heard < deadline)
             }
-            (Place::Waiting(_) | Place::Missed, AssignCause::Taken) => true,
+            (Place::Waiting(_) | Place::Missed | Place::Bot, AssignCause::Taken) => true,
             (_, AssignCause::Assigned | AssignCause::Forced | AssignCause::Workflow) => true,
             _ => false,
         };
@@ -555,7 +648,9 @@ impl Conv {
         let group = match place {
             Place::Waiting(stay) => stay.group,
             Place::Active(active) => active.group,
-            Place::Begun | Place::Missed | Place::Closed => self.home.clone(),
+            Place::Begun | Place::Missed | Place::Closed | Place::Bot | Place::Choosing { .. } => {
+                self.home.clone()
+            }
         };
         let forced = cause == AssignCause::Forced;
         Ok(Place::Active(Active { owner: agent, group, forced, handover: None, left: false }))

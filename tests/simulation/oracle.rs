@@ -20,6 +20,8 @@ use maitred::{
 use crate::{
     model::{Blame, Conv, Model, Pending, Place, Stay},
     people::{Act, People},
+    presets::Extras,
+    walks::Walk,
     world::Answered,
 };
 
@@ -45,9 +47,9 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(policy: Policy) -> Self {
+    pub(crate) fn new(policy: Policy, extras: Extras) -> Self {
         Self {
-            model: Model::new(policy),
+            model: Model::new(policy, extras),
             violation: None,
             released: 0,
             acknowledged: BTreeMap::new(),
@@ -88,6 +90,25 @@ impl Oracle {
         let Event::FellBack { reason, .. } = event else { return };
         let Some(conversation) = self.model.conversations.get(&id) else { return };
         let Place::Waiting(stay) = &conversation.place else { return };
+        let closed = *reason == FallbackReason::ClosedHours;
+        if closed && self.model.has_been(true, now, CALM) {
+            let what = format!("{id} fell back for {reason:?} in {stay:?}, and it was open all along");
+            self.blame("the reason is true", what);
+            return;
+        }
+        let other = matches!(
+            reason,
+            FallbackReason::NobodyOnline | FallbackReason::AllAtCapacity | FallbackReason::WaitedTooLong
+        );
+        // What was offered when it closed goes on until its answer.
+        if other && stay.since + CALM < now && self.model.has_been(false, now, CALM) {
+            let what = format!("{id} fell back for {reason:?} in {stay:?}, and it was closed all along");
+            self.blame("the reason is true", what);
+            return;
+        }
+        if self.model.extras.hours.is_some() {
+            return;
+        }
         if now.since(self.calm_since) < CALM {
             return;
         }
@@ -125,6 +146,7 @@ impl Oracle {
             _ => None,
         });
         let sure = self.alone && !self.is_unsure(now) && !self.asks_soon(now);
+        self.group_kept_hours(id, out, sure, people, now);
         let Some((chosen, conversation, decision)) = proposal.filter(|_| sure) else { return };
         let Some((it, stay)) = self.waiting(conversation) else { return };
         let candidates = self.model.agents.keys().copied();
@@ -271,7 +293,9 @@ impl Oracle {
         if issued.get(..found.len()) != Some(found) {
             self.blame("S4", "what was recovered is no prefix of what was recorded".to_owned());
         }
-        self.model = Model::new(self.model.policy.clone());
+        let said = std::mem::take(&mut self.model.said);
+        self.model = Model::new(self.model.policy.clone(), self.model.extras.clone());
+        self.model.said = said;
         for entry in found {
             if let Err((promise, what)) = self.model.take(entry, entry.at().unwrap_or_default()) {
                 self.blame(promise, format!("after a crash: {what}"));
@@ -375,6 +399,9 @@ impl Oracle {
 
     /// No conversation waits while somebody could take it.
     fn nothing_is_stuck(&self, now: Timestamp, people: &People) -> Result<(), Blame> {
+        if !self.model.has_been(true, now, SLOW) {
+            return Ok(());
+        }
         for (id, it) in &self.model.conversations {
             let Place::Waiting(stay) = &it.place else { continue };
             let asked = match &stay.pending {
@@ -409,13 +436,18 @@ impl Oracle {
                     Pending::Nothing | Pending::Announcement { deadline: None, .. } => stay.wait_until,
                 },
                 Place::Active(active) => active.handover.map(|(_, deadline)| deadline),
+                // What stands aside there is not run, and holds up nobody.
+                Place::Choosing { .. } | Place::Bot if it.aside => None,
+                Place::Choosing { until } => Some(*until),
+                Place::Bot => self.model.policy.bot_idle_close.map(|idle| it.active_at + idle),
                 Place::Begun | Place::Missed | Place::Closed => None,
             };
-            let over = it.invited.values().copied().chain(deadline).min();
+            let walk = it.walk.as_ref().and_then(Walk::due);
+            let over = it.invited.values().copied().chain(deadline).chain(walk).min();
             if over.is_some_and(|deadline| deadline + slack < now) {
                 return Err((
                     "L1",
-                    format!("{id} is past its bound at {now}: {:?} {:?}", it.place, it.invited),
+                    format!("{id} is past its bound at {now}: {:?} {:?} {:?}", it.place, it.invited, it.walk),
                 ));
             }
         }
@@ -480,7 +512,12 @@ impl Oracle {
     /// After a run that ended well: what still waits has no bound.
     pub(crate) fn everything_bounded_has_ended(&mut self, began: Timestamp) {
         let waits = self.model.conversations.iter().find(|(_, it)| {
-            matches!(&it.place, Place::Waiting(stay) if stay.wait_until.is_some_and(|until| until < began))
+            let until = match &it.place {
+                Place::Waiting(stay) => stay.wait_until,
+                Place::Choosing { until } if !it.aside => Some(*until),
+                _ => it.walk.as_ref().and_then(Walk::due),
+            };
+            until.is_some_and(|until| until < began)
         });
         if let Some((id, it)) = waits {
             self.blame("L1", format!("{id} still waits: {:?}", it.place));
@@ -489,7 +526,7 @@ impl Oracle {
 
     // === Who could take what ===
 
-    fn waiting(&self, id: ConversationId) -> Option<(&Conv, &Stay)> {
+    pub(crate) fn waiting(&self, id: ConversationId) -> Option<(&Conv, &Stay)> {
         let conversation = self.model.conversations.get(&id)?;
         match &conversation.place {
             Place::Waiting(stay) => Some((conversation, stay)),
@@ -514,7 +551,7 @@ impl Oracle {
         })
     }
 
-    fn is_free(&self, agent: AgentId, group: &GroupId, people: &People, now: Timestamp) -> bool {
+    pub(crate) fn is_free(&self, agent: AgentId, group: &GroupId, people: &People, now: Timestamp) -> bool {
         let Some(worker) = self.model.agents.get(&agent) else { return false };
         let perhaps = worker.wraps.values().filter(|until| **until <= now).count();
         let taken = self.taken(agent, now) + perhaps;

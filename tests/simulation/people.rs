@@ -12,10 +12,10 @@ use maitred::{
     ids::{AgentId, Channel, ClientId, ConversationId, VisitorId},
     routing::{
         Key, Refusal, Reply, ReplyTo, Tell, Ticket, agent,
-        conversation::{self, Ask, Destination, Opening, Phase, Target, Way},
+        conversation::{self, Ask, Choice, Destination, HandOver, Opening, Phase, Target, Way},
         notice::AgentNotice,
         recovery::Entry,
-        words::{Body, By, Presence, Priority},
+        words::{Body, By, Presence, Priority, Variable},
         workspace,
     },
 };
@@ -35,7 +35,13 @@ pub(crate) enum Act {
         target: Target,
         preferred: Option<AgentId>,
         priority: Priority,
+        country: Option<&'static str>,
+        bot: bool,
     },
+    Choose(ConversationId, Choice),
+    BotSays(ConversationId, String),
+    HandOver(ConversationId, Target, Option<AgentId>),
+    ReturnToBot(ConversationId),
     Say(ConversationId, String),
     Note(ConversationId, String),
     Accept(ConversationId, u32),
@@ -223,6 +229,7 @@ impl Sim {
             _ => Some(client(3, 0)),
         };
         let client = client.unwrap_or(ClientId::from_bytes([4; 16]));
+        self.oracle.hears_of(&act);
         let keyless = matches!(act, Act::Open { .. } | Act::Put(..) | Act::Remove(_));
         let key = (!keyless && !self.rng.chance(0.1)).then(|| {
             let counter = self.people.counters.entry(client).or_default();
@@ -255,10 +262,11 @@ impl Sim {
         let ticket = Ticket { by: call.by, scope, key: call.key, reply_to };
         let (act, client) = (call.act.clone(), call.client);
         let tell = match act {
-            Act::Open { conversation, visitor, channel, target, preferred, priority } => {
-                let opening = Opening {
+            Act::Open { conversation, visitor, channel, target, preferred, priority, country, bot } => {
+                let country = country.map(|name| Variable { name: "country".into(), value: Body(name.into()) });
+                let mut opening = Opening {
                     origin: maitred::routing::Origin::Visitor,
-                    bot: None,
+                    bot: bot.then(|| "helper".into()),
                     asked: conversation,
                     visitor,
                     channel,
@@ -266,13 +274,16 @@ impl Sim {
                     own_choice: false,
                     preferred,
                     priority,
-                    variables: Vec::new(),
+                    variables: country.into_iter().collect(),
                     placed: Vec::new(),
                     message: Some(Body("hello".into())),
                     via: client,
                     digest: 7,
                     lobby: None,
                 };
+                if !self.world.conversations.contains_key(&conversation) {
+                    self.lobby_leads(&mut opening);
+                }
                 let opening = Box::new(opening);
                 // The directory knows it: a retry goes straight there.
                 if self.world.conversations.contains_key(&conversation) {
@@ -415,6 +426,7 @@ impl Sim {
         };
         visitor.connected = false;
         let id = visitor.id;
+        self.visits.leaves(id);
         self.tell_visitor_present(id, false);
     }
 
@@ -524,6 +536,20 @@ fn asked(act: Act) -> (ConversationId, Ask) {
         Act::Leave(id) => (id, Ask::Leave),
         Act::Close(id) => (id, Ask::Close),
         Act::Reopen(id) => (id, Ask::Reopen),
+        Act::Choose(id, choice) => (id, Ask::Choose { choice, turned_away: false }),
+        Act::BotSays(id, text) => (id, Ask::Say(Body(text.into()))),
+        Act::HandOver(id, target, preferred) => {
+            let hand_over = HandOver {
+                target,
+                preferred,
+                variables: Vec::new(),
+                tags: Vec::new(),
+                note: Some(Body("NOTE-of-the-bot".into())),
+                may_return: None,
+            };
+            (id, Ask::HandOver(Box::new(hand_over)))
+        }
+        Act::ReturnToBot(id) => (id, Ask::ReturnToBot),
         Act::Take(id) => (id, Ask::Take),
         Act::Open { conversation, .. } => (conversation, Ask::Take),
         Act::Presence(..) | Act::Put(..) | Act::Remove(_) => (ConversationId::from_bytes([0; 16]), Ask::Take),

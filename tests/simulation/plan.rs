@@ -9,7 +9,10 @@ use maitred::{
 };
 use smol_str::{SmolStr, format_smolstr};
 
-use crate::rng::Rng;
+use crate::{
+    presets::{Extras, Kind, served},
+    rng::Rng,
+};
 
 /// What people do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +43,13 @@ pub(crate) enum Deed {
     OldOffer,
     Repeat,
     Unplug,
+    Visit,
+    TurnPage,
+    LeaveSite,
+    Choose,
+    BotSays,
+    HandOver,
+    ReturnToBot,
 }
 
 /// Every deed with its usual weight.
@@ -72,6 +82,17 @@ const DEEDS: [(Deed, u32); 26] = [
     (Deed::Unplug, 6),
 ];
 
+/// What people do besides in a workspace that has sites, choices, and bots.
+const MORE_DEEDS: [(Deed, u32); 7] = [
+    (Deed::Visit, 20),
+    (Deed::TurnPage, 20),
+    (Deed::LeaveSite, 5),
+    (Deed::Choose, 40),
+    (Deed::BotSays, 6),
+    (Deed::HandOver, 30),
+    (Deed::ReturnToBot, 8),
+];
+
 /// How an agent answers an offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -87,7 +108,9 @@ pub(crate) enum Answer {
 /// What the seed decided.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    pub(crate) kind: Kind,
     pub(crate) policy: Policy,
+    pub(crate) extras: Extras,
     pub(crate) agents: Vec<(AgentId, Profile)>,
     pub(crate) visitors: u64,
     pub(crate) grace: Duration,
@@ -113,14 +136,18 @@ pub(crate) struct Faults {
 }
 
 impl Plan {
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
-        let policy = draw_policy(rng);
-        let groups: Vec<GroupId> = policy.groups.keys().cloned().collect();
+    pub(crate) fn draw(rng: &mut Rng, kind: Kind) -> Self {
+        let drawn = (kind == Kind::Drawn).then(|| (draw_policy(rng), Extras::default()));
         let most = if rng.chance(0.5) { 5 } else { 20 };
         let agents = rng.between(1, most);
-        let agents = (0..agents).map(|number| draw_agent(rng, number, &groups)).collect();
+        let ids: Vec<AgentId> = (0..agents).map(agent_id).collect();
+        let (policy, extras) = drawn.unwrap_or_else(|| served(kind.name(), rng, &ids));
+        let groups: Vec<GroupId> = policy.groups.keys().cloned().collect();
+        let agents = (0..agents).map(|number| (agent_id(number), draw_profile(rng, number, &groups))).collect();
+        let more = MORE_DEEDS.into_iter().filter(|_| kind != Kind::Drawn);
         let deeds = DEEDS
             .into_iter()
+            .chain(more)
             .map(|(deed, weight)| {
                 let needed = matches!(deed, Deed::Arrive | Deed::SessionOpened | Deed::CloseByAgent);
                 let weight = u32::try_from(u64::from(weight) * rng.between(1, 4)).unwrap_or(weight);
@@ -135,14 +162,18 @@ impl Plan {
             (Answer::Decline, weight(8)),
             (Answer::Nothing, weight(8)),
         ];
+        // Where people are given minutes, some seeds take hours.
+        let slowness = if kind != Kind::Drawn && rng.chance(0.5) { 20 } else { 1 };
         Self {
+            kind,
             policy,
+            extras,
             agents,
             visitors: rng.between(2, 40),
             grace: Duration::from_secs(rng.between(2, 15)),
             deeds,
             answers,
-            pace: Duration::from_millis(rng.between(20, 3_000)),
+            pace: Duration::from_millis(rng.between(20, 3_000) * slowness),
             faults: Faults::draw(rng),
         }
     }
@@ -230,10 +261,10 @@ fn draw_group(rng: &mut Rng) -> GroupPolicy {
     }
 }
 
-fn draw_agent(rng: &mut Rng, number: u64, groups: &[GroupId]) -> (AgentId, Profile) {
-    // Names and ids are ordered differently, so that a mix-up of the two shows.
+/// Names and ids are ordered differently, so that a mix-up of the two shows.
+fn agent_id(number: u64) -> AgentId {
     let byte = u8::try_from(200 - number).unwrap_or(1);
-    (AgentId::from_bytes([byte; 16]), draw_profile(rng, number, groups))
+    AgentId::from_bytes([byte; 16])
 }
 
 /// Also drawn when an agent is changed in the middle of a run.

@@ -20,6 +20,7 @@ use smol_str::format_smolstr;
 use crate::{
     people::{Act, Todo},
     plan::{Answer, Faults, Plan},
+    presets::Kind,
     rng::Rng,
     world::{Answered, Sim},
 };
@@ -63,7 +64,7 @@ fn team(rng: &mut Rng, agents: u8, cap: u16, rules: GroupPolicy) -> Plan {
         answers: vec![(Answer::Nothing, 1)],
         pace: Duration::from_secs(1_000),
         faults: Faults::default(),
-        ..Plan::draw(rng)
+        ..Plan::draw(rng, Kind::Drawn)
     }
 }
 
@@ -116,6 +117,8 @@ impl Sim {
             target: Target::Group(sales()),
             preferred: None,
             priority: Priority::DEFAULT,
+            country: None,
+            bot: false,
         };
         self.people_ask(By::Visitor(visitor), open);
         conversation

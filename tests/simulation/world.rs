@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,11 +11,14 @@ use maitred::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId, VisitorId},
     routing::{
-        By, Context, Key, Machine as _, Out, Policy, Refusal, Refused, Reply, ReplyTo, Tell, agent,
+        By, Context, Key, Machine as _, Out, Policy, QueueCause, Refusal, Refused, Reply, ReplyTo, Tell, agent,
         conversation::{self, Conversation, Event, Record, Way},
+        group::{self, Waiting},
         notice::{AgentNotice, Before},
         recovery::{Entry, World},
+        rules::Rules,
         undeliverable::{Undelivered, undeliverable},
+        workflow::{Aim, Reassign, Step, Workflow},
     },
 };
 
@@ -24,8 +28,10 @@ use crate::{
     oracle::Oracle,
     people::People,
     plan::{Faults, Plan},
+    presets::{DAWN, Kind},
     rng::Rng,
     store::Store,
+    visits::Visits,
 };
 
 /// Where a mailbox is.
@@ -87,6 +93,7 @@ pub(crate) struct Sim {
     pub(crate) now: Timestamp,
     pub(crate) world: World,
     pub(crate) generations: BTreeMap<AgentId, u32>,
+    pub(crate) visits: Visits,
     pub(crate) store: Store,
     pub(crate) archived: Option<Archived>,
     pub(crate) mail: BTreeMap<Address, VecDeque<Tell>>,
@@ -98,8 +105,8 @@ pub(crate) struct Sim {
     clock_at: Timestamp,
     pub(crate) people: People,
     pub(crate) oracle: Oracle,
-    /// The policy with a little more of everything, when [`Bug::CapOffByOne`] or [`Bug::OneSeatMore`] is planted.
-    loose: Policy,
+    /// What the bent machine goes by when a bug is planted that bends the rules.
+    pub(crate) loose: Policy,
     pub(crate) crashes: u32,
     pub(crate) panics: u32,
     pub(crate) handled: u64,
@@ -110,20 +117,18 @@ pub(crate) struct Sim {
 }
 
 impl Sim {
-    pub(crate) fn new(seed: u64, bug: Option<Bug>) -> Self {
+    pub(crate) fn new(kind: Kind, seed: u64, bug: Option<Bug>) -> Self {
         let mut rng = Rng::new(seed);
-        let plan = Plan::draw(&mut rng);
+        let plan = Plan::draw(&mut rng, kind);
         Self::with(rng, plan, bug)
     }
 
     pub(crate) fn with(rng: Rng, plan: Plan, bug: Option<Bug>) -> Self {
-        let now = Timestamp::from_micros(1_767_225_600_000_000);
-        let mut loose = plan.policy.clone();
-        loose.cap += 1;
-        loose.seats = loose.seats.map(|seats| seats + 1);
+        let now = DAWN;
+        let loose = loosened(&plan, bug);
         let mut sim = Self {
             people: People::new(&plan),
-            oracle: Oracle::new(plan.policy.clone()),
+            oracle: Oracle::new(plan.policy.clone(), plan.extras.clone()),
             faults: plan.faults,
             rng,
             bug,
@@ -131,6 +136,7 @@ impl Sim {
             now,
             world: World::default(),
             generations: BTreeMap::new(),
+            visits: Visits::default(),
             store: Store::new(),
             archived: None,
             mail: BTreeMap::new(),
@@ -211,7 +217,8 @@ impl Sim {
             match address {
                 Address::Agent(id) => self.post(Tell::Agent(id, agent::Command::Tick)),
                 Address::Conversation(id) => self.post(Tell::Conversation(id, conversation::Command::Tick)),
-                Address::Workspace | Address::Group(_) => {}
+                Address::Group(id) => self.post(Tell::Group(id, group::Command::Tick)),
+                Address::Workspace => {}
             }
         }
         self.people_act();
@@ -224,7 +231,8 @@ impl Sim {
             Address::Conversation(id) => {
                 self.world.conversations.get(id).and_then(|conversation| conversation.next_deadline(&cx))
             }
-            Address::Group(_) | Address::Workspace => None,
+            Address::Group(id) => self.world.groups.get(id).and_then(|group| group.next_deadline(&cx)),
+            Address::Workspace => None,
         };
         if let Some(before) = self.timers.remove(&address) {
             self.next_timers.remove(&(before, address.clone()));
@@ -314,6 +322,12 @@ impl Sim {
                 let Some(group) = self.world.groups.get_mut(&id) else {
                     return self.give_back(Tell::Group(id, command));
                 };
+                let reopened = |waiting: &Waiting| waiting.cause == QueueCause::Reopened;
+                if self.bug == Some(Bug::HoursIgnored)
+                    && matches!(&command, group::Command::Enqueue(waiting) if reopened(waiting))
+                {
+                    cx.policy = &self.loose;
+                }
                 let mut out = Out::default();
                 let done = group.handle(&cx, command, &mut out);
                 self.oracle.group_decided(&id, &out, &self.people, self.now);
@@ -352,7 +366,10 @@ impl Sim {
         let none = BTreeMap::new();
         let ignored = self.has(Bug::GenerationIgnored);
         let generations = if ignored { &none } else { &self.generations };
-        let cx = Context { now: at, policy: &self.plan.policy, generations };
+        let mut cx = Context { now: at, policy: &self.plan.policy, generations };
+        if matches!(self.bug, Some(Bug::RuleSkipped | Bug::FiresAfterReply)) {
+            cx.policy = &self.loose;
+        }
         let Some(conversation) = self.world.conversations.get_mut(&id) else {
             return self.give_back(Tell::Conversation(id, command));
         };
@@ -435,6 +452,13 @@ impl Sim {
         {
             record.events.extend(record.events.last().cloned());
         }
+        if let Entry::Conversation { record, .. } = &mut entry
+            && self.bug == Some(Bug::HeldTwice)
+            && let Some(Event::Queued { .. }) = record.events.last()
+            && record.events.iter().any(|event| matches!(event, Event::Chosen { .. }))
+        {
+            record.events.extend(record.events.last().cloned());
+        }
         let skipped = self.has(Bug::LostRecord)
             && matches!(&entry, Entry::Conversation { .. })
             && self.rng.chance(0.02);
@@ -468,6 +492,9 @@ impl Sim {
                 let text = show(event);
                 effects.push(Effect::Shown { visitor, connection, conversation: id, number, text });
             }
+        }
+        if let (Some((visitor, ..)), Some(phase)) = (conversation.visitor(), conversation.phase()) {
+            self.visits.does(visitor, phase);
         }
         for (agent, notice) in before.changes(conversation) {
             effects.push(Effect::Offer { agent, conversation: id, notice });
@@ -516,6 +543,7 @@ impl Sim {
         self.next_timers.clear();
         self.held.clear();
         self.generations.clear();
+        self.visits = Visits::default();
         self.sync_at = None;
         self.world = World::default();
     }
@@ -525,8 +553,9 @@ impl Sim {
             return;
         }
         let agents = self.world.agents.keys().copied().map(Address::Agent);
+        let groups = self.world.groups.keys().cloned().map(Address::Group);
         let conversations = self.world.conversations.keys().copied().map(Address::Conversation);
-        let all: Vec<Address> = agents.chain(conversations).collect();
+        let all: Vec<Address> = agents.chain(groups).chain(conversations).collect();
         for address in all {
             self.arm(address);
         }
@@ -543,9 +572,38 @@ pub(crate) fn show(event: &Event) -> String {
             message.as_deref().unwrap_or_default().to_string()
         }
         Event::Closed { .. } => "closed".to_owned(),
-        Event::Opened { .. } | Event::Queued { .. } | Event::Left { .. } | Event::Reopened => {
-            "something else".to_owned()
-        }
+        Event::Opened { .. }
+        | Event::Queued { .. }
+        | Event::Left { .. }
+        | Event::Held { .. }
+        | Event::HandedOver { .. }
+        | Event::ReturnedToBot
+        | Event::Reopened => "something else".to_owned(),
         other => format!("FOR STAFF ONLY {other:?}"),
     }
+}
+
+/// The rules as a planted bug bends them.
+fn loosened(plan: &Plan, bug: Option<Bug>) -> Policy {
+    let mut loose = plan.policy.clone();
+    match bug {
+        Some(Bug::CapOffByOne) => loose.cap += 1,
+        Some(Bug::OneSeatMore) => loose.seats = loose.seats.map(|seats| seats + 1),
+        Some(Bug::HoursIgnored) => {
+            for group in loose.groups.values_mut().chain([&mut loose.everyone]) {
+                Arc::make_mut(group).hours = None;
+            }
+        }
+        Some(Bug::RuleSkipped) => loose.rules = Rules::new(loose.rules.iter().skip(1).cloned().collect()),
+        Some(Bug::FiresAfterReply) => {
+            if let Some(watch) = &plan.extras.watch {
+                let to = Aim::Group(watch.group.clone());
+                let reassign = Reassign { to, only_online: true, exclude_previous: true };
+                let steps = [Step::Assign(Aim::Routed), Step::Wait(watch.wait), Step::Reassign(reassign)];
+                loose.workflows = vec![Arc::new(Workflow::new("unanswered".into(), &steps))];
+            }
+        }
+        _ => {}
+    }
+    loose
 }

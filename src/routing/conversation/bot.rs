@@ -9,6 +9,7 @@ use super::{
     rules::{Asked, check_fields},
 };
 use crate::{
+    clock::Timestamp,
     ids::{AgentId, GroupId},
     routing::{
         Context, Out, Refusal, Refused,
@@ -155,8 +156,10 @@ impl Conversation {
         }
     }
 
-    pub(super) fn returned_to_bot(&mut self) {
+    pub(super) fn returned_to_bot(&mut self, at: Timestamp) {
         self.epoch += 1;
+        // However long ago they last wrote: going back is a sign of life.
+        self.active_at = at;
         self.take_back(RescindReason::Moved, None);
         self.take_back_invitations(RescindReason::Moved);
         self.participants.clear();
@@ -172,7 +175,7 @@ impl Conversation {
     }
 
     /// When a silent conversation with the bot is closed.
-    pub(super) fn bot_until(&self, cx: &Context<'_>) -> Option<crate::clock::Timestamp> {
+    pub(super) fn bot_until(&self, cx: &Context<'_>) -> Option<Timestamp> {
         cx.policy.bot_idle_close.map(|idle| self.active_at + idle)
     }
 }

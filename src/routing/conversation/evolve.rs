@@ -246,7 +246,7 @@ impl Conversation {
             Event::HandedOver { direct, preferred, may_return } => {
                 self.handed_over(*direct, *preferred, *may_return);
             }
-            Event::ReturnedToBot => self.returned_to_bot(),
+            Event::ReturnedToBot => self.returned_to_bot(at),
             Event::RatingRequested => self.rating = Some(Box::new(Rating::Asked)),
             Event::Rated { score, comment } => {
                 self.rating = Some(Box::new(Rating::Given { score: *score, comment: comment.clone() }));

@@ -125,6 +125,22 @@ fn who_goes_back_to_the_bot_frees_slots_and_leaves_queues() {
     assert_eq!(floor.conversation(first).phase(), Some(Phase::Waiting), "it can be handed over again");
 }
 
+/// However long ago they last wrote: going back is a sign of life.
+#[test]
+fn who_goes_back_to_the_bot_after_a_long_silence_finds_it_there() {
+    let mut floor =
+        Floor::new().group("sales", ["ana"]).rules(|policy| policy.bot_idle_close = Some(secs(60)));
+    let visit = with_bot(&mut floor);
+    done(hands_over(&mut floor, visit, HandOver { may_return: Some(true), ..to_sales() }));
+    floor.accepts("ana", visit).expect("accepted");
+    floor.wait(secs(600));
+    done(floor.asks(By::Visitor(visit.visitor), visit, Ask::ReturnToBot));
+    floor.wait(secs(59));
+    assert_eq!(floor.conversation(visit).phase(), Some(Phase::Bot), "it is not silent for so long");
+    floor.wait(secs(2));
+    assert_eq!(floor.conversation(visit).phase(), Some(Phase::Closed));
+}
+
 #[test]
 fn there_is_a_way_back_only_where_it_was_offered() {
     let mut floor = Floor::new().group("sales", ["ana"]).rules(|policy| policy.return_to_bot = true);
