@@ -123,6 +123,22 @@ fn enqueue(c: &mut Criterion) {
     group.finish();
 }
 
+/// How many stand before the last of a line.
+fn ahead(c: &mut Criterion) {
+    let mut group = c.benchmark_group("ahead_by_line");
+    for line in [100, 100_000, 1_000_000] {
+        let mut desk = Desk::new(Strategy::RoundRobin, 1, 10);
+        for number in 0..line {
+            desk.ask(Command::Enqueue(Box::new(waiting(number))));
+        }
+        let last = conversation(line - 1);
+        group.bench_function(BenchmarkId::from_parameter(line), |b| {
+            b.iter(|| assert_eq!(desk.group.ahead_of(black_box(last)), Some(line as usize - 1)));
+        });
+    }
+    group.finish();
+}
+
 /// An agent frees a slot; before the one conversation that they may take stand 100,000 that they may not. They refuse, so that
 /// the next round finds the same.
 fn freed_slot(c: &mut Criterion) {
@@ -164,5 +180,5 @@ fn freed_slot(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, decision, enqueue, freed_slot);
+criterion_group!(benches, decision, enqueue, ahead, freed_slot);
 criterion_main!(benches);

@@ -132,8 +132,11 @@ pub fn to_agent(
             let unavailable = conversation::Command::Unavailable { agent: id, epoch, why_not };
             tell([Tell::Conversation(conversation, unavailable)])
         }
-        agent::Command::Claim { purpose, .. } => match purpose.ticket() {
-            Some(ticket) => refuse(ticket, Refusal::NotEligible(WhyNot::Quarantined)),
+        agent::Command::Claim { conversation, purpose, .. } => match purpose.ticket() {
+            Some(ticket) => Undelivered {
+                tells: vec![Tell::Conversation(conversation, conversation::Command::NotGranted)],
+                ..refuse(ticket, Refusal::NotEligible(WhyNot::Quarantined))
+            },
             None => Undelivered::default(),
         },
         agent::Command::Reserve { conversation, decision, .. } => {

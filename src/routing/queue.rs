@@ -1,13 +1,18 @@
 //! A group's waiting line: by priority class, then by the time of enqueueing. An item that nobody may take now blocks no other:
-//! items are kept apart by who may not take them, so the first one for a given agent is found without walking past the rest.
+//! items are kept apart by who may not take them (`index.rs`), so the first one for a given agent is found without walking past the rest,
+//! and how many stand before one is counted without walking past them (`order.rs`).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
-};
+mod index;
+mod order;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
+use self::{
+    index::{Index, Numbers},
+    order::Order,
+};
 use super::{scope::Sites, words::Priority};
 use crate::{
     clock::Timestamp,
@@ -71,6 +76,11 @@ impl Fit {
         Self { admits: Admits::Except(Vec::new()), site }
     }
 
+    /// Whether anybody may take it, wherever they serve all sites.
+    fn is_plain(&self) -> bool {
+        self.site.is_none() && matches!(&self.admits, Admits::Except(agents) if agents.is_empty())
+    }
+
     /// Whether this agent, who is limited to these sites, may take it.
     #[must_use]
     pub fn allows(&self, agent: AgentId, sites: &Sites) -> bool {
@@ -87,10 +97,19 @@ impl From<Admits> for Fit {
 /// The waiting line.
 #[derive(Debug, Clone, Default)]
 pub struct Queue {
+    /// What anybody may take, wherever they serve: nearly all.
+    plain: BTreeSet<Place>,
+    /// The others, by whom they are for.
     lines: BTreeMap<Fit, BTreeSet<Place>>,
-    /// Everybody in their order, class by class: the oldest may stand behind a younger one of a better class.
-    classes: BTreeMap<Priority, BTreeSet<(Timestamp, ConversationId)>>,
-    len: usize,
+    /// Of the others, those that keep out some or none.
+    index: Index,
+    /// The same by their site.
+    sites: BTreeMap<SmolStr, Index>,
+    numbers: Numbers,
+    /// How often the numbers are halved in the indexes.
+    bits: u8,
+    /// Everybody in their order.
+    order: Order,
     /// A place that was reached, and how many stand up to it: kept true as others come and go.
     bookmark: Option<(Place, usize)>,
     /// How often something came or went.
@@ -100,9 +119,15 @@ pub struct Queue {
 impl Queue {
     /// Puts an item in its place.
     pub fn insert(&mut self, place: Place, fit: impl Into<Fit>) {
-        if self.lines.entry(fit.into()).or_default().insert(place) {
-            self.classes.entry(place.class).or_default().insert((place.since, place.conversation));
-            self.len += 1;
+        let fit = fit.into();
+        let new = if fit.is_plain() {
+            self.plain.insert(place)
+        } else {
+            self.lines.entry(fit.clone()).or_default().insert(place)
+        };
+        if new {
+            self.list(place, &fit);
+            self.order.insert(place);
             self.changes += 1;
             if let Some((mark, up_to)) = &mut self.bookmark {
                 *up_to += usize::from(place <= *mark);
@@ -112,19 +137,19 @@ impl Queue {
 
     /// Takes an item out; whether it was there.
     pub fn remove(&mut self, place: &Place, fit: &Fit) -> bool {
-        let Some(line) = self.lines.get_mut(fit) else { return false };
-        let was_there = line.remove(place);
-        if line.is_empty() {
-            self.lines.remove(fit);
-        }
-        if was_there {
-            if let Some(class) = self.classes.get_mut(&place.class) {
-                class.remove(&(place.since, place.conversation));
-                if class.is_empty() {
-                    self.classes.remove(&place.class);
-                }
+        let was_there = if fit.is_plain() {
+            self.plain.remove(place)
+        } else {
+            let Some(line) = self.lines.get_mut(fit) else { return false };
+            let was_there = line.remove(place);
+            if line.is_empty() {
+                self.lines.remove(fit);
             }
-            self.len -= 1;
+            was_there
+        };
+        if was_there {
+            self.unlist(place, fit);
+            self.order.remove(place);
             self.changes += 1;
             if let Some((mark, up_to)) = &mut self.bookmark {
                 *up_to -= usize::from(*place <= *mark);
@@ -133,63 +158,141 @@ impl Queue {
         was_there
     }
 
+    /// Into the indexes, where it is one that keeps some out.
+    fn list(&mut self, place: Place, fit: &Fit) {
+        let Admits::Except(agents) = &fit.admits else { return };
+        if fit.is_plain() {
+            return;
+        }
+        let kept_out = self.numbers.take(agents);
+        if self.numbers.bits() > self.bits {
+            return self.list_again();
+        }
+        self.index.insert(place, &kept_out, self.bits);
+        if let Some(site) = &fit.site {
+            self.sites.entry(site.clone()).or_default().insert(place, &kept_out, self.bits);
+        }
+    }
+
+    fn unlist(&mut self, place: &Place, fit: &Fit) {
+        let Admits::Except(agents) = &fit.admits else { return };
+        if fit.is_plain() {
+            return;
+        }
+        let kept_out = self.numbers.give_back(agents);
+        self.index.remove(place, &kept_out, self.bits);
+        if let Some(site) = &fit.site
+            && let Some(index) = self.sites.get_mut(site)
+        {
+            index.remove(place, &kept_out, self.bits);
+            if index.is_empty() {
+                self.sites.remove(site);
+            }
+        }
+    }
+
+    /// There are twice as many numbers as there were: as often as a number doubles, all is listed anew.
+    fn list_again(&mut self) {
+        self.bits = self.numbers.bits();
+        self.index = Index::default();
+        self.sites.clear();
+        for (fit, line) in &self.lines {
+            let Admits::Except(agents) = &fit.admits else { continue };
+            let kept_out = self.numbers.sorted(agents);
+            for place in line {
+                self.index.insert(*place, &kept_out, self.bits);
+                if let Some(site) = &fit.site {
+                    self.sites.entry(site.clone()).or_default().insert(*place, &kept_out, self.bits);
+                }
+            }
+        }
+    }
+
     /// The first item that this agent, who is limited to these sites, may take.
     #[must_use]
     pub fn first_for(&self, agent: AgentId, sites: &Sites) -> Option<Place> {
+        self.sets_for(agent, sites).into_iter().filter_map(BTreeSet::first).min().copied()
+    }
+
+    /// The items that this agent, who is limited to these sites, may take, in their order.
+    pub fn places_for(&self, agent: AgentId, sites: &Sites) -> impl Iterator<Item = Place> + '_ {
+        let mut sets: Vec<_> =
+            self.sets_for(agent, sites).into_iter().map(|set| set.iter().copied().peekable()).collect();
+        std::iter::from_fn(move || {
+            let firsts = sets.iter_mut().enumerate().filter_map(|(at, set)| Some((*set.peek()?, at)));
+            let (_, at) = firsts.min()?;
+            sets.get_mut(at)?.next()
+        })
+    }
+
+    /// What an agent may take, in a few sets that have nothing in common: no more than the number of agents whom items keep out has
+    /// bits, and one for each site.
+    fn sets_for(&self, agent: AgentId, sites: &Sites) -> Vec<&BTreeSet<Place>> {
         let only = Admits::Only(agent);
         let own = self.lines.range(Fit::from(only.clone())..).take_while(|(fit, _)| fit.admits == only);
-        let open = self.lines.range(Fit::anybody(None)..).chain(own);
-        let fitting = open.filter(|(fit, _)| fit.allows(agent, sites));
-        fitting.filter_map(|(_, line)| line.first()).min().copied()
+        let own = own.filter(|(fit, _)| sites.cover(fit.site.as_ref())).map(|(_, line)| line);
+        let number = self.numbers.of(agent);
+        match sites.named() {
+            None => {
+                let open = self.index.sets_for(number, self.bits);
+                [&self.plain].into_iter().chain(open).chain(own).collect()
+            }
+            Some(named) => {
+                let named: BTreeSet<&SmolStr> = named.iter().collect();
+                let indexes = named.into_iter().filter_map(|site| self.sites.get(site));
+                indexes.flat_map(|index| index.sets_for(number, self.bits)).chain(own).collect()
+            }
+        }
     }
 
     /// The items of everybody whom these admit and who satisfy the condition; used to find those that nobody is left for.
     pub fn places_where(&self, mut stranded: impl FnMut(&Fit) -> bool) -> Vec<Place> {
+        let plain = !self.plain.is_empty() && stranded(&Fit::anybody(None));
+        let plain = self.plain.iter().filter(|_| plain);
         let lines = self.lines.iter().filter(|(fit, _)| stranded(fit));
-        lines.flat_map(|(_, line)| line.iter().copied()).collect()
+        plain.chain(lines.flat_map(|(_, line)| line)).copied().collect()
     }
 
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.order.len()
     }
 
     /// Whether nobody waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// The earliest enqueueing time of those that wait.
     #[must_use]
     pub fn oldest(&self) -> Option<Timestamp> {
-        self.classes.values().filter_map(|class| class.first()).map(|(since, _)| *since).min()
+        let (nobody, beginning) = (ConversationId::from_bytes([0; 16]), Timestamp::default());
+        let mut class = Priority::new(0)?;
+        let mut oldest: Option<Timestamp> = None;
+        // The oldest may stand behind a younger one of a better class: the first of each class is asked.
+        while let Some(first) =
+            self.order.next(&Place { class, since: beginning, conversation: nobody }, false)
+        {
+            oldest = Some(oldest.map_or(first.since, |oldest| oldest.min(first.since)));
+            let Some(next) = Priority::new(first.class.get() + 1) else { break };
+            class = next;
+        }
+        oldest
     }
 
     /// How many stand before this place.
     #[must_use]
     pub fn ahead_of(&self, place: &Place) -> usize {
-        self.lines.values().map(|line| line.range(..place).count()).sum()
+        self.order.before(place).0
     }
 
     // === A bookmark, so that places far behind are counted without walking past all before them ===
 
     /// The items behind a place, or all, in their order.
     pub fn behind(&self, place: Option<Place>) -> impl Iterator<Item = Place> + '_ {
-        let from = place.map_or(Bound::Unbounded, |place| Bound::Included(place.class));
-        self.classes.range((from, Bound::Unbounded)).flat_map(move |(class, items)| {
-            let start = match place {
-                Some(place) if place.class == *class => Bound::Excluded((place.since, place.conversation)),
-                _ => Bound::Unbounded,
-            };
-            let items = items.range((start, Bound::Unbounded));
-            items.map(|(since, conversation)| Place {
-                class: *class,
-                since: *since,
-                conversation: *conversation,
-            })
-        })
+        self.order.behind(place)
     }
 
     /// Puts the bookmark at a place up to which so many stand, or takes it out.
@@ -209,6 +312,9 @@ impl Queue {
         self.changes
     }
 }
+
+#[cfg(test)]
+mod model;
 
 #[cfg(test)]
 mod tests {

@@ -131,9 +131,13 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
             let unavailable = conversation::Command::Unavailable { agent: id, epoch, why_not };
             Undelivered::tell([Tell::Conversation(conversation, unavailable)])
         }
-        agent::Command::Claim { purpose, .. } => {
-            purpose.ticket().map_or_else(Undelivered::default, Undelivered::refuse)
-        }
+        agent::Command::Claim { conversation, purpose, .. } => match purpose.ticket() {
+            Some(ticket) => {
+                let not = conversation::Command::NotGranted;
+                Undelivered::tell([Tell::Conversation(conversation, not)]).and_refuse(ticket)
+            }
+            None => Undelivered::default(),
+        },
         agent::Command::Reserve { conversation, decision, .. } => {
             let group = decision.group;
             let why_not = WhyNot::Removed;
@@ -239,6 +243,7 @@ fn to_conversation(id: ConversationId, command: conversation::Command) -> Undeli
         | conversation::Command::AgentGone { .. }
         | conversation::Command::Summoned { .. }
         | conversation::Command::Unavailable { .. }
+        | conversation::Command::NotGranted
         | conversation::Command::OwnerAbsent { .. }
         | conversation::Command::VisitorPresent(_)
         | conversation::Command::Tick => Undelivered::default(),

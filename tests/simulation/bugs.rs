@@ -73,8 +73,8 @@ pub(crate) enum Bug {
     FiresAfterReply,
     /// What was held until a group was chosen is queued twice.
     HeldTwice,
-    /// A choice counts though what was written is not kept any more.
-    HeldTooLong,
+    /// What nobody chose a group for is kept.
+    HeldForEver,
     /// A conversation that is reopened does not ask whether its group is open.
     HoursIgnored,
     /// The first routing rule is not asked.
@@ -83,12 +83,14 @@ pub(crate) enum Bug {
     EngagementKept,
     /// A trigger has its say at every page.
     TriggerAgain,
+    /// There is one engagement more than there is.
+    OneEngagementMore,
     /// Now and then the bot hands over what nobody is told of.
     HandOverLost,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 37] = [
+    pub(crate) const ALL: [Self; 38] = [
         Self::CapOffByOne,
         Self::LeakedSlot,
         Self::BlockedHead,
@@ -120,12 +122,13 @@ impl Bug {
         Self::OneSeatMore,
         Self::FiresAfterReply,
         Self::HeldTwice,
-        Self::HeldTooLong,
+        Self::HeldForEver,
         Self::HoursIgnored,
         Self::RuleSkipped,
         Self::EngagementKept,
         Self::TriggerAgain,
         Self::HandOverLost,
+        Self::OneEngagementMore,
     ];
 }
 
@@ -167,6 +170,11 @@ impl Sim {
                 self.post(Tell::Agent(id, online));
                 Some(Tell::Agent(id, agent::Command::SessionOpened))
             }
+            (Bug::HeldForEver, Tell::Conversation(id, conversation::Command::Tick))
+                if self.oracle.held_until(id).is_some() =>
+            {
+                None
+            }
             (Bug::EngagementKept, Tell::Workspace(workspace::Command::Disengage)) => None,
             (Bug::HandOverLost, Tell::Group(_, group::Command::Enqueue(waiting)))
                 if now_and_then && waiting.entering && waiting.cause == QueueCause::Bot =>
@@ -181,9 +189,6 @@ impl Sim {
     pub(crate) fn time_for(&self, command: &conversation::Command) -> maitred::clock::Timestamp {
         match command {
             conversation::Command::Ask { ask: Ask::Accept { .. }, .. } if self.has(Bug::StaleAccept) => {
-                self.now - std::time::Duration::from_secs(3)
-            }
-            conversation::Command::Ask { ask: Ask::Choose { .. }, .. } if self.has(Bug::HeldTooLong) => {
                 self.now - std::time::Duration::from_secs(3)
             }
             _ => self.now,

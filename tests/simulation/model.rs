@@ -453,7 +453,7 @@ impl Model {
             }
             (event, Place::Choosing { until }) => {
                 let by_visitor = matches!(by, By::Visitor(_));
-                let place = conversation.choosing(event, until, at, by_visitor);
+                let place = conversation.choosing(event, until, now, by_visitor);
                 let Some(place) = place else { return wrong("a choice", &Place::Choosing { until }) };
                 if place == Place::Closed {
                     let (visitor, channel) = (conversation.visitor, conversation.channel.clone());

@@ -106,7 +106,7 @@ impl Oracle {
             self.blame("the reason is true", what);
             return;
         }
-        if self.model.extras.hours.is_some() {
+        if !self.model.has_been(true, now, CALM) {
             return;
         }
         if now.since(self.calm_since) < CALM {
@@ -490,14 +490,8 @@ impl Oracle {
         let (counts, policy) = (world.workspace.counts(), &self.model.policy);
         let (engaged, seated) = (self.model.engaged(), self.model.seated());
         if counts.engaged != engaged {
-            // A grant is kept for an agent's answer.
-            let kept =
-                world.conversations.values().filter(|it| format!("{it:?}").contains("may_engage: true"));
-            let kept = kept.count() as u64;
-            if counts.engaged != engaged + kept {
-                let counted = counts.engaged;
-                return Err(("engagements", format!("{engaged} in the log, {counted} counted, {kept} kept")));
-            }
+            let counted = counts.engaged;
+            return Err(("engagements", format!("{engaged} in the log, {counted} counted")));
         }
         if policy.lifetime_engagements.is_some_and(|most| engaged > u64::from(most)) {
             let most = policy.lifetime_engagements;

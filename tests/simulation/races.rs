@@ -18,9 +18,10 @@ use maitred::{
 use smol_str::format_smolstr;
 
 use crate::{
+    bugs::Bug,
     people::{Act, Todo},
     plan::{Answer, Faults, Plan},
-    presets::Kind,
+    presets::{Kind, PlainWatch},
     rng::Rng,
     world::{Answered, Sim},
 };
@@ -70,6 +71,7 @@ fn team(rng: &mut Rng, agents: u8, cap: u16, rules: GroupPolicy) -> Plan {
 
 /// Plays a race in a thousand orders; each ends with the name of its outcome.
 fn in_a_thousand_orders(
+    bug: Option<Bug>,
     plan: impl Fn(&mut Rng) -> Plan,
     play: impl Fn(&mut Sim) -> &'static str,
     outcomes: &[&'static str],
@@ -78,7 +80,7 @@ fn in_a_thousand_orders(
     for seed in 0..ORDERS {
         let mut rng = Rng::new(seed);
         let plan = plan(&mut rng);
-        let mut sim = Sim::with(rng, plan, None);
+        let mut sim = Sim::with(rng, plan, bug);
         sim.goes_on(Duration::from_millis(900));
         let outcome = play(&mut sim);
         assert_eq!(sim.oracle.violation, None, "order {seed}, {outcome}");
@@ -108,19 +110,8 @@ impl Sim {
     }
 
     fn posts_arrival(&mut self, visitor: usize) -> ConversationId {
-        let conversation = self.new_id();
-        let visitor = self.people.visitors[visitor].id;
-        let open = Act::Open {
-            conversation,
-            visitor,
-            channel: self.plan.policy.channels[0].clone(),
-            target: Target::Group(sales()),
-            preferred: None,
-            priority: Priority::DEFAULT,
-            country: None,
-            bot: false,
-        };
-        self.people_ask(By::Visitor(visitor), open);
+        let (conversation, open) = self.opening(visitor);
+        self.people_ask(By::Visitor(self.people.visitors[visitor].id), open);
         conversation
     }
 
@@ -166,6 +157,10 @@ fn accepts(act: &Act) -> bool {
 /// One tick before the deadline it is in time, and at the deadline it is not, whether the timer went off or not.
 #[test]
 fn an_accept_at_the_deadline_is_in_time_or_too_late_and_never_both() {
+    accept_at_the_deadline(None);
+}
+
+fn accept_at_the_deadline(bug: Option<Bug>) {
     let rules = || GroupPolicy { accept_timeout: Duration::from_secs(3), ..GroupPolicy::default() };
     let play = |sim: &mut Sim| {
         let id = sim.arrives(0);
@@ -193,11 +188,15 @@ fn an_accept_at_the_deadline_is_in_time_or_too_late_and_never_both() {
             }
         }
     };
-    in_a_thousand_orders(|rng| team(rng, 1, 3, rules()), play, &["in time", "too late"]);
+    in_a_thousand_orders(bug, |rng| team(rng, 1, 3, rules()), play, &["in time", "too late"]);
 }
 
 #[test]
 fn of_two_accepts_at_once_one_wins_and_the_other_is_told_who() {
+    two_accepts(None);
+}
+
+fn two_accepts(bug: Option<Bug>) {
     let rules = || GroupPolicy { strategy: Strategy::Broadcast, ..GroupPolicy::default() };
     let play = |sim: &mut Sim| {
         let id = sim.arrives(0);
@@ -215,12 +214,16 @@ fn of_two_accepts_at_once_one_wins_and_the_other_is_told_who() {
         assert_eq!(sim.slots(), 1);
         if winner == agent(1) { "the first" } else { "the second" }
     };
-    in_a_thousand_orders(|rng| team(rng, 2, 3, rules()), play, &["the first", "the second"]);
+    in_a_thousand_orders(bug, |rng| team(rng, 2, 3, rules()), play, &["the first", "the second"]);
 }
 
 /// The other agent accepts and goes offline, and the owner perhaps goes too, all while the handover is on its way.
 #[test]
 fn a_colleague_who_goes_offline_during_a_transfer_has_it_or_has_not() {
+    colleague_goes(None);
+}
+
+fn colleague_goes(bug: Option<Bug>) {
     let rules = || GroupPolicy { accept_timeout: Duration::from_secs(3), ..GroupPolicy::default() };
     let play = |sim: &mut Sim| {
         let id = sim.arrives(0);
@@ -259,12 +262,16 @@ fn a_colleague_who_goes_offline_during_a_transfer_has_it_or_has_not() {
         }
     };
     let outcomes = ["it stayed", "it was handed over", "it went back to the group"];
-    in_a_thousand_orders(|rng| team(rng, 2, 3, rules()), play, &outcomes);
+    in_a_thousand_orders(bug, |rng| team(rng, 2, 3, rules()), play, &outcomes);
 }
 
 /// An accept, a take, an assignment and a handover reach for one agent's last slot.
 #[test]
 fn the_last_slot_is_given_once() {
+    last_slot(None);
+}
+
+fn last_slot(bug: Option<Bug>) {
     let rules = || GroupPolicy { strategy: Strategy::Pull, ..GroupPolicy::default() };
     let play = |sim: &mut Sim| {
         let ids = [0, 1, 2, 3].map(|visitor| sim.arrives(visitor));
@@ -292,7 +299,7 @@ fn the_last_slot_is_given_once() {
         held.and_then(|at| names.get(at)).copied().unwrap_or("nothing")
     };
     let outcomes = ["handed", "accepted", "taken", "assigned"];
-    in_a_thousand_orders(|rng| team(rng, 2, 1, rules()), play, &outcomes);
+    in_a_thousand_orders(bug, |rng| team(rng, 2, 1, rules()), play, &outcomes);
 }
 
 /// Two arrive at once for the last place in a line.
@@ -312,7 +319,7 @@ fn the_last_place_in_a_line_is_given_once() {
             other => panic!("it came to {other:?}"),
         }
     };
-    in_a_thousand_orders(|rng| team(rng, 1, 1, rules()), play, &["the first waits", "the second waits"]);
+    in_a_thousand_orders(None, |rng| team(rng, 1, 1, rules()), play, &["the first waits", "the second waits"]);
 }
 
 fn backup() -> GroupId {
@@ -338,6 +345,7 @@ fn watched(rng: &mut Rng) -> Plan {
         },
     ];
     plan.policy.workflows = vec![Arc::new(Workflow::new("silence".into(), &steps))];
+    plan.extras.watch = Some(PlainWatch { wait: Duration::from_secs(3), group: backup() });
     plan
 }
 
@@ -351,6 +359,10 @@ impl Sim {
 /// RE-16: a reply in the last instant keeps it, a later one does not, and the record says the same.
 #[test]
 fn a_reply_at_the_deadline_keeps_the_conversation_or_comes_too_late() {
+    reply_at_the_deadline(None);
+}
+
+fn reply_at_the_deadline(bug: Option<Bug>) {
     let play = |sim: &mut Sim| {
         let id = sim.arrives(0);
         assert_eq!(sim.seen(id).owner().map(|owner| owner.agent), Some(agent(1)));
@@ -373,7 +385,7 @@ fn a_reply_at_the_deadline_keeps_the_conversation_or_comes_too_late() {
             }
         }
     };
-    in_a_thousand_orders(watched, play, &["in time", "too late"]);
+    in_a_thousand_orders(bug, watched, play, &["in time", "too late"]);
 }
 
 /// RE-15: a hand that moves the conversation around the deadline has the last word, whichever came first.
@@ -393,5 +405,107 @@ fn who_reassigns_by_hand_before_the_timer_voids_it() {
         assert!(fired <= 1);
         if fired == 0 { "by hand" } else { "by the timer" }
     };
-    in_a_thousand_orders(watched, play, &["by hand", "by the timer"]);
+    in_a_thousand_orders(None, watched, play, &["by hand", "by the timer"]);
+}
+
+/// AD-1: two visitors and a bot reach for the last engagement that is left.
+#[test]
+fn the_hundredth_engagement_is_granted_once() {
+    last_engagement(None);
+}
+
+fn last_engagement(bug: Option<Bug>) {
+    let plan = |rng: &mut Rng| {
+        let mut plan = team(rng, 1, 9, GroupPolicy::default());
+        plan.policy.lifetime_engagements = Some(2);
+        plan
+    };
+    let play = |sim: &mut Sim| {
+        let first = sim.arrives(0);
+        sim.accepts_now(agent(1), first);
+        let with_bot = sim.opens_with_bot(1);
+        sim.goes_on(Duration::from_millis(100));
+        let at = sim.now + Duration::from_millis(1);
+        let hands = Act::HandOver(with_bot, Target::Group(sales()), None);
+        sim.asks_around(By::Bot, hands, at, 40, 40);
+        let (one, other) = (sim.opening(2), sim.opening(3));
+        let by = |number: usize, sim: &Sim| By::Visitor(sim.people.visitors[number].id);
+        sim.asks_around(by(2, sim), one.1, at, 40, 40);
+        sim.asks_around(by(3, sim), other.1, at, 40, 40);
+        sim.goes_on(Duration::from_millis(500));
+        let three = [with_bot, one.0, other.0];
+        let turned_away = |id: &&ConversationId| {
+            sim.seen(**id).missed_because() == Some(FallbackReason::QuotaExhausted)
+        };
+        assert_eq!(three.iter().filter(turned_away).count(), 2, "one engagement is left");
+        let engaged: Vec<usize> = (0..3).filter(|at| sim.seen(three[*at]).is_engaged()).collect();
+        assert_eq!((engaged.len(), sim.world.workspace.counts().engaged), (1, 2));
+        ["the bot's", "the first visitor's", "the second visitor's"][engaged[0]]
+    };
+    let outcomes = ["the bot's", "the first visitor's", "the second visitor's"];
+    in_a_thousand_orders(bug, plan, play, &outcomes);
+}
+
+impl Sim {
+    fn opening(&mut self, visitor: usize) -> (ConversationId, Act) {
+        let conversation = self.new_id();
+        let open = Act::Open {
+            conversation,
+            visitor: self.people.visitors[visitor].id,
+            channel: self.plan.policy.channels[0].clone(),
+            target: Target::Group(sales()),
+            preferred: None,
+            priority: Priority::DEFAULT,
+            country: None,
+            bot: false,
+        };
+        (conversation, open)
+    }
+
+    fn opens_with_bot(&mut self, visitor: usize) -> ConversationId {
+        let (id, mut open) = self.opening(visitor);
+        if let Act::Open { bot, .. } = &mut open {
+            *bot = true;
+        }
+        self.people_ask(By::Visitor(self.people.visitors[visitor].id), open);
+        id
+    }
+}
+
+// === Each can fail ===
+
+#[test]
+#[should_panic(expected = "left")]
+fn the_race_for_the_last_slot_sees_a_cap_that_is_one_too_high() {
+    last_slot(Some(Bug::CapOffByOne));
+}
+
+#[test]
+#[should_panic(expected = "left")]
+fn the_race_of_two_accepts_sees_a_slot_that_stays_taken() {
+    two_accepts(Some(Bug::LeakedSlot));
+}
+
+#[test]
+#[should_panic(expected = "order")]
+fn the_race_of_an_accept_with_its_deadline_sees_an_accept_that_is_too_late() {
+    accept_at_the_deadline(Some(Bug::StaleAccept));
+}
+
+#[test]
+#[should_panic(expected = "left")]
+fn the_race_of_a_transfer_with_who_goes_sees_a_slot_that_stays_taken() {
+    colleague_goes(Some(Bug::LeakedSlot));
+}
+
+#[test]
+#[should_panic(expected = "left")]
+fn the_race_of_a_reply_with_the_watch_sees_a_watch_that_does_not_look() {
+    reply_at_the_deadline(Some(Bug::FiresAfterReply));
+}
+
+#[test]
+#[should_panic(expected = "left")]
+fn the_race_for_the_last_engagement_sees_one_more() {
+    last_engagement(Some(Bug::OneEngagementMore));
 }

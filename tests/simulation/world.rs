@@ -310,7 +310,7 @@ impl Sim {
         let mut cx = Context { now: self.now, policy: &self.plan.policy, generations: &self.generations };
         match tell {
             Tell::Workspace(command) => {
-                if self.bug == Some(Bug::OneSeatMore) {
+                if matches!(self.bug, Some(Bug::OneSeatMore | Bug::OneEngagementMore)) {
                     cx.policy = &self.loose;
                 }
                 let mut out = Out::default();
@@ -589,6 +589,9 @@ fn loosened(plan: &Plan, bug: Option<Bug>) -> Policy {
     match bug {
         Some(Bug::CapOffByOne) => loose.cap += 1,
         Some(Bug::OneSeatMore) => loose.seats = loose.seats.map(|seats| seats + 1),
+        Some(Bug::OneEngagementMore) => {
+            loose.lifetime_engagements = loose.lifetime_engagements.map(|most| most + 1);
+        }
         Some(Bug::HoursIgnored) => {
             for group in loose.groups.values_mut().chain([&mut loose.everyone]) {
                 Arc::make_mut(group).hours = None;

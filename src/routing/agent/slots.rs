@@ -94,8 +94,15 @@ impl Agent {
             None => None,
         };
         if let Some(refusal) = refusal {
-            let Purpose::Start { opening, .. } = &purpose else { return Err(refusal.to(ticket)) };
-            opening.not_started().into_iter().for_each(|command| out.tell_workspace(command));
+            match &purpose {
+                Purpose::Start { opening, .. } => {
+                    opening.not_started().into_iter().for_each(|command| out.tell_workspace(command));
+                }
+                Purpose::Take { .. } | Purpose::Assign { .. } => {
+                    out.tell_conversation(conversation, conversation::Command::NotGranted);
+                }
+                _ => return Err(refusal.to(ticket)),
+            }
             out.refuse(ticket, refusal);
             return Ok(());
         }

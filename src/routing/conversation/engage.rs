@@ -1,11 +1,14 @@
 //! The first time that a conversation asks for an agent is an engagement, which the workspace grants (AD-1 to AD-4). Afterwards it is
 //! one for good, however often it is offered, moved, missed and opened again.
 
-use super::{Ask, Conversation, Event, HandOver, Opening, State, Way};
-use crate::routing::{
-    Context, Out, Refused,
-    words::{By, Ticket},
-    workspace,
+use super::{Ask, Conversation, Destination, Event, HandOver, Opening, Purpose, State, Way};
+use crate::{
+    ids::AgentId,
+    routing::{
+        Context, Out, Refused,
+        words::{By, Ticket},
+        workspace,
+    },
 };
 
 impl Conversation {
@@ -54,7 +57,7 @@ impl Conversation {
     ) {
         self.take_engagement(true, out);
         match then.map(|then| *then) {
-            // An agent may still have to say whether they can: the grant is kept for their answer.
+            // An agent may still have to say whether they can: the grant is kept until their answer.
             Some((ask, ticket)) => match self.ask(cx, ask, ticket, out) {
                 Ok(()) => {}
                 refused => {
@@ -92,6 +95,20 @@ impl Conversation {
             out.tell_workspace(workspace::Command::Disengage);
         }
         self.may_engage |= granted && !self.engaged;
+    }
+
+    /// Another agent has said no meanwhile, and the engagement went back with that: it is asked for again.
+    pub(super) fn ask_for_engagement(&self, agent: AgentId, purpose: Purpose, out: &mut Out<Event>) {
+        let then = match purpose {
+            Purpose::Take { ticket, say: Some(message) } => (Ask::Post(Box::new(message)), ticket),
+            Purpose::Take { ticket, say: None } => (Ask::Take, ticket),
+            Purpose::Assign { ticket, force } => {
+                (Ask::Assign { to: Destination::Agent(agent), force }, ticket)
+            }
+            _ => return,
+        };
+        let (conversation, then) = (self.id, Some(then));
+        out.tell_workspace(workspace::Command::Engage { conversation, then });
     }
 
     /// What was granted and not used is for somebody else.

@@ -451,6 +451,7 @@ impl Machine for Conversation {
             }
             Command::Summoned { group, epoch, summons } => self.summoned(cx, group, epoch, summons, out),
             Command::Unavailable { epoch, why_not, .. } => self.unavailable(cx, epoch, why_not, out),
+            Command::NotGranted => self.give_engagement_back(out),
             Command::Invitable { agent, name, ticket } => {
                 self.invitable(cx, Party { agent, name }, &ticket, out)
             }

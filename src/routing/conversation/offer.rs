@@ -42,6 +42,7 @@ impl Conversation {
         if known.is_some() || !current {
             let conversation = self.id;
             out.tell_agent(agent, agent::Command::Refused { conversation, generation, grant });
+            self.give_engagement_back(out);
             match (purpose.ticket(), known) {
                 (Some(ticket), Some(Ok(reply))) => out.answer(ticket, reply),
                 (Some(ticket), Some(Err(refusal))) => out.refuse(ticket, refusal),
@@ -51,6 +52,11 @@ impl Conversation {
                 (None, _) => {}
             }
             return;
+        }
+        if self.needs_grant() && matches!(purpose, Purpose::Take { .. } | Purpose::Assign { .. }) {
+            let conversation = self.id;
+            out.tell_agent(agent, agent::Command::Refused { conversation, generation, grant });
+            return self.ask_for_engagement(agent, purpose, out);
         }
         match purpose {
             Purpose::Offer(decision) => self.offer(cx, party, decision, out),

@@ -48,6 +48,7 @@ impl Conversation {
 
     /// A command made this machine, or one that it came through, fall: remembered, so that it is never run again.
     pub(super) fn failed(&mut self, cx: &Context<'_>, ticket: &Ticket, out: &mut Out<Event>) {
+        self.give_engagement_back(out);
         match self.recall(ticket.key.as_ref()) {
             Ok(None) => {}
             Ok(Some(reply)) => return out.answer(ticket, reply),

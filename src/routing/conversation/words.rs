@@ -943,6 +943,8 @@ pub enum Command {
         /// Why.
         why_not: WhyNot,
     },
+    /// An agent can't have what somebody asked for on their behalf: a take or an assignment.
+    NotGranted,
     /// An agent can be invited.
     Invitable {
         /// The agent.

@@ -75,10 +75,13 @@ impl Group {
         None
     }
 
-    /// The first places of the line and of what is listed together that satisfy this, in their order, at most so many. It looks
-    /// no further than it has to.
-    pub(super) fn first_places(&self, most: usize, wanted: impl Fn(&Place) -> bool) -> Vec<Place> {
-        let first = |queue: &Queue| queue.behind(None).filter(&wanted).take(most).collect::<Vec<_>>();
+    /// The first places of the line and of what is listed together, in their order, at most so many; with an agent, of those that
+    /// they may take. It looks no further than it has to.
+    pub(super) fn first_places(&self, most: usize, agent: Option<AgentId>) -> Vec<Place> {
+        let first = |queue: &Queue| match agent {
+            None => queue.behind(None).take(most).collect::<Vec<_>>(),
+            Some(agent) => queue.places_for(agent, self.roster.sites(agent)).take(most).collect(),
+        };
         let mut places = first(&self.line);
         places.extend(first(&self.listed));
         places.sort_unstable();

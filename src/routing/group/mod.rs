@@ -156,7 +156,7 @@ impl Group {
     /// The head of the line, at most so many.
     #[must_use]
     pub fn head(&self, most: usize) -> Vec<Place> {
-        self.first_places(most, |_| true)
+        self.first_places(most, None)
     }
 
     /// Since when it is closed for routing, if it is.

@@ -4,7 +4,7 @@ use super::{ANNOUNCE_MAX, Event, Group, Stands, TOLD_MAX, barrier};
 use crate::{
     ids::{AgentId, ConversationId},
     routing::{
-        Because, Context, Decision, Out, WhyNot, agent, conversation, policy::GroupPolicy, queue::Place,
+        Because, Context, Decision, Out, WhyNot, agent, conversation, policy::GroupPolicy,
         words::Strategy,
     },
 };
@@ -36,15 +36,7 @@ impl Group {
 
     /// An agent who becomes available hears of what was announced before.
     pub(super) fn show_line(&mut self, cx: &Context<'_>, agent: AgentId, out: &mut Out<Event>) {
-        let sites = self.roster.sites(agent);
-        let allowed = |place: &Place| {
-            let item = self.items.get(&place.conversation);
-            let waiting = item.map(|item| &item.waiting);
-            waiting.is_some_and(|waiting| {
-                barrier(waiting, agent).is_none() && sites.cover(waiting.site.as_ref())
-            })
-        };
-        for place in self.first_places(ANNOUNCE_MAX, allowed) {
+        for place in self.first_places(ANNOUNCE_MAX, Some(agent)) {
             self.place_with(cx, place.conversation, agent, out);
         }
     }

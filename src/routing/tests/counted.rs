@@ -104,6 +104,47 @@ fn nobody_takes_by_hand_what_was_turned_away() {
     assert_eq!((floor.owner(second), used(&floor)), (Some("ana"), 2));
 }
 
+/// Let in for an agent who then says no: the engagement is for somebody else.
+#[test]
+fn what_an_agent_could_not_take_costs_no_engagement() {
+    let mut floor = Floor::new().group("sales", ["ana", "ben"]).cap(1).rules(|policy| {
+        policy.lifetime_engagements = Some(1);
+    });
+    let first = given(&mut floor, "ana");
+    let second = floor.visitor_arrives("sales");
+    floor.fell_back(second, FallbackReason::QuotaExhausted);
+    floor.reload(|policy| policy.lifetime_engagements = Some(2));
+    let full = Err(Refusal::AtCapacity { taken: 1, cap: 1 });
+    assert_eq!(floor.takes("ana", second), full);
+    assert_eq!(floor.assigns(second, to_agent("ana")), full);
+    assert_eq!(used(&floor), 1, "nobody got it");
+    let third = floor.visitor_arrives("sales");
+    floor.sees_offer("ben", third);
+    assert_eq!((used(&floor), floor.phase(first)), (2, Phase::Active));
+}
+
+/// One of two who reach for it at once says no, and the other has it: that is one engagement, and no more than there are.
+#[test]
+fn two_who_reach_for_what_was_turned_away_use_one_engagement() {
+    for order in [["ana", "ben"], ["ben", "ana"]] {
+        let mut floor = Floor::new().group("sales", ["ana", "ben"]).cap(1).rules(|policy| {
+            policy.lifetime_engagements = Some(1);
+        });
+        given(&mut floor, "ana");
+        let second = floor.visitor_arrives("sales");
+        floor.reload(|policy| policy.lifetime_engagements = Some(3));
+        let asked = order.map(|name| floor.posts(By::Agent(agent(name)), second, Ask::Take));
+        floor.settle();
+        let answers = asked.map(|request| floor.answer_to(request).is_ok());
+        assert_eq!(answers, order.map(|name| name == "ben"));
+        assert_eq!((floor.owner(second), used(&floor)), (Some("ben"), 2), "{order:?}");
+        let third = floor.visitor_arrives("sales");
+        assert_eq!((floor.phase(third), used(&floor)), (Phase::Waiting, 3));
+        let fourth = floor.visitor_arrives("sales");
+        floor.fell_back(fourth, FallbackReason::QuotaExhausted);
+    }
+}
+
 /// What was granted for a command that fails is for somebody else.
 #[test]
 fn a_grant_that_comes_to_nothing_is_given_back() {
