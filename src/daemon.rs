@@ -23,12 +23,12 @@ use std::{
 use actix::{Arbiter, System};
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::{control::Control, policy::policies};
 use self::{
     arbiter::{Furniture, furnish},
     control::{Order, Steering},
     watchdog::{Bounds, Pulse, Watchdog},
 };
+pub use self::{control::Control, policy::policies};
 use crate::{
     actors::{
         archivist::{Archivist, Pace},

@@ -186,7 +186,10 @@ pub fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
             let group = id.clone();
             tell([Tell::Conversation(conversation, conversation::Command::AskWaiting { group })])
         }
-        group::Command::RequestEntry { ticket, .. } => refuse(&ticket, Refusal::GroupUnavailable),
+        group::Command::RequestEntry { conversation, ticket, .. } => Undelivered {
+            tells: vec![Tell::Conversation(conversation, conversation::Command::NotGranted)],
+            ..refuse(&ticket, Refusal::GroupUnavailable)
+        },
         group::Command::Leave { .. }
         | group::Command::Member { .. }
         | group::Command::MemberGone { .. }

@@ -99,9 +99,11 @@ fn to_group(id: &GroupId, command: group::Command) -> Undelivered {
             let command = conversation::Command::AskWaiting { group: id.clone() };
             Undelivered::tell([Tell::Conversation(conversation, command)])
         }
-        group::Command::RequestEntry { ticket, .. } | group::Command::Reinstate { ticket } => {
-            Undelivered::refuse(&ticket)
+        group::Command::RequestEntry { conversation, ticket, .. } => {
+            let not = conversation::Command::NotGranted;
+            Undelivered::tell([Tell::Conversation(conversation, not)]).and_refuse(&ticket)
         }
+        group::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
         group::Command::Leave { .. }
         | group::Command::Member { .. }
         | group::Command::MemberGone { .. }

@@ -55,8 +55,7 @@ impl Sim {
         let country = if preset { some_country(&mut self.rng) } else { None };
         let bot = self.plan.extras.bots && self.rng.chance(0.5);
         let visitor = id;
-        let open =
-            Act::Open { conversation, visitor, channel, target, preferred, priority, country, bot };
+        let open = Act::Open { conversation, visitor, channel, target, preferred, priority, country, bot };
         if self.rng.chance(0.05) {
             self.people_ask(By::Visitor(id), open.clone());
         }

@@ -347,7 +347,9 @@ impl Sim {
 fn conversation_text(conversation: &Conversation) -> String {
     let text = format!("{conversation:?}");
     let text = without_ways(&text);
-    ["absent_since: ", "ask_at: ", "may_engage: ", "again: "].iter().fold(text, |text, name| without(&text, name))
+    ["absent_since: ", "ask_at: ", "may_engage: ", "again: "]
+        .iter()
+        .fold(text, |text, name| without(&text, name))
 }
 
 /// The text without the rules that a conversation may still follow: after a start it waits where it is.

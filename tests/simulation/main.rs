@@ -164,7 +164,8 @@ fn every_planted_bug_is_caught() {
     let only = std::env::var("SIM_BUG").ok();
     for bug in Bug::ALL.into_iter().filter(|bug| only.as_ref().is_none_or(|only| format!("{bug:?}") == *only))
     {
-        let caught = (1..=2_000_u64).find_map(|seed| Some((seed, run(Kind::of(seed), seed, Some(bug)).1.err()?)));
+        let caught =
+            (1..=2_000_u64).find_map(|seed| Some((seed, run(Kind::of(seed), seed, Some(bug)).1.err()?)));
         let Some((seed, what)) = caught else { panic!("{bug:?} survived 2,000 seeds") };
         let innocent = run(Kind::of(seed), seed, None).1;
         assert_eq!(innocent, Ok(()), "seed {seed} finds something without {bug:?}");

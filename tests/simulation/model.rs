@@ -39,7 +39,9 @@ pub(crate) enum Place {
     /// With the bot: in no queue.
     Bot,
     /// Held until its visitor chooses a group; nobody else knows of it.
-    Choosing { until: Timestamp },
+    Choosing {
+        until: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -263,7 +263,8 @@ impl Sim {
         let (act, client) = (call.act.clone(), call.client);
         let tell = match act {
             Act::Open { conversation, visitor, channel, target, preferred, priority, country, bot } => {
-                let country = country.map(|name| Variable { name: "country".into(), value: Body(name.into()) });
+                let country =
+                    country.map(|name| Variable { name: "country".into(), value: Body(name.into()) });
                 let mut opening = Opening {
                     origin: maitred::routing::Origin::Visitor,
                     bot: bot.then(|| "helper".into()),

@@ -143,7 +143,8 @@ impl Plan {
         let ids: Vec<AgentId> = (0..agents).map(agent_id).collect();
         let (policy, extras) = drawn.unwrap_or_else(|| served(kind.name(), rng, &ids));
         let groups: Vec<GroupId> = policy.groups.keys().cloned().collect();
-        let agents = (0..agents).map(|number| (agent_id(number), draw_profile(rng, number, &groups))).collect();
+        let agents =
+            (0..agents).map(|number| (agent_id(number), draw_profile(rng, number, &groups))).collect();
         let more = MORE_DEEDS.into_iter().filter(|_| kind != Kind::Drawn);
         let deeds = DEEDS
             .into_iter()

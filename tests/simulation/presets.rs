@@ -255,8 +255,7 @@ fn with_extras(name: &str, text: &str, extras: &Extras, rng: &mut Rng) -> String
             PlainTarget::Agent(agent) => format!("{{ agent = \"{agent}\" }}"),
         };
         let name = rule.name;
-        let _ =
-            writeln!(text, "\n[[workspace.rule]]\nname = \"{name}\"\nwhen = {when}\nthen = {then}");
+        let _ = writeln!(text, "\n[[workspace.rule]]\nname = \"{name}\"\nwhen = {when}\nthen = {then}");
     }
     for trigger in &extras.triggers {
         let PlainTrigger { name, page, group } = trigger;

@@ -319,7 +319,12 @@ fn the_last_place_in_a_line_is_given_once() {
             other => panic!("it came to {other:?}"),
         }
     };
-    in_a_thousand_orders(None, |rng| team(rng, 1, 1, rules()), play, &["the first waits", "the second waits"]);
+    in_a_thousand_orders(
+        None,
+        |rng| team(rng, 1, 1, rules()),
+        play,
+        &["the first waits", "the second waits"],
+    );
 }
 
 fn backup() -> GroupId {
@@ -434,9 +439,8 @@ fn last_engagement(bug: Option<Bug>) {
         sim.asks_around(by(3, sim), other.1, at, 40, 40);
         sim.goes_on(Duration::from_millis(500));
         let three = [with_bot, one.0, other.0];
-        let turned_away = |id: &&ConversationId| {
-            sim.seen(**id).missed_because() == Some(FallbackReason::QuotaExhausted)
-        };
+        let turned_away =
+            |id: &&ConversationId| sim.seen(**id).missed_because() == Some(FallbackReason::QuotaExhausted);
         assert_eq!(three.iter().filter(turned_away).count(), 2, "one engagement is left");
         let engaged: Vec<usize> = (0..3).filter(|at| sim.seen(three[*at]).is_engaged()).collect();
         assert_eq!((engaged.len(), sim.world.workspace.counts().engaged), (1, 2));

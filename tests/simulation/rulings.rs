@@ -76,7 +76,9 @@ impl Oracle {
             return self.blame("hours", format!("{id} asks agents while it is closed: {:?}", out.tells));
         }
         let passed_over = out.tells.iter().find_map(|tell| match tell {
-            Tell::Conversation(id, conversation::Command::Unserved { why: Unserved::NotNow, .. }) => Some(*id),
+            Tell::Conversation(id, conversation::Command::Unserved { why: Unserved::NotNow, .. }) => {
+                Some(*id)
+            }
             _ => None,
         });
         let Some((conversation, (_, stay))) =
@@ -117,7 +119,10 @@ impl Model {
         if ruled == expected {
             return Ok(());
         }
-        Err(("rules", format!("{id} should have been judged: {expected}, and was: {ruled}: {:?}", record.events)))
+        Err((
+            "rules",
+            format!("{id} should have been judged: {expected}, and was: {ruled}: {:?}", record.events),
+        ))
     }
 
     /// What the rules said and where they led.

@@ -78,8 +78,13 @@ impl Visits {
 impl Sim {
     /// Somebody comes to the site, looks at another page, or leaves.
     pub(crate) fn browse(&mut self, deed: Deed) {
-        let visitors: Vec<VisitorId> =
-            self.people.visitors.iter().filter(|visitor| visitor.connected).map(|visitor| visitor.id).collect();
+        let visitors: Vec<VisitorId> = self
+            .people
+            .visitors
+            .iter()
+            .filter(|visitor| visitor.connected)
+            .map(|visitor| visitor.id)
+            .collect();
         let Some(visitor) = self.rng.pick(&visitors).copied() else { return };
         let page = self.rng.pick(&PAGES).copied().unwrap_or(PAGES[0]);
         let there = self.visits.lobby.visit(visitor).is_some();
@@ -99,7 +104,10 @@ impl Sim {
             self.visits.lobby.leave(Holder::Frontend(FRONTEND), visitor);
         }
         self.visits.expected.entry(visitor).or_insert(Visit { browses, ..Visit::default() });
-        let facts = vec![Variable { name: "page.url".into(), value: Body(format!("https://shop.example{page}").into()) }];
+        let facts = vec![Variable {
+            name: "page.url".into(),
+            value: Body(format!("https://shop.example{page}").into()),
+        }];
         let holder = Holder::Frontend(FRONTEND);
         let announced = Announced { visitor, via: FRONTEND, holder, facts, widget_open: false };
         let cx = Context { now: self.now, policy: &self.plan.policy, generations: &self.generations };
@@ -108,7 +116,8 @@ impl Sim {
         match met {
             Ok(met) if met.fired.iter().map(|name| name.as_str()).eq(expected.iter().copied()) => {}
             other => {
-                let what = format!("{visitor} on {page}: {expected:?} should have had their say, not {other:?}");
+                let what =
+                    format!("{visitor} on {page}: {expected:?} should have had their say, not {other:?}");
                 self.oracle.blame("once in a visit", what);
             }
         }

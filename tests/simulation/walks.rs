@@ -66,10 +66,8 @@ impl Conv {
         }
         let (before, place) = (self.walk.clone(), &self.place);
         let Some(walk) = &mut self.walk else {
-            let walks = matches!(
-                event,
-                Event::FlowWaits { .. } | Event::FlowFired { .. } | Event::FlowEnded { .. }
-            );
+            let walks =
+                matches!(event, Event::FlowWaits { .. } | Event::FlowFired { .. } | Event::FlowEnded { .. });
             return if walks { wrong("there is none", &before, place) } else { Ok(()) };
         };
         match event {
@@ -110,7 +108,12 @@ impl Conv {
                 }
                 self.walk = None;
             }
-            Event::Queued { cause: QueueCause::Reassigned | QueueCause::NoOnlineAgent, group, barred, .. } => {
+            Event::Queued {
+                cause: QueueCause::Reassigned | QueueCause::NoOnlineAgent,
+                group,
+                barred,
+                ..
+            } => {
                 let to = watch.is_none_or(|watch| watch.group == *group);
                 if walk.fired.is_none() || !to || barred.is_none() {
                     return wrong("not where it said, or to the same again", &before, place);
@@ -125,7 +128,9 @@ impl Conv {
 
     /// After a start the wait is moved like any other.
     pub(crate) fn walk_is_moved(&mut self, last: Timestamp, start: Timestamp, grace: Duration) {
-        if let Some(until) = self.walk.as_mut().filter(|walk| walk.fired.is_none()).and_then(|walk| walk.until.as_mut()) {
+        if let Some(until) =
+            self.walk.as_mut().filter(|walk| walk.fired.is_none()).and_then(|walk| walk.until.as_mut())
+        {
             *until = start + grace.max(until.since(last));
         }
     }

@@ -11,7 +11,8 @@ use maitred::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId, VisitorId},
     routing::{
-        By, Context, Key, Machine as _, Out, Policy, QueueCause, Refusal, Refused, Reply, ReplyTo, Tell, agent,
+        By, Context, Key, Machine as _, Out, Policy, QueueCause, Refusal, Refused, Reply, ReplyTo, Tell,
+        agent,
         conversation::{self, Conversation, Event, Record, Way},
         group::{self, Waiting},
         notice::{AgentNotice, Before},

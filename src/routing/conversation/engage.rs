@@ -1,14 +1,11 @@
 //! The first time that a conversation asks for an agent is an engagement, which the workspace grants (AD-1 to AD-4). Afterwards it is
 //! one for good, however often it is offered, moved, missed and opened again.
 
-use super::{Ask, Conversation, Destination, Event, HandOver, Opening, Purpose, State, Way};
-use crate::{
-    ids::AgentId,
-    routing::{
-        Context, Out, Refused,
-        words::{By, Ticket},
-        workspace,
-    },
+use super::{Ask, Conversation, Event, HandOver, Opening, State, Way};
+use crate::routing::{
+    Context, Out, Refused,
+    words::{By, Ticket},
+    workspace,
 };
 
 impl Conversation {
@@ -97,17 +94,9 @@ impl Conversation {
         self.may_engage |= granted && !self.engaged;
     }
 
-    /// Another agent has said no meanwhile, and the engagement went back with that: it is asked for again.
-    pub(super) fn ask_for_engagement(&self, agent: AgentId, purpose: Purpose, out: &mut Out<Event>) {
-        let then = match purpose {
-            Purpose::Take { ticket, say: Some(message) } => (Ask::Post(Box::new(message)), ticket),
-            Purpose::Take { ticket, say: None } => (Ask::Take, ticket),
-            Purpose::Assign { ticket, force } => {
-                (Ask::Assign { to: Destination::Agent(agent), force }, ticket)
-            }
-            _ => return,
-        };
-        let (conversation, then) = (self.id, Some(then));
+    /// Somebody else was told no meanwhile, and the engagement went back with that: it is asked for again.
+    pub(super) fn ask_for_engagement(&self, ask: Ask, ticket: Ticket, out: &mut Out<Event>) {
+        let (conversation, then) = (self.id, Some((ask, ticket)));
         out.tell_workspace(workspace::Command::Engage { conversation, then });
     }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Conversation, Event, Granted, OfferKind, Party, Pending, Purpose, State, Unserved, start::Grant,
-    transfer::Handing,
+    Ask, Conversation, Destination, Event, Granted, OfferKind, Party, Pending, Purpose, State, Unserved,
+    start::Grant, transfer::Handing,
 };
 use crate::{
     ids::AgentId,
@@ -53,11 +53,14 @@ impl Conversation {
             }
             return;
         }
-        if self.needs_grant() && matches!(purpose, Purpose::Take { .. } | Purpose::Assign { .. }) {
-            let conversation = self.id;
-            out.tell_agent(agent, agent::Command::Refused { conversation, generation, grant });
-            return self.ask_for_engagement(agent, purpose, out);
-        }
+        let purpose = match purpose {
+            Purpose::Take { .. } | Purpose::Assign { .. } if self.needs_grant() => {
+                let conversation = self.id;
+                out.tell_agent(agent, agent::Command::Refused { conversation, generation, grant });
+                return self.claim_again(agent, purpose, out);
+            }
+            purpose => purpose,
+        };
         match purpose {
             Purpose::Offer(decision) => self.offer(cx, party, decision, out),
             Purpose::Accept { ticket, .. } => {
@@ -85,6 +88,19 @@ impl Conversation {
             Purpose::Handover { ticket, leave } => self.start_handover(cx, party, leave, &ticket, out),
             Purpose::Flow { .. } => self.flow_granted(cx, party, out),
         }
+    }
+
+    /// What an agent could have, had the engagement not gone back meanwhile.
+    fn claim_again(&self, agent: AgentId, purpose: Purpose, out: &mut Out<Event>) {
+        let (ask, ticket) = match purpose {
+            Purpose::Take { ticket, say: Some(message) } => (Ask::Post(Box::new(message)), ticket),
+            Purpose::Take { ticket, say: None } => (Ask::Take, ticket),
+            Purpose::Assign { ticket, force } => {
+                (Ask::Assign { to: Destination::Agent(agent), force }, ticket)
+            }
+            _ => return,
+        };
+        self.ask_for_engagement(ask, ticket, out);
     }
 
     /// What a claim that came too late is told.

@@ -2,7 +2,9 @@
 
 use smol_str::SmolStr;
 
-use super::{Conversation, Destination, Event, Message, Party, Pending, Phase, Purpose, State, open::Entry};
+use super::{
+    Ask, Conversation, Destination, Event, Message, Party, Pending, Phase, Purpose, State, open::Entry,
+};
 use crate::{
     ids::{AgentId, GroupId},
     routing::{
@@ -222,8 +224,13 @@ impl Conversation {
             Err(refusal) => return out.refuse(ticket, refusal),
         }
         if epoch != self.epoch {
+            self.give_engagement_back(out);
             return out
                 .refuse(ticket, Refusal::WrongState("the conversation has changed meanwhile: look again"));
+        }
+        if self.needs_grant() {
+            let ask = Ask::Assign { to: Destination::Group(group), force: false };
+            return self.ask_for_engagement(ask, ticket.clone(), out);
         }
         self.begin(ticket, out);
         let barred = ticket.by.agent().filter(|_| cause == QueueCause::Transfer);

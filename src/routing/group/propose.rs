@@ -4,8 +4,7 @@ use super::{ANNOUNCE_MAX, Event, Group, Stands, TOLD_MAX, barrier};
 use crate::{
     ids::{AgentId, ConversationId},
     routing::{
-        Because, Context, Decision, Out, WhyNot, agent, conversation, policy::GroupPolicy,
-        words::Strategy,
+        Because, Context, Decision, Out, WhyNot, agent, conversation, policy::GroupPolicy, words::Strategy,
     },
 };
 

@@ -60,20 +60,27 @@ impl Group {
         let alone = ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
         let empty = self.roster.present() == 0;
         let shut = self.doors.closed && policy.when_closed == WhenClosed::Fallback;
-        if !policy.enabled {
-            Err(Refusal::GroupDisabled.to(&ticket))
+        let refusal = if !policy.enabled {
+            Refusal::GroupDisabled
         } else if cause == QueueCause::Transfer && alone {
-            Err(Refusal::OnlyAgentOnline.to(&ticket))
+            Refusal::OnlyAgentOnline
         } else if shut || (empty && !self.doors.closed && policy.when_empty == WhenEmpty::Reject) {
-            Err(Refusal::NobodyOnline.to(&ticket))
+            Refusal::NobodyOnline
         } else if self.is_full(policy) {
-            Err(Refusal::QueueFull.to(&ticket))
+            Refusal::QueueFull
         } else {
             let group = self.id.clone();
             let admitted = conversation::Command::Admitted { group, epoch, cause, ticket, leave };
             out.tell_conversation(conversation, admitted);
-            Ok(())
+            return Ok(());
+        };
+        // What is transferred was engaged long ago.
+        if cause != QueueCause::Assigned {
+            return Err(refusal.to(&ticket));
         }
+        out.tell_conversation(conversation, conversation::Command::NotGranted);
+        out.refuse(&ticket, refusal);
+        Ok(())
     }
 
     pub(super) fn waited_too_long(

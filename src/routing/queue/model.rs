@@ -105,7 +105,9 @@ fn it_is_what_its_definition_says_whatever_comes_and_goes() {
         for (place, fit) in std::mem::take(&mut plain.0) {
             assert!(queue.remove(&place, &fit));
         }
-        assert!(queue.is_empty() && queue.index.is_empty() && queue.sites.is_empty() && queue.lines.is_empty());
+        assert!(
+            queue.is_empty() && queue.index.is_empty() && queue.sites.is_empty() && queue.lines.is_empty()
+        );
     }
 }
 

@@ -117,6 +117,9 @@ fn what_an_agent_could_not_take_costs_no_engagement() {
     let full = Err(Refusal::AtCapacity { taken: 1, cap: 1 });
     assert_eq!(floor.takes("ana", second), full);
     assert_eq!(floor.assigns(second, to_agent("ana")), full);
+    floor.reload_group("sales", |group| group.queue_max = Some(0));
+    assert_eq!(floor.assigns(second, to_group("sales")), Err(Refusal::QueueFull));
+    floor.reload_group("sales", |group| group.queue_max = None);
     assert_eq!(used(&floor), 1, "nobody got it");
     let third = floor.visitor_arrives("sales");
     floor.sees_offer("ben", third);
