@@ -62,7 +62,7 @@ pub struct Recovered {
 pub struct Remembered {
     /// Its machines.
     pub world: World,
-    beside: HashMap<ConversationId, Beside, RandomState>,
+    beside: HashMap<ConversationId, Box<Beside>, RandomState>,
     /// Conversations whose records can't be folded: they stand aside, and the rest starts.
     unreadable: BTreeSet<ConversationId>,
     restarts: Vec<Restart>,
@@ -121,8 +121,8 @@ impl Recovered {
                 folded.at = at;
                 folded.restarted(&space.restarts, None);
                 let Folded { machine, marks, history, .. } = folded;
-                space.world.conversations.insert(id, machine);
-                space.beside.insert(id, Beside { history, marks });
+                space.world.conversations.insert(id, Box::new(machine));
+                space.beside.insert(id, Box::new(Beside { history, marks }));
             }
         }
         Ok(())
@@ -218,8 +218,8 @@ impl Remembered {
         let archive = archive.filter(|_| !is_new)?;
         match archived(archive, workspace, id, &self.restarts) {
             Ok(Some(Folded { machine, marks, history, .. })) => {
-                self.world.conversations.insert(id, machine);
-                self.beside.insert(id, Beside { history, marks });
+                self.world.conversations.insert(id, Box::new(machine));
+                self.beside.insert(id, Box::new(Beside { history, marks }));
                 None
             }
             Ok(None) => None,
@@ -232,8 +232,8 @@ impl Remembered {
 impl Remembered {
     /// A conversation's state.
     pub(super) fn conversation(&self, id: ConversationId) -> Option<Folded> {
-        let machine = self.world.conversations.get(&id)?.clone();
-        let Beside { marks, history } = self.beside.get(&id)?;
+        let machine = self.world.conversations.get(&id)?.as_ref().clone();
+        let Beside { marks, history } = self.beside.get(&id)?.as_ref();
         Some(Folded { machine, marks: marks.clone(), history: history.clone(), at: Position::ZERO })
     }
 
@@ -309,7 +309,7 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
         AgentActor::begin(space, agent);
     }
     for (id, machine) in world.conversations {
-        let Beside { history, marks } = beside.remove(&id).unwrap_or_default();
+        let Beside { history, marks } = *beside.remove(&id).unwrap_or_default();
         // What stands aside has an actor in any phase, as somebody may let it take part again.
         if matches!(machine.phase(), None | Some(Phase::Closed)) && !machine.is_quarantined() {
             if let Some(row) = ConversationRow::of(&machine, &space.policy()) {
@@ -318,7 +318,7 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
             space.remember_closed(id, history.positions().clone());
         } else {
             let at = Position::ZERO;
-            ConversationActor::begin(space, Folded { machine, marks, history, at });
+            ConversationActor::begin(space, Folded { machine: *machine, marks, history, at });
         }
     }
     for id in unreadable {

@@ -107,7 +107,7 @@ pub struct World {
     /// Its agents.
     pub agents: BTreeMap<AgentId, Agent>,
     /// Its conversations that are not closed, and those that were closed lately.
-    pub conversations: BTreeMap<ConversationId, Conversation>,
+    pub conversations: BTreeMap<ConversationId, Box<Conversation>>,
     /// The newest time in the log.
     pub last: Timestamp,
 }
@@ -120,7 +120,8 @@ impl World {
         }
         match entry {
             Entry::Conversation { id, record } => {
-                let conversation = self.conversations.entry(*id).or_insert_with(|| Conversation::new(*id));
+                let conversation =
+                    self.conversations.entry(*id).or_insert_with(|| Box::new(Conversation::new(*id)));
                 let engaged = conversation.is_engaged();
                 conversation.replay(record);
                 let agent = record.by.agent().and_then(|agent| self.agents.get_mut(&agent));
@@ -201,7 +202,11 @@ impl World {
             let pending = aside.iter().filter(|agent| it.pending_for(**agent).is_some());
             pending.map(|agent| (id, *agent)).collect::<Vec<_>>()
         };
-        if aside.is_empty() { Vec::new() } else { self.conversations.values().flat_map(offered).collect() }
+        if aside.is_empty() {
+            Vec::new()
+        } else {
+            self.conversations.values().map(AsRef::as_ref).flat_map(offered).collect()
+        }
     }
 
     /// What has to be told once everything runs, so that what waits is in its line: first these, then `Start` to each group.

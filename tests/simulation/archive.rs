@@ -43,7 +43,7 @@ impl Archived {
             conversations: self
                 .conversations
                 .iter()
-                .map(|(id, bytes)| (*id, read::<Conversation>(bytes)))
+                .map(|(id, bytes)| (*id, Box::new(read::<Conversation>(bytes))))
                 .collect(),
             last: self.last,
         }

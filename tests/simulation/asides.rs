@@ -45,7 +45,7 @@ impl Sim {
                 self.world.agents.get(id).is_some_and(|agent| agent.quarantined().is_some())
             }
             Address::Conversation(id) => {
-                self.world.conversations.get(id).is_some_and(Conversation::is_quarantined)
+                self.world.conversations.get(id).is_some_and(|it| it.is_quarantined())
             }
         }
     }
@@ -80,7 +80,7 @@ impl Sim {
         self.world.agents.insert(id, folded);
         self.oracle.rests_no_more(id);
         let asked = self.world.conversations.values().filter(|it| it.pending_for(id).is_some());
-        let asked: Vec<ConversationId> = asked.map(Conversation::id).collect();
+        let asked: Vec<ConversationId> = asked.map(|it| it.id()).collect();
         for conversation in asked {
             let why = RescindReason::Removed;
             self.post(Tell::Conversation(conversation, conversation::Command::AgentGone { agent: id, why }));

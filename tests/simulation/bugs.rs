@@ -160,7 +160,7 @@ impl Sim {
                 (!blocked).then_some(Tell::Group(id, group::Command::Member { agent, standing }))
             }
             (Bug::EpochIgnored, Tell::Conversation(id, conversation::Command::Granted(mut granted))) => {
-                let epoch = self.world.conversations.get(&id).and_then(epoch_of);
+                let epoch = self.world.conversations.get(&id).map(AsRef::as_ref).and_then(epoch_of);
                 granted.epoch = epoch.unwrap_or(granted.epoch);
                 Some(Tell::Conversation(id, conversation::Command::Granted(granted)))
             }

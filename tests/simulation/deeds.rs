@@ -165,7 +165,7 @@ impl Sim {
         };
         let anything = self.rng.chance(0.05);
         let found = self.world.conversations.values().filter(|it| anything || wanted(it));
-        let found: Vec<ConversationId> = found.map(Conversation::id).collect();
+        let found: Vec<ConversationId> = found.map(|it| it.id()).collect();
         let Some(id) = self.rng.pick(&found).copied() else { return };
         let Some(conversation) = self.world.conversations.get(&id) else { return };
         let Some((visitor, ..)) = conversation.visitor() else { return };
@@ -211,7 +211,7 @@ impl Sim {
         // Mostly what makes sense, now and then anything.
         let anything = self.rng.chance(0.1);
         let found = self.world.conversations.values().filter(|it| anything || wanted(it));
-        let found: Vec<ConversationId> = found.map(Conversation::id).collect();
+        let found: Vec<ConversationId> = found.map(|it| it.id()).collect();
         let Some(id) = self.rng.pick(&found).copied() else { return };
         let Some(conversation) = self.world.conversations.get(&id) else { return };
         let visitor = conversation.visitor().map(|(visitor, ..)| visitor);

@@ -103,7 +103,7 @@ impl Sim {
         }
         for (id, live) in &self.world.conversations {
             // One that was refused at its opening is known to nobody.
-            let fold = folded.conversations.remove(id).unwrap_or_else(|| Conversation::new(*id));
+            let fold = folded.conversations.remove(id).unwrap_or_else(|| Box::new(Conversation::new(*id)));
             self.oracle.same("conversation", &conversation_text(live), &conversation_text(&fold));
         }
         for (id, live) in &self.world.agents {
@@ -193,7 +193,7 @@ impl Sim {
             self.post(Tell::Conversation(id, conversation::Command::AskWaiting { group }));
         }
         // Or the word that an agent was set aside.
-        let pending = self.world.conversations.get(&id).map(Conversation::pending_agents).unwrap_or_default();
+        let pending = self.world.conversations.get(&id).map(|it| it.pending_agents()).unwrap_or_default();
         let aside =
             |agent: &AgentId| self.world.agents.get(agent).is_some_and(|it| it.quarantined().is_some());
         let gone: Vec<AgentId> = pending.into_iter().filter(aside).collect();
@@ -209,7 +209,7 @@ impl Sim {
         self.generations.insert(id, generation);
         let holds =
             |conversation: &&Conversation| conversation.holds().iter().any(|(agent, ..)| *agent == id);
-        let held = self.world.conversations.values().filter(holds).map(Conversation::id);
+        let held = self.world.conversations.values().map(AsRef::as_ref).filter(holds).map(Conversation::id);
         let held: BTreeSet<ConversationId> = held.collect();
         let sessions = self.sessions_of(id);
         agent.rebuilt(generation, sessions, held.clone());
@@ -267,7 +267,7 @@ impl Sim {
             conversation.group() == Some(id)
                 && matches!(conversation.phase(), Some(Phase::Waiting | Phase::Offered))
         };
-        self.world.conversations.values().filter(here).map(Conversation::id).collect()
+        self.world.conversations.values().map(AsRef::as_ref).filter(here).map(Conversation::id).collect()
     }
 
     pub(crate) fn rebuild_group(&mut self, id: &GroupId) {
@@ -312,7 +312,7 @@ impl Sim {
                     workspace.restore_open(opening.visitor, &opening.channel, *id);
                 }
                 Tell::Conversation(id, conversation::Command::ReopenGranted { .. }) => {
-                    let visitor = self.world.conversations.get(id).and_then(Conversation::visitor);
+                    let visitor = self.world.conversations.get(id).and_then(|it| it.visitor());
                     if let Some((visitor, channel, _)) = visitor {
                         workspace.restore_open(visitor, channel, *id);
                     }

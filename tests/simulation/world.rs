@@ -361,7 +361,7 @@ impl Sim {
             conversation::Command::Open { way: Way::New { .. }, .. }
                 | conversation::Command::Failed { opening: true, .. }
         ) {
-            self.world.conversations.entry(id).or_insert_with(|| Conversation::new(id));
+            self.world.conversations.entry(id).or_insert_with(|| Box::new(Conversation::new(id)));
         }
         let at = self.time_for(&command);
         let none = BTreeMap::new();

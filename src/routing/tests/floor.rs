@@ -401,9 +401,10 @@ impl Floor {
                 self.finish(handled, out, |by, key| Entry::Agent { id, at, by, key, events });
             }
             Tell::Conversation(id, command) if self.knows_conversation(id, &command) => {
-                let machine = self.world.conversations.entry(id).or_insert_with(|| Conversation::new(id));
+                let machine =
+                    self.world.conversations.entry(id).or_insert_with(|| Box::new(Conversation::new(id)));
                 let before = Before::of(machine);
-                let (handled, mut out) = handle(machine, &cx, command);
+                let (handled, mut out) = handle(machine.as_mut(), &cx, command);
                 let changes = before.changes(machine);
                 self.notices.extend(changes.into_iter().map(|(agent, notice)| (id, agent, notice)));
                 let events = std::mem::take(&mut out.events);

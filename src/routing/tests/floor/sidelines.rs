@@ -15,7 +15,7 @@ impl Floor {
     }
 
     pub(super) fn is_conversation_aside(&self, id: ConversationId, command: &conversation::Command) -> bool {
-        let aside = self.world.conversations.get(&id).is_some_and(Conversation::is_quarantined);
+        let aside = self.world.conversations.get(&id).is_some_and(|it| it.is_quarantined());
         aside && !matches!(command, conversation::Command::Reinstate { .. })
     }
 
@@ -54,7 +54,7 @@ impl Floor {
         let id = agent(name);
         self.record_agent(id, agent::Event::Reinstated);
         let held: BTreeSet<ConversationId> = {
-            let conversations = self.world.conversations.values();
+            let conversations = self.world.conversations.values().map(AsRef::as_ref);
             let holds = |it: &&Conversation| it.holds().iter().any(|(holder, ..)| *holder == id);
             conversations.filter(holds).map(Conversation::id).collect()
         };
@@ -108,7 +108,7 @@ impl Floor {
 
     fn line_of(&self, name: &str) -> BTreeSet<ConversationId> {
         let here = |it: &&Conversation| it.waiting_since().is_some() && it.group() == Some(&group(name));
-        self.world.conversations.values().filter(here).map(Conversation::id).collect()
+        self.world.conversations.values().map(AsRef::as_ref).filter(here).map(Conversation::id).collect()
     }
 
     fn asks_line(&mut self, name: &str) {
