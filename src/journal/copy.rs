@@ -24,16 +24,19 @@ pub fn copy(from: &dyn Disk, to: &dyn Disk) -> Result<u64, Error> {
         return Err(Error::Foreign { file, what: "the new directory has a log already".to_owned() });
     }
     let mut done: BTreeSet<String> = BTreeSet::new();
+    let mut newest: Option<String> = None;
     let mut bytes = 0;
     loop {
         let mut names = from.list().map_err(|e| Error::io("listing", "the data directory", e))?;
         names.retain(|name| is_kept(name) && !done.contains(name));
-        // The archive and whatever else there is first, then the segments.
-        names.sort_by_key(|name| parse_segment_name(name));
-        // A segment may have been begun, and the one before it sealed, while the others were copied.
         if names.is_empty() {
             break;
         }
+        // A segment was begun while the others were copied: the one before it was written to until then.
+        names.extend(newest.take());
+        // The archive and whatever else there is first, then the segments.
+        names.sort_by_key(|name| parse_segment_name(name));
+        newest = names.last().filter(|name| parse_segment_name(name).is_some()).cloned();
         for name in names {
             bytes += copy_file(from, to, &name)?;
             done.insert(name);

@@ -1,11 +1,15 @@
 //! The archive says what was put there, or that it can't.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    io,
+    ops::ControlFlow,
+    sync::{Arc, Mutex},
+};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{Archive, FILE, Shelf};
-use crate::journal::{Disk, Error, Log, Options, Position, Recovery, SimDisk, copy};
+use crate::journal::{Disk, Error, Log, Options, Position, Recovery, SimDisk, copy, disk::DiskFile};
 
 type Entry = (Vec<u8>, Vec<u8>);
 
@@ -206,4 +210,69 @@ fn a_copy_of_a_living_directory_opens_and_has_what_was_acknowledged_before() {
     assert!(recovery.last >= acknowledged);
     let refused = copy(&disk, &other).expect_err("there is something already");
     assert!(matches!(refused, Error::Locked | Error::Foreign { .. }), "{refused}");
+}
+
+/// Something happens to the log before each look at the names of its files, for a while.
+struct Busy {
+    disk: SimDisk,
+    log: Mutex<(Log, u32)>,
+}
+
+impl Disk for Busy {
+    fn lock(&self) -> io::Result<Box<dyn Send + Sync>> {
+        self.disk.lock()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let (log, times) = &mut *self.log.lock().expect("nobody fell");
+        if *times > 0 {
+            *times -= 1;
+            for _ in 0..70 {
+                log.append(1, 1, &[7; 300]);
+            }
+            log.sync().expect("synced");
+        }
+        self.disk.list()
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.create(name)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.disk.open(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+}
+
+/// A segment that was copied while it was written to has more in it by the time the next one begins.
+#[test]
+fn a_copy_has_no_hole_where_a_segment_began_behind_it() {
+    let options = Options {
+        segment_bytes: 16 << 10,
+        payload_max: 1 << 10,
+        log_id: Some([4; 16]),
+        ..Options::default()
+    };
+    let disk = SimDisk::new();
+    drop(open(&disk).expect("a new one"));
+    let (mut log, _) = Log::open(Arc::new(disk.clone()), options.clone(), &mut |_| {}).expect("a log");
+    log.append(1, 1, &[7; 300]);
+    log.sync().expect("synced");
+    let busy = Busy { disk, log: Mutex::new((log, 5)) };
+    let other = SimDisk::new();
+    copy(&busy, &other).expect("copied");
+    let (_, recovery) = Log::open(Arc::new(other), options, &mut |_| {}).expect("the log's copy");
+    assert_eq!(recovery.last, Position::new(1 + 5 * 70));
 }
