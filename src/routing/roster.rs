@@ -62,6 +62,7 @@ impl Member {
 }
 
 /// Where a member stands in the indexes.
+#[derive(PartialEq, Eq)]
 struct Indexed {
     /// `Some`: available.
     rank: Option<Rank>,
@@ -186,24 +187,25 @@ impl Roster {
 
     /// What an agent said of itself.
     pub fn update(&mut self, agent: AgentId, standing: Standing) -> Change {
-        self.change(agent, |member| match member {
-            Some(member) => member.standing = standing,
-            None => *member = Some(Member { standing, proposals: BTreeSet::new() }),
-        })
+        if self.members.contains_key(&agent) {
+            return self.change(agent, |member| member.standing = standing);
+        }
+        let member = Member { standing, proposals: BTreeSet::new() };
+        let is = Indexed::of(self.strategy, agent, &member);
+        self.members.insert(agent, member);
+        self.reindex(agent, None, Some(&is))
     }
 
     /// An agent left the group.
     pub fn remove(&mut self, agent: AgentId) -> Change {
-        self.change(agent, |member| *member = None)
+        let member = self.members.remove(&agent);
+        let was = member.map(|member| Indexed::of(self.strategy, agent, &member));
+        self.reindex(agent, was.as_ref(), None)
     }
 
     /// A proposal is on its way to an agent.
     pub fn propose(&mut self, agent: AgentId, conversation: crate::ids::ConversationId) {
-        self.change(agent, |member| {
-            if let Some(member) = member {
-                member.proposals.insert(conversation);
-            }
-        });
+        self.change(agent, |member| _ = member.proposals.insert(conversation));
     }
 
     /// The agent has granted or refused a proposal, and says how it stands: one change, so that a slot is counted once, and what the
@@ -215,47 +217,42 @@ impl Roster {
         standing: Standing,
     ) -> Change {
         self.change(agent, |member| {
-            if let Some(member) = member {
-                member.standing = standing;
-                member.proposals.remove(&conversation);
-            }
+            member.standing = standing;
+            member.proposals.remove(&conversation);
         })
     }
 
     /// What was proposed to the agent has gone elsewhere.
     pub fn answered(&mut self, agent: AgentId, conversation: crate::ids::ConversationId) -> Change {
-        self.change(agent, |member| {
-            if let Some(member) = member {
-                member.proposals.remove(&conversation);
-            }
-        })
+        self.change(agent, |member| _ = member.proposals.remove(&conversation))
     }
 
     /// The agent answers none of its proposals any more: those that it has not answered.
     pub fn forgot(&mut self, agent: AgentId) -> (Vec<crate::ids::ConversationId>, Change) {
         let mut proposals = BTreeSet::new();
-        let change = self.change(agent, |member| {
-            if let Some(member) = member {
-                proposals = std::mem::take(&mut member.proposals);
-            }
-        });
+        let change = self.change(agent, |member| proposals = std::mem::take(&mut member.proposals));
         (proposals.into_iter().collect(), change)
     }
 
-    fn change(&mut self, agent: AgentId, edit: impl FnOnce(&mut Option<Member>)) -> Change {
-        let mut member = self.members.remove(&agent);
-        let was = member.as_ref().map(|member| Indexed::of(self.strategy, agent, member));
-        edit(&mut member);
-        let is = member.as_ref().map(|member| Indexed::of(self.strategy, agent, member));
-        self.members.extend(member.map(|member| (agent, member)));
-        let change = Change {
-            available: is.as_ref().is_some_and(|is| is.rank.is_some()),
-            was_out: was.as_ref().is_none_or(|was| was.rank.is_none()),
-            left: was.as_ref().is_some_and(|was| was.present) && !is.as_ref().is_some_and(|is| is.present),
-        };
-        let (open, limited, sites) = (&mut self.open, &mut self.limited, &mut self.sites);
-        change_pools(open, limited, sites, agent, was.as_ref(), is.as_ref());
-        change
+    /// Edits a member; who is none stays none. Most changes are of a number that no index knows.
+    fn change(&mut self, agent: AgentId, edit: impl FnOnce(&mut Member)) -> Change {
+        let strategy = self.strategy;
+        let Some(member) = self.members.get_mut(&agent) else { return self.reindex(agent, None, None) };
+        let was = Indexed::of(strategy, agent, member);
+        edit(member);
+        let is = Indexed::of(strategy, agent, member);
+        self.reindex(agent, Some(&was), Some(&is))
+    }
+
+    fn reindex(&mut self, agent: AgentId, was: Option<&Indexed>, is: Option<&Indexed>) -> Change {
+        if was != is {
+            change_pools(&mut self.open, &mut self.limited, &mut self.sites, agent, was, is);
+        }
+        Change {
+            available: is.is_some_and(|is| is.rank.is_some()),
+            was_out: was.is_none_or(|was| was.rank.is_none()),
+            left: was.is_some_and(|was| was.present) && !is.is_some_and(|is| is.present),
+        }
     }
 
     /// The pools of those who serve a site: nobody is in two of them.
