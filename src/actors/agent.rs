@@ -301,7 +301,7 @@ impl AgentActor {
         self.mark.show(state.filter(|_| self.machine.exists()).map(|state| AgentView { state, used, free }));
         let ports = self.space.feed(&Feed::Agent(self.machine.id()));
         if !ports.is_empty() {
-            self.space.notify(ports, super::port::Notice::AgentChanged(self.row()));
+            self.space.notify(ports, super::port::Notice::AgentChanged(Box::new(self.row())));
         }
     }
 

@@ -242,7 +242,7 @@ impl GroupActor {
         let ports = self.space.feed(&Feed::Group(self.machine.id().clone()));
         if !ports.is_empty() {
             let row = self.space.group_row(&self.machine, true);
-            self.space.notify(ports, Notice::GroupChanged(row));
+            self.space.notify(ports, Notice::GroupChanged(Box::new(row)));
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use super::{
@@ -422,7 +421,8 @@ pub struct AgentView {
     pub holds: Vec<(ConversationId, Held, Timestamp)>,
 }
 
-/// What agents and visitors are told unasked.
+/// What agents and visitors are told unasked. Each waits until its cause is durable and is moved a few times on its way: what is rare and
+/// large is boxed, so that it does not make the others large.
 #[derive(Debug, Clone)]
 pub enum Notice {
     /// Something waits for an agent's answer.
@@ -547,9 +547,9 @@ pub enum Notice {
         targeted: Targeted,
     },
     /// A group changed, for who subscribed to it.
-    GroupChanged(GroupRow),
+    GroupChanged(Box<GroupRow>),
     /// An agent changed, for who subscribed to it.
-    AgentChanged(AgentRow),
+    AgentChanged(Box<AgentRow>),
 }
 
 /// Whom a volatile notice is for.
@@ -576,7 +576,7 @@ pub struct Faces {
     /// Those who take part, or did before the event.
     pub parties: Parties,
     /// Their pictures as they are now, of those who have one.
-    pub avatars: SmallVec<[(AgentId, SmolStr); 1]>,
+    pub avatars: Vec<(AgentId, SmolStr)>,
     /// The operator's rules, for labels.
     pub policy: Arc<Policy>,
 }

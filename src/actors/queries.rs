@@ -420,7 +420,7 @@ impl GroupActor {
                     let feed = Feed::Group(self.machine.id().clone());
                     self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);
                     if let Some(port) = self.space.sessions.borrow().port(reply_to.connection) {
-                        self.space.notify(smallvec::smallvec![port], Notice::GroupChanged(row));
+                        self.space.notify(smallvec::smallvec![port], Notice::GroupChanged(Box::new(row)));
                     }
                 }
             }
@@ -456,7 +456,7 @@ impl AgentActor {
                     let feed = Feed::Agent(self.machine.id());
                     self.space.sessions.borrow_mut().subscribe(reply_to.connection, feed);
                     if let Some(port) = self.space.sessions.borrow().port(reply_to.connection) {
-                        self.space.notify(smallvec::smallvec![port], Notice::AgentChanged(row));
+                        self.space.notify(smallvec::smallvec![port], Notice::AgentChanged(Box::new(row)));
                     }
                 }
             }
