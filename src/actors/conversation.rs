@@ -309,7 +309,11 @@ impl ConversationActor {
         if let Some(agent) = record.by.agent() {
             self.space.acted(agent, &record);
         }
-        self.enlist();
+        if self.line.is_some() && record.events.iter().all(Event::leaves_it_in_place) {
+            self.get_on();
+        } else {
+            self.enlist();
+        }
         let (seq, visitor_seq) = numbers;
         publish::publish(self, before, &Numbered { record, seq, visitor_seq }, asker);
     }
@@ -381,11 +385,18 @@ impl ConversationActor {
         }
     }
 
-    /// Keeps its line in the lists. Most records are messages, which leave it where it is.
-    fn enlist(&mut self) {
-        if let Some(line) = self.line.as_deref().filter(|line| self.stands_at(line)) {
+    /// Keeps its line in the lists, where it is: most records are messages.
+    fn get_on(&self) {
+        if let Some(line) = self.line.as_deref() {
             line.follow(&self.machine);
-            return self.space.touch(self.machine.id());
+            self.space.touch(self.machine.id());
+        }
+    }
+
+    /// Keeps its line in the lists.
+    fn enlist(&mut self) {
+        if self.line.as_deref().is_some_and(|line| self.stands_at(line)) {
+            return self.get_on();
         }
         match self.row() {
             Some(row) => self.list(row),

@@ -154,6 +154,10 @@ impl Sessions {
 
     /// A visitor is present on a connection.
     pub fn welcome(&mut self, id: u64, visitor: VisitorId) {
+        // Most were there before. This is also where whoever tells them something looks next.
+        if self.visitors.get(&visitor).is_some_and(|ears| ears.iter().any(|(ear, _)| *ear == id)) {
+            return;
+        }
         let Some(link) = self.links.get_mut(&id) else { return };
         if link.visitors.insert(visitor) {
             self.visitors.entry(visitor).or_default().push((id, Arc::clone(&link.port)));

@@ -558,6 +558,12 @@ impl Event {
         }
     }
 
+    /// Whether it is only written or read: where the conversation stands, and with whom, is as before.
+    #[must_use]
+    pub fn leaves_it_in_place(&self) -> bool {
+        matches!(self, Self::Said { .. } | Self::Posted { .. } | Self::Noted { .. } | Self::Read { .. })
+    }
+
     /// Whether the visitor may know of it: their numbering counts these only (S7).
     #[must_use]
     pub fn visitor_sees(&self) -> bool {
