@@ -3,15 +3,17 @@
 //! One file per part of that life: `open.rs`, `start.rs` (by an agent), `bot.rs`, `choose.rs` (of a group, before anything else), `say.rs`, `offer.rs` (accept,
 //! decline, time out), `transfer.rs` (take, assign, transfer, invite, leave), `end.rs` (fallback, close, reopen), `facts.rs`
 //! (variables, tags), `attention.rs` (unread, unanswered), `parts.rs` (images), `rating.rs`, `deadlines.rs`, `quarantine.rs`, and
-//! `views.rs` for what can be seen of it. What it may be asked and what it records is in `words.rs`.
+//! `views.rs` for what can be seen of it. What it may be asked is in `commands.rs`, what it records in `events.rs`.
 
 mod attention;
 mod bot;
 mod choose;
+mod commands;
 mod crowd;
 mod deadlines;
 mod end;
 mod engage;
+mod events;
 mod evolve;
 mod facts;
 mod flow;
@@ -38,8 +40,10 @@ use smol_str::SmolStr;
 pub use attention::{Attention, READERS_MAX};
 use bot::Bot;
 pub use bot::HandOver;
+pub use commands::{Ask, Command, Destination, Granted, Purpose, Summons, Unserved};
 pub(in crate::routing) use crowd::Announcement;
 use crowd::Crowd;
+pub use events::{Event, FlowOutcome, Record, Skip};
 pub(in crate::routing) use facts::check_open;
 pub use facts::{CONTACT, Changed, Facts, TAGS_MAX, VARIABLES_BYTES, VARIABLES_MAX};
 pub use parts::{Message, PARTS_MAX, Part};
@@ -47,10 +51,7 @@ pub use rating::{Rating, SCORE_MAX};
 pub use rules::Seen;
 use transfer::Handing;
 pub use views::{OfferKind, PendingOffer, StayFacts};
-pub use words::{
-    Ask, Choice, Command, Destination, Event, FlowOutcome, FromLobby, Granted, Lead, Opening, Phase, Purpose,
-    Record, Skip, Summons, Target, TeamOpening, Unserved, Way,
-};
+pub use words::{Choice, FromLobby, Lead, Opening, Phase, Target, TeamOpening, Way};
 
 use super::{
     Context, Keeper, Machine, Out, Refusal, Refused, Remains, Reply, agent, group,
