@@ -17,6 +17,11 @@ fn open(disk: &SimDisk) -> Result<Archive, Error> {
     Archive::open(Arc::new(disk.clone()))
 }
 
+/// A log whose copy has to cross from one segment to the next again and again.
+fn short_segments() -> Options {
+    Options { segment_bytes: 16 << 10, payload_max: 1 << 10, log_id: Some([4; 16]), ..Options::default() }
+}
+
 fn some_entries(seed: u64, count: u16) -> Vec<Entry> {
     let mut random = StdRng::seed_from_u64(seed);
     let entry = |number: u16| {
@@ -176,12 +181,7 @@ fn a_later_format_is_refused_by_name() {
 /// A copy is taken while records are written, segments are begun and the mark moves on.
 #[test]
 fn a_copy_of_a_living_directory_opens_and_has_what_was_acknowledged_before() {
-    let options = Options {
-        segment_bytes: 16 << 10,
-        payload_max: 1 << 10,
-        log_id: Some([4; 16]),
-        ..Options::default()
-    };
+    let options = short_segments();
     let disk = SimDisk::new();
     let archive = open(&disk).expect("a new one");
     let (mut log, _) = Log::open(Arc::new(disk.clone()), options.clone(), &mut |_| {}).expect("a log");
@@ -259,12 +259,7 @@ impl Disk for Busy {
 /// A segment that was copied while it was written to has more in it by the time the next one begins.
 #[test]
 fn a_copy_has_no_hole_where_a_segment_began_behind_it() {
-    let options = Options {
-        segment_bytes: 16 << 10,
-        payload_max: 1 << 10,
-        log_id: Some([4; 16]),
-        ..Options::default()
-    };
+    let options = short_segments();
     let disk = SimDisk::new();
     drop(open(&disk).expect("a new one"));
     let (mut log, _) = Log::open(Arc::new(disk.clone()), options.clone(), &mut |_| {}).expect("a log");
