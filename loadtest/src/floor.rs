@@ -179,8 +179,15 @@ impl Floor {
     pub(crate) fn close_doors(&mut self) {
         self.coming = false;
         let now = Instant::now();
-        for ask in self.timers.take_openings() {
-            self.stays_away(&ask, now);
+        for (due, ask, key) in self.timers.take_openings() {
+            match ask.visit.and_then(|reference| self.visit(reference)) {
+                // They may be in already, and have not heard of it.
+                Some(at) if self.visits[at].missed_opening.is_some() => {
+                    let link = self.visits[at].link;
+                    self.timers.add(due, Timer::Retry { link, ask, key });
+                }
+                _ => self.stays_away(&ask, now),
+            }
         }
     }
 
@@ -285,6 +292,7 @@ impl Floor {
                     first.push(about(What::Announce { visitor, present: true }));
                 }
                 first.push(about(What::Subscribe { after }));
+                self.awaits(at);
             }
         }
         self.links[link].welcomed(limit, first);
@@ -292,15 +300,19 @@ impl Floor {
 
     /// A connection is gone.
     pub(crate) fn disconnected(&mut self, link: usize) {
-        self.links[link].lost();
+        let openings = self.links[link].lost();
         for member in self.members.iter_mut().filter(|member| member.link == link) {
             member.away = true;
             self.audit.session_lost(member.id);
         }
         for visit in self.visits.iter_mut().filter(|visit| visit.link == link && !visit.vacant) {
-            let seen = visit.visitor_seq;
-            visit.missed_opening = (!visit.acknowledged).then(|| visit.missed_opening.unwrap_or(seen));
             self.audit.visitor_resumes(visit.id);
+        }
+        for reference in openings {
+            if let Some(at) = self.visit(reference) {
+                let visit = &mut self.visits[at];
+                visit.missed_opening.get_or_insert(visit.visitor_seq);
+            }
         }
     }
 
@@ -314,14 +326,19 @@ impl Floor {
 
     /// Sends a request about a conversation.
     fn ask(&mut self, link: usize, at: usize, what: What) {
-        let visit = &mut self.visits[at];
-        let reference = VisitRef { at, serial: visit.serial };
-        let ask = Ask { visit: Some(reference), conversation: visit.id, what };
-        if ask.is_command() {
-            visit.unanswered += 1;
-            self.audit.asked(visit.id);
+        let reference = self.reference(at);
+        let ask = Ask { visit: Some(reference), conversation: self.visits[at].id, what };
+        if ask.is_awaited() {
+            self.awaits(at);
         }
         self.links[link].ask(ask);
+    }
+
+    /// The visit is not over before one more answer has come.
+    fn awaits(&mut self, at: usize) {
+        let visit = &mut self.visits[at];
+        visit.unanswered += 1;
+        self.audit.asked(visit.id);
     }
 
     /// The visit, if it is still the one that was meant.

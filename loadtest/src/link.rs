@@ -190,11 +190,7 @@ impl Link {
         let asked = self.asked.get_mut(at as usize)?.take()?;
         self.free.push(at);
         self.in_flight -= 1;
-        if self.in_flight < self.limit
-            && let Some((ask, key)) = self.backlog.pop_front()
-        {
-            self.send(ask, key);
-        }
+        self.send_backlog();
         Some(asked)
     }
 
@@ -203,27 +199,35 @@ impl Link {
         self.in_flight + self.backlog.len()
     }
 
-    /// The connection is gone; what was not answered is kept.
-    pub(crate) fn lost(&mut self) {
+    /// The connection is gone; what was not answered is kept. Returns whose opening was under way: it may have been taken or not.
+    pub(crate) fn lost(&mut self) -> Vec<VisitRef> {
         self.up = false;
         self.out.clear();
+        let openings = self.asked.iter().flatten().filter(|asked| matches!(asked.ask.what, What::Open(_)));
+        openings.filter_map(|asked| asked.ask.visit).collect()
     }
 
-    /// The connection is there: `first` is sent, then what was not answered, with the keys it had and in its order.
+    /// The connection is there: `first` is sent, then what was not answered, with the keys it had and in its order; never more at
+    /// once than the daemon allows.
     pub(crate) fn welcomed(&mut self, limit: usize, first: Vec<Ask>) {
         self.up = true;
         self.limit = limit;
-        let mut again: Vec<(u32, Asked)> =
-            (1..).zip(&self.asked).filter_map(|(number, asked)| Some((number, asked.clone()?))).collect();
-        again.sort_unstable_by_key(|(_, asked)| asked.sent);
-        for ask in first {
+        let mut again: Vec<Asked> = std::mem::take(&mut self.asked).into_iter().flatten().collect();
+        again.sort_unstable_by_key(|asked| asked.sent);
+        self.free.clear();
+        self.in_flight = 0;
+        for asked in again.into_iter().rev() {
+            self.backlog.push_front((asked.ask, asked.key));
+        }
+        for ask in first.into_iter().rev() {
             let key = self.next_key;
             self.next_key += 1;
-            self.send(ask, key);
+            self.backlog.push_front((ask, key));
         }
-        for (number, asked) in again {
-            self.put(number, &asked);
-        }
+        self.send_backlog();
+    }
+
+    fn send_backlog(&mut self) {
         while self.in_flight < self.limit
             && let Some((ask, key)) = self.backlog.pop_front()
         {
@@ -238,13 +242,10 @@ impl Ask {
         Self { visit: None, conversation: ConversationId::from_bytes([0; 16]), what }
     }
 
-    /// Whether it changes a conversation, so that its answer has to be waited for.
-    pub(crate) fn is_command(&self) -> bool {
+    /// Whether its answer has to be waited for before the visit is over: it changes the conversation, or brings what was missed of it.
+    pub(crate) fn is_awaited(&self) -> bool {
         self.visit.is_some()
-            && !matches!(
-                self.what,
-                What::Announce { .. } | What::Subscribe { .. } | What::History { .. } | What::Look { .. }
-            )
+            && !matches!(self.what, What::Announce { .. } | What::History { .. } | What::Look { .. })
     }
 
     fn request(&self, key: u64, body: &mut String) -> Request {

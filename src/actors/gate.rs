@@ -368,6 +368,12 @@ impl Gate {
         arbiter.map_or(Ok(()), |intake| intake.admit())
     }
 
+    /// Whether a conversation is there and running.
+    #[must_use]
+    pub fn has_conversation(&self, space: u32, id: ConversationId) -> bool {
+        self.shared.directory.has_conversation(space, id)
+    }
+
     /// The number of a workspace.
     #[must_use]
     pub fn workspace(&self, id: &WorkspaceId) -> Option<u32> {

@@ -528,9 +528,21 @@ impl Session {
     /// # Errors
     /// When to ask again.
     fn begin(&self, gate: &Gate, request: &Request) -> Result<(), Duration> {
-        if !matches!(request, Request::Open(_)) {
-            return self.outbox.begin(Who::Guest).map_err(|_| OVERLOADED);
+        let Request::Open(open) = request else { return self.begin_for_guest() };
+        match (self.begin_for_newcomer(gate), &self.state) {
+            // Who asks once more because the answer was lost is in, and no newcomer.
+            (Err(_), State::Known(known)) if gate.has_conversation(known.space, open.conversation) => {
+                self.begin_for_guest()
+            }
+            (outcome, _) => outcome,
         }
+    }
+
+    fn begin_for_guest(&self) -> Result<(), Duration> {
+        self.outbox.begin(Who::Guest).map_err(|_| OVERLOADED)
+    }
+
+    fn begin_for_newcomer(&self, gate: &Gate) -> Result<(), Duration> {
         if let State::Known(known) = &self.state {
             gate.admit_newcomer(known.space)?;
         }

@@ -647,12 +647,13 @@ async fn newcomers_are_turned_away_while_work_is_late(shape: Shape, name: &str) 
     while metric(&floor, "maitred_arbiters_late").await == 0 {
         ana.client.note(id, Speaker::Me, "slow").await.expect("noted, if late");
     }
-    let come = |whose: u16| desk.client.open(opening(new_id(), visitor(whose), group(&first(name))));
-    let asked: Vec<_> = (100..100 + NEWCOMERS).map(come).collect();
-    let mut away = 0;
-    for answer in asked {
+    let come = |id, whose: u16| desk.client.open(opening(id, visitor(whose), group(&first(name))));
+    let ids: Vec<_> = (100..100 + NEWCOMERS).map(|whose| (new_id(), whose)).collect();
+    let asked: Vec<_> = ids.iter().map(|(id, whose)| come(*id, *whose)).collect();
+    let (mut away, mut within) = (0, Vec::new());
+    for (answer, who) in asked.into_iter().zip(&ids) {
         match answer.await {
-            Ok(_) => {}
+            Ok(_) => within.push(*who),
             Err(RequestError::Refused(refused)) => {
                 assert_eq!(refused.code.as_str(), "overloaded");
                 assert!(refused.retry_after_ms.is_some_and(|wait| wait >= 1_000), "{refused:?}");
@@ -662,7 +663,12 @@ async fn newcomers_are_turned_away_while_work_is_late(shape: Shape, name: &str) 
         }
     }
     assert!((1..NEWCOMERS).contains(&away), "{away} of {NEWCOMERS}: some, and not all");
+    // A frontend whose connection was lost asks again what it was not answered.
+    let again: Vec<_> = within.iter().map(|(id, whose)| come(*id, *whose)).collect();
+    for (answer, (id, _)) in again.into_iter().zip(&within) {
+        assert_eq!(answer.await.expect("no newcomer").conversation, *id);
+    }
     drop(slow);
     comes_true("everything in time", 0, async || metric(&floor, "maitred_arbiters_late").await).await;
-    come(500).await.expect("in time again");
+    come(new_id(), 500).await.expect("in time again");
 }

@@ -177,7 +177,7 @@ impl Floor {
             }
             _ => false,
         };
-        if asked.ask.is_command() && !again {
+        if asked.ask.is_awaited() && !again {
             self.audit.answered(asked.ask.conversation);
             if let Some(at) = visit {
                 self.visits[at].unanswered = self.visits[at].unanswered.saturating_sub(1);
@@ -197,9 +197,7 @@ impl Floor {
     ) -> bool {
         self.tally.refuse(refused.code);
         let wait = refused.retry_after_ms.map(Duration::from_millis);
-        let ended = visit.is_some_and(|at| self.visits[at].ended);
-        let is_welcome = self.coming || !matches!(asked.ask.what, What::Open(_));
-        if let Some(wait) = wait.filter(|_| !ended && is_welcome) {
+        if let Some(wait) = wait.filter(|_| self.is_wanted_still(asked, visit)) {
             let (ask, key) = (asked.ask.clone(), asked.key);
             self.timers.add(now + wait, Timer::Retry { link, ask, key });
             return true;
@@ -214,6 +212,17 @@ impl Floor {
             _ => {}
         }
         false
+    }
+
+    /// Whether what was turned away is worth asking again.
+    fn is_wanted_still(&self, asked: &Asked, visit: Option<usize>) -> bool {
+        let Some(visit) = visit.map(|at| &self.visits[at]) else { return true };
+        match asked.ask.what {
+            // Whoever may be in already wants to know, even if it is over.
+            What::Open(_) => visit.missed_opening.is_some() || self.coming && !visit.ended,
+            What::Subscribe { .. } => true,
+            _ => !visit.ended,
+        }
     }
 
     fn set_clock(&mut self, micros: u64, now: Instant) {

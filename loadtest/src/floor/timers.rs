@@ -72,11 +72,11 @@ impl Timers {
     }
 
     /// Takes out what is asked again by visitors who were not let in so far.
-    pub(super) fn take_openings(&mut self) -> Vec<Ask> {
+    pub(super) fn take_openings(&mut self) -> Vec<(Instant, Ask, u64)> {
         let mut openings = Vec::new();
         self.heap.retain(|Reverse(entry)| match &entry.timer {
-            Timer::Retry { ask, .. } if matches!(ask.what, What::Open(_)) => {
-                openings.push(ask.clone());
+            Timer::Retry { ask, key, .. } if matches!(ask.what, What::Open(_)) => {
+                openings.push((entry.at.0, ask.clone(), *key));
                 false
             }
             _ => true,
