@@ -21,7 +21,7 @@ use crate::{
     metrics::{ActorKind, AgentMark, AgentState, AgentView},
     routing::{
         By, Key, Machine as _, Presence, Refusal, Remains, Tell, WhyNot,
-        agent::{Agent, Command, Event, Held, Profile},
+        agent::{Agent, Command, Event, Held, Profile, Push},
         conversation, group,
         recovery::Entry,
     },
@@ -326,6 +326,11 @@ impl AgentActor {
             missed,
             last_assigned,
             activity,
+            push: match self.machine.push() {
+                Push::Unset => None,
+                Push::Off => Some(false),
+                Push::On { .. } => Some(true),
+            },
             sessions: self.space.sessions.borrow().sessions_of(self.machine.id()),
             quarantined: self.aside,
             agent: self.machine.id(),

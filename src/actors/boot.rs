@@ -110,7 +110,7 @@ impl Recovered {
             }
             Whose::Workspace => space.world.workspace = stored::read(state)?.1,
             Whose::Group(id) => drop(space.world.groups.insert(id, stored::read(state)?.1)),
-            Whose::Agent(id) => drop(space.world.agents.insert(id, stored::read(state)?.1)),
+            Whose::Agent(id) => drop(space.world.agents.insert(id, stored::read_agent(state)?.1)),
             Whose::Unreadable(id) => {
                 let (_, records) = stored::read(state)?;
                 space.unreadable.insert(id);

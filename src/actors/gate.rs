@@ -26,7 +26,7 @@ use crate::{
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
     routing::{
         By, Key, Presence, Refusal, Reply, ReplyTo, Tell, Ticket, Variable,
-        agent::{self, Change, Profile},
+        agent::{self, Change, Profile, Push},
         conversation::{self, Ask, Destination, Opening, Phase, TeamOpening, Way},
         lobby::Filter,
         workspace::{self, Grants, Token},
@@ -134,6 +134,8 @@ pub enum Order {
     AskOf(ConversationId, SmolStr, AskOf),
     /// Change an agent's intent.
     SetPresence(AgentId, Presence),
+    /// Tell an agent outside of what waits, or not.
+    SetPush(AgentId, Push),
     /// Create or change an agent.
     PutAgent(AgentId, Profile),
     /// Change a part of an agent.
@@ -186,6 +188,7 @@ impl Order {
         match self {
             Self::Ask(_, Ask::Close | Ask::Leave | Ask::Decline { .. })
             | Self::SetPresence(_, Presence::Away | Presence::Offline)
+            | Self::SetPush(_, Push::Off)
             | Self::RevokeToken(_)
             | Self::RemoveAgent(_)
             | Self::Erase(..) => true,
@@ -195,6 +198,7 @@ impl Order {
             | Self::AskOf(..)
             | Self::Ask(..)
             | Self::SetPresence(..)
+            | Self::SetPush(..)
             | Self::PutAgent(..)
             | Self::ChangeAgent(..)
             | Self::MintToken(..)
@@ -595,6 +599,9 @@ impl Space {
             }
             Order::SetPresence(agent, presence) => {
                 self.tell(Tell::Agent(agent, agent::Command::SetPresence { presence, ticket }));
+            }
+            Order::SetPush(agent, push) => {
+                self.tell(Tell::Agent(agent, agent::Command::SetPush { push, ticket }));
             }
             Order::PutAgent(agent, profile) => {
                 self.tell(Tell::Workspace(workspace::Command::PutAgent { agent, profile, ticket }));

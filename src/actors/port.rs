@@ -404,6 +404,8 @@ pub struct AgentRow {
     pub last_assigned: Timestamp,
     /// What they did, ever.
     pub activity: Activity,
+    /// Whether they said that they want to be told outside; `None`: they have not said.
+    pub push: Option<bool>,
     /// How many sessions they have.
     pub sessions: u32,
     /// Whether they are put aside.

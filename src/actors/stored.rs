@@ -19,12 +19,15 @@ use crate::{
     journal::Position,
     routing::{
         Origin, Policy,
+        agent::Agent,
         conversation::{Conversation, Facts, Phase},
     },
 };
 
 /// The form of states, rows and chunks that is written.
 const VERSION: u8 = 1;
+/// The form of agents' states that is written.
+const AGENT: u8 = 2;
 
 /// Why an entry can't be understood.
 #[derive(Debug, thiserror::Error)]
@@ -226,8 +229,17 @@ pub(super) fn conversation_at_end(key: &[u8]) -> Option<ConversationId> {
 
 /// A state or a line, with the position that it stands for.
 pub(super) fn write<T: Serialize>(at: Position, value: &T) -> Result<Vec<u8>, Unreadable> {
+    write_in(VERSION, at, value)
+}
+
+/// An agent's state, with the position that it stands for.
+pub(super) fn write_agent(at: Position, agent: &Agent) -> Result<Vec<u8>, Unreadable> {
+    write_in(AGENT, at, agent)
+}
+
+fn write_in<T: Serialize>(version: u8, at: Position, value: &T) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::with_capacity(256);
-    bytes.push(VERSION);
+    bytes.push(version);
     bytes.extend_from_slice(&at.get().to_be_bytes());
     codec::to_log(value, &mut bytes).map_err(|error| Unreadable::TooLarge(error.to_string()))?;
     Ok(bytes)
@@ -235,13 +247,32 @@ pub(super) fn write<T: Serialize>(at: Position, value: &T) -> Result<Vec<u8>, Un
 
 /// What [`write`] wrote.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(Position, T), Unreadable> {
+    let (_, at, value) = opened(VERSION, bytes)?;
+    Ok((at, meant(value)?))
+}
+
+/// What [`write_agent`] wrote, now or in an earlier version.
+pub(super) fn read_agent(bytes: &[u8]) -> Result<(Position, Agent), Unreadable> {
+    let (version, at, value) = opened(AGENT, bytes)?;
+    if version < AGENT {
+        // They had said nothing about notifications, whose place is the last and which a zero says.
+        return Ok((at, meant(&[value, &[0]].concat())?));
+    }
+    Ok((at, meant(value)?))
+}
+
+/// The version of an entry, what it stands for, and its value.
+fn opened(newest: u8, bytes: &[u8]) -> Result<(u8, Position, &[u8]), Unreadable> {
     let (&version, rest) = bytes.split_first().ok_or_else(empty)?;
-    if version > VERSION {
+    if version > newest {
         return Err(Unreadable::Newer(version));
     }
     let (at, value) = rest.split_first_chunk::<8>().ok_or_else(empty)?;
-    let value = codec::from_log(value).map_err(|error| Unreadable::Strange(error.to_string()))?;
-    Ok((Position::new(u64::from_be_bytes(*at)), value))
+    Ok((version, Position::new(u64::from_be_bytes(*at)), value))
+}
+
+fn meant<T: DeserializeOwned>(value: &[u8]) -> Result<T, Unreadable> {
+    codec::from_log(value).map_err(|error| Unreadable::Strange(error.to_string()))
 }
 
 fn empty() -> Unreadable {

@@ -157,6 +157,7 @@ async fn detail(client: &Client, args: &Show) -> Result<(), Failure> {
         ("sites", (!detail.sites.is_empty()).then(|| join(detail.sites.iter().map(|site| site.as_str())))),
         ("sees the bot's", detail.sees_bot.then(|| "yes".to_owned())),
         ("live chat", (!detail.live_chat).then(|| "no".to_owned())),
+        ("notifications", detail.push.map(|on| if on { "on" } else { "off" }.to_owned())),
         (
             "managed by",
             Some(if detail.managed_by_config { "the configuration file" } else { "commands" }.to_owned()),

@@ -13,9 +13,10 @@ use crate::{
         },
         request::{
             Accept, Announce, Assign, Attach, Choose, Close, Decline, Detach, Invite, Leave, Note, Open,
-            Ping, Position, Renew, Reopen, Say, SetPresence, Subscribe, Take, Transfer, Typing, Unsubscribe,
+            Ping, Position, Renew, Reopen, Say, SetPresence, SetPush, Subscribe, Take, Transfer, Typing,
+            Unsubscribe,
         },
-        words::{Choice, Destination, Feed, Presence, Speaker},
+        words::{Choice, Destination, Feed, Presence, Push, Speaker},
     },
 };
 
@@ -199,6 +200,11 @@ impl Client {
     /// Says what an agent intends.
     pub fn set_presence(&self, agent: AgentId, presence: Presence) -> Pending<Done> {
         self.ask(SetPresence { key: self.key(), agent, presence })
+    }
+
+    /// Switches an agent's notifications on or off.
+    pub fn set_push(&self, agent: AgentId, push: Push) -> Pending<Done> {
+        self.ask(SetPush { key: self.key(), agent, push })
     }
 
     fn key(&self) -> u64 {

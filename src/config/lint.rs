@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    GroupPolicy, RuleTarget, Strategy, Workspace,
+    Absent, GroupPolicy, RuleTarget, Strategy, Workspace,
     problem::{Finding, Place},
     tree::{Kind, Table, Value},
 };
@@ -21,6 +21,7 @@ pub(super) fn second_look(
         findings.push(Finding { at, warning: true, message, expected, help });
     };
     picker(workspace, table, &mut warn);
+    notifications(workspace, table, &mut warn);
     rules(workspace, table, &mut warn);
     for (group, (at, written)) in workspace.groups.iter().zip(table.tables("group")) {
         let scopes = [written, table].into_iter().chain(defaults).collect::<Vec<_>>();
@@ -47,6 +48,15 @@ fn picker(workspace: &Workspace, table: &Table, warn: &mut impl FnMut(Option<Pla
     let message = format!("visitors are to choose a group, and {open} can be chosen: nobody is asked");
     let help = "with two groups that are public and enabled, they are";
     warn(enabled.map(|value| value.at.clone()), message, help);
+}
+
+/// Who has to switch it on matters only where somebody is told.
+fn notifications(workspace: &Workspace, table: &Table, warn: &mut impl FnMut(Option<Place>, String, &str)) {
+    let Some(said) = table.get("push").filter(|_| workspace.settings.tell_absent == Absent::Nobody) else {
+        return;
+    };
+    let message = "`push` says whom to tell, and tell_absent is \"nobody\": nobody is told".to_owned();
+    warn(Some(said.at.clone()), message, "");
 }
 
 /// A rule that sends to a disabled group sends nowhere.

@@ -40,7 +40,7 @@ pub use daemon::{
 };
 pub use difference::{Difference, Differs};
 pub use hours::Calendar;
-pub use notify::{Absent, Addressees, Deliveries, Encryption, MailRule, MailServer, Topic, Webhook};
+pub use notify::{Absent, Addressees, Deliveries, Encryption, MailRule, MailServer, Push, Topic, Webhook};
 pub use presets::PRESETS;
 pub use problem::{Problem, Problems};
 pub use rules::{RoutingRule, RuleTarget};

@@ -161,6 +161,16 @@ words! {
     }
 }
 
+words! {
+    /// Whether agents who have not said whether they want notifications get them.
+    pub enum Push {
+        /// No: they switch them on first.
+        OptIn = "opt_in",
+        /// Yes, until they switch them off.
+        OptOut = "opt_out",
+    }
+}
+
 /// An address of the web. Whether it can be used is said at a start, where certificates and secrets are read.
 pub(super) struct Address;
 

@@ -860,7 +860,7 @@ warning: my.toml:14:8: group \"idle\" is served by no agent of this file
 #[test]
 fn what_is_said_in_vain_is_named() {
     let text = shop(
-        "[workspace.picker]\nenabled = true\n\
+        "tell_absent = \"nobody\"\npush = \"opt_out\"\n[workspace.picker]\nenabled = true\n\
          [[workspace.group]]\nname = \"a\"\nlabel = \"A\"\nmax_offers = 3\nmax_wait = \"20s\"\n\
          [[workspace.group]]\nname = \"b\"\nenabled = false\nstrategy = \"pull\"\nmax_offers = 2\n\
          [[workspace.rule]]\nname = \"to-b\"\nwhen = { name = \"country\", eq = \"FR\" }\nthen = { group = \"b\" }\n",
@@ -870,6 +870,7 @@ fn what_is_said_in_vain_is_named() {
     assert_eq!(
         messages,
         [
+            "`push` says whom to tell, and tell_absent is \"nobody\": nobody is told",
             "visitors are to choose a group, and 1 can be chosen: nobody is asked",
             "group \"a\": max_wait is over when the first who was asked has not answered: nobody else is",
             "group \"b\": max_offers is 2, and \"pull\" asks nobody",

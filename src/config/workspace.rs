@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 
 use super::{
-    Absent, MailRule, Webhook,
+    Absent, MailRule, Push, Webhook,
     hours::{Calendar, Calendars},
     measures::{DAY, HOUR, Wait, ms, secs},
     notify::Address,
@@ -132,6 +132,8 @@ section! {
             keep_age_on_transfer: bool => Flag,
             /// Which agents without a connection are told of what waits (`agent.notified`).
             tell_absent: Absent => choice(),
+            /// Whether those are told, too, who have not said whether they want it.
+            push: Push => choice(),
             /// The agents' inbox, `{link}` in place of the link to a conversation; `None` ("off"): mails have no link.
             inbox_url: Option<String> => OrWord(Address, "off"),
         }

@@ -104,6 +104,7 @@ pub fn rules(config: &Config) -> Result<Rules, notify::Error> {
                 config::Absent::Available => Absent::Available,
                 config::Absent::Members => Absent::Members,
             },
+            unasked: workspace.settings.push == config::Push::OptOut,
             inbox: workspace.settings.inbox_url.clone(),
         };
         workspaces.insert(workspace.name.clone(), told);

@@ -420,7 +420,8 @@ fn read_window(
     let rules = desk.rules();
     let absent =
         |workspace: &WorkspaceId| -> Option<Absent> { Some(rules.workspaces.get(workspace)?.absent) };
-    let look = Look { here: &*outlook.here, absent: &absent };
+    let unasked = |workspace: &WorkspaceId| rules.workspaces.get(workspace).is_some_and(|told| told.unasked);
+    let look = Look { here: &*outlook.here, absent: &absent, unasked: &unasked };
     let now = desk.clock.now();
     let log = u32::from_be_bytes(journal.id().first_chunk().copied().unwrap_or_default());
     let log = format!("{log:08x}");

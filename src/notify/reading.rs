@@ -22,15 +22,17 @@ use crate::{
     journal::{Changes, Position, Record, Tray},
     routing::{
         By, CloseReason, OfferOutcome, Presence, Variable,
-        agent::{self, Profile},
+        agent::{self, Profile, Push},
         conversation::{self, Event},
         recovery::{Entry, World},
         workspace,
     },
 };
 
-/// The form of what is kept.
+/// The form of conversations that is kept.
 const VERSION: u8 = 1;
+/// The form of agents that is kept.
+const PERSON: u8 = 2;
 /// Agents that one piece of news names.
 const AGENTS_MAX: usize = 256;
 
@@ -73,6 +75,8 @@ pub(super) struct Look<'a> {
     pub(super) here: &'a dyn Fn(&WorkspaceId, AgentId) -> bool,
     /// What a workspace tells those who have none; `None`: it tells nothing outside at all.
     pub(super) absent: &'a dyn Fn(&WorkspaceId) -> Option<Absent>,
+    /// Whether a workspace tells those, too, who have not said whether they want it.
+    pub(super) unasked: &'a dyn Fn(&WorkspaceId) -> bool,
 }
 
 /// What is known of open conversations and of agents.
@@ -113,10 +117,12 @@ pub(super) struct Person {
     pub(super) serves: bool,
     /// Whether they want conversations.
     pub(super) available: bool,
+    /// Whether they want to be told of them while they are not here. The last: what version 1 kept ends before it.
+    pub(super) push: Push,
 }
 
 impl Person {
-    fn of(profile: &Profile, available: bool) -> Self {
+    fn of(profile: &Profile, available: bool, push: Push) -> Self {
         Self {
             name: profile.name.clone(),
             email: profile.email.clone(),
@@ -124,6 +130,16 @@ impl Person {
             sites: profile.sites.clone(),
             serves: profile.live_chat,
             available,
+            push,
+        }
+    }
+
+    /// Whether they are told when they are not here.
+    fn told(&self, unasked: bool) -> bool {
+        match self.push {
+            Push::Unset => unasked,
+            Push::Off => false,
+            Push::On { .. } => true,
         }
     }
 }
@@ -133,7 +149,8 @@ impl Known {
     pub fn learn(&mut self, workspace: &WorkspaceId, world: &World) {
         let place = self.spaces.entry(workspace.clone()).or_default();
         for agent in world.agents.values().filter(|agent| agent.exists()) {
-            let person = Person::of(agent.profile(), agent.intent() == Presence::Online);
+            let person =
+                Person::of(agent.profile(), agent.intent() == Presence::Online, agent.push().clone());
             place.agents.insert(agent.id(), person);
             self.agents.push((workspace.clone(), agent.id()));
         }
@@ -164,15 +181,17 @@ impl Known {
         let workspace: WorkspaceId = name.parse().map_err(|_| strange())?;
         let (kind, id) = key[end + 1..].split_first().ok_or_else(strange)?;
         let id: [u8; 16] = id.try_into().map_err(|_| strange())?;
-        let Some((&VERSION, value)) = value.split_first() else { return Err(strange()) };
+        let Some((&version, value)) = value.split_first() else { return Err(strange()) };
         let place = self.spaces.entry(workspace).or_default();
-        match kind {
-            b'c' => {
+        match (kind, version) {
+            (b'c', VERSION) => {
                 let sketch = codec::from_log(value).map_err(|_| strange())?;
                 place.conversations.insert(ConversationId::from_bytes(id), sketch);
             }
-            b'a' => {
-                let person = codec::from_log(value).map_err(|_| strange())?;
+            (b'a', 1..=PERSON) => {
+                // Version 1 did not know what they want: a zero says that they have not said.
+                let rest: &[u8] = if version < PERSON { &[0] } else { &[] };
+                let person = codec::from_log(&[value, rest].concat()).map_err(|_| strange())?;
                 place.agents.insert(AgentId::from_bytes(id), person);
             }
             _ => return Err(strange()),
@@ -187,14 +206,14 @@ impl Known {
         conversations.dedup();
         for (workspace, id) in conversations {
             let now = self.spaces.get(&workspace).and_then(|place| place.conversations.get(&id));
-            keep(changes, &workspace, b'c', id.bytes(), now)?;
+            keep(changes, &workspace, (b'c', VERSION), id.bytes(), now)?;
         }
         let mut agents = std::mem::take(&mut self.agents);
         agents.sort_unstable();
         agents.dedup();
         for (workspace, id) in agents {
             let now = self.spaces.get(&workspace).and_then(|place| place.agents.get(&id));
-            keep(changes, &workspace, b'a', id.bytes(), now)?;
+            keep(changes, &workspace, (b'a', PERSON), id.bytes(), now)?;
         }
         Ok(())
     }
@@ -203,6 +222,14 @@ impl Known {
 
     pub(super) fn email(&self, workspace: &WorkspaceId, agent: AgentId) -> Option<SmolStr> {
         self.spaces.get(workspace)?.agents.get(&agent)?.email.clone()
+    }
+
+    /// Where an agent's browser is reached, if they want that and their frontend said so.
+    pub(super) fn endpoint(&self, workspace: &WorkspaceId, agent: AgentId) -> Option<&SmolStr> {
+        match &self.spaces.get(workspace)?.agents.get(&agent)?.push {
+            Push::On { endpoint } => endpoint.as_ref(),
+            Push::Unset | Push::Off => None,
+        }
     }
 
     pub(super) fn name(&self, workspace: &WorkspaceId, agent: AgentId) -> Option<SmolStr> {
@@ -280,13 +307,20 @@ impl Known {
                     }
                     _ => return,
                 };
-                let available = agents.get(&id).is_some_and(|person| person.available);
-                agents.insert(id, Person::of(profile, available));
+                let before = agents.get(&id);
+                let available = before.is_some_and(|person| person.available);
+                let push = before.map(|person| person.push.clone()).unwrap_or_default();
+                agents.insert(id, Person::of(profile, available, push));
             }
             agent::Event::Removed => drop(agents.remove(&id)),
             agent::Event::PresenceSet { presence, .. } => {
                 if let Some(person) = agents.get_mut(&id) {
                     person.available = *presence == Presence::Online;
+                }
+            }
+            agent::Event::PushSet(push) => {
+                if let Some(person) = agents.get_mut(&id) {
+                    person.push = push.clone();
                 }
             }
             _ => return,
@@ -305,7 +339,7 @@ impl Known {
 fn keep<T: Serialize>(
     changes: &mut Changes,
     workspace: &WorkspaceId,
-    kind: u8,
+    (kind, version): (u8, u8),
     id: &[u8; 16],
     value: Option<&T>,
 ) -> Result<(), Error> {
@@ -315,7 +349,7 @@ fn keep<T: Serialize>(
     match value {
         None => changes.remove(Tray::Known, key),
         Some(value) => {
-            let mut bytes = vec![VERSION];
+            let mut bytes = vec![version];
             codec::to_log(value, &mut bytes).map_err(|error| Error::Strange(error.to_string()))?;
             changes.put(Tray::Known, key, bytes);
         }
@@ -463,12 +497,21 @@ impl Teller<'_, '_> {
         self.notify(absent, "offered", deadline);
     }
 
-    /// Those of them who have no session.
+    /// Whether they are to be told while they are not here (AD-16).
+    fn wants(&self, person: &Person) -> bool {
+        person.told((self.look.unasked)(&self.workspace))
+    }
+
+    /// Those of them who have no session and want to be told.
     fn absent(&self, mut agents: Agents) -> Agents {
         if (self.look.absent)(&self.workspace).is_none_or(|whom| whom == Absent::Nobody) {
             return Agents::new();
         }
-        agents.retain(|agent| !(self.look.here)(&self.workspace, *agent));
+        let people = self.known.spaces.get(&self.workspace).map(|place| &place.agents);
+        let told = |agent: AgentId| {
+            people.and_then(|people| people.get(&agent)).is_some_and(|person| self.wants(person))
+        };
+        agents.retain(|agent| told(*agent) && !(self.look.here)(&self.workspace, *agent));
         agents
     }
 
@@ -480,6 +523,7 @@ impl Teller<'_, '_> {
         let site = self.known().site;
         let members = self.known.members(&self.workspace, group, site.as_ref()).into_iter();
         let meant = members.filter(|(_, person)| whom == Absent::Members || person.available);
+        let meant = meant.filter(|(_, person)| self.wants(person));
         let absent = meant.map(|(id, _)| id).filter(|id| !(self.look.here)(&self.workspace, *id));
         absent.take(AGENTS_MAX).collect()
     }
@@ -538,6 +582,28 @@ fn word(reason: impl fmt::Debug) -> SmolStr {
 mod tests {
     use super::*;
     use crate::routing::{AssignCause, FallbackReason, QueueCause};
+
+    /// As version 1 kept an agent: without what they want of notifications.
+    #[test]
+    fn an_agent_who_was_kept_before_has_said_nothing() {
+        let workspace: WorkspaceId = "shop".parse().expect("a name");
+        let ana = AgentId::from_bytes([3; 16]);
+        let profile = Profile { name: "Ana".into(), live_chat: true, ..Profile::default() };
+        let key = [b"shop\0a".as_slice(), ana.bytes()].concat();
+        let mut bytes = Vec::new();
+        codec::to_log(&Person::of(&profile, true, Push::Unset), &mut bytes).expect("small");
+        assert_eq!(bytes.pop(), Some(0), "the last byte says it");
+        for (version, readable) in [(1, true), (PERSON, false), (PERSON + 1, false)] {
+            let mut known = Known::default();
+            let value = [&[version], &bytes[..]].concat();
+            assert_eq!(known.load(&key, &value).is_ok(), readable, "version {version}");
+            if readable {
+                let members = known.members(&workspace, &GroupId::everyone(), None);
+                assert_eq!(members.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [ana]);
+                assert!(members[0].1.told(true) && !members[0].1.told(false));
+            }
+        }
+    }
 
     #[test]
     fn reasons_are_written_as_in_json_everywhere_else() {

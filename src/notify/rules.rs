@@ -49,6 +49,8 @@ pub struct Told {
     pub mails: Vec<MailRule>,
     /// Which agents without a connection are told of what waits.
     pub absent: Absent,
+    /// Whether those of them are told, too, who have not said whether they want it.
+    pub unasked: bool,
     /// Where the agents' inbox is, `{link}` in place of the link; for mail.
     pub inbox: Option<String>,
 }
@@ -117,6 +119,9 @@ struct Data<'a> {
     site: Option<&'a str>,
     #[serde(skip_serializing_if = "<[AgentId]>::is_empty")]
     agents: &'a [AgentId],
+    /// Where the browsers of these agents are reached, as far as that was said.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    endpoints: BTreeMap<AgentId, &'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,7 +144,7 @@ pub(super) fn deliveries(
     let mut out = Vec::new();
     let mut body = None;
     for webhook in told.webhooks.iter().filter(|webhook| webhook.wants(news.topic)) {
-        let body = body.get_or_insert_with(|| webhook_body(news, &message));
+        let body = body.get_or_insert_with(|| webhook_body(known, news, &message));
         let (name, body) = (webhook.name().clone(), body.clone());
         out.push(delivery(news, Kind::Webhook, message.clone(), name, body, now));
     }
@@ -197,7 +202,10 @@ fn delivery(
     }
 }
 
-fn webhook_body(news: &News, message: &str) -> Box<str> {
+fn webhook_body(known: &Known, news: &News, message: &str) -> Box<str> {
+    // For whoever sends the notification, and nobody else.
+    let told = if news.topic == Topic::AgentNotified { &news.agents[..] } else { &[] };
+    let endpoint = |agent: &AgentId| Some((*agent, known.endpoint(&news.workspace, *agent)?.as_str()));
     let body = Body {
         r#type: news.topic,
         timestamp: written(news.at),
@@ -212,6 +220,7 @@ fn webhook_body(news: &News, message: &str) -> Box<str> {
             group: news.group.as_ref(),
             site: news.site.as_deref(),
             agents: &news.agents,
+            endpoints: told.iter().filter_map(endpoint).collect(),
             reason: news.reason.as_deref(),
             action: news.action.as_deref(),
             deadline: news.deadline.map(written),

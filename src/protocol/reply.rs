@@ -300,6 +300,8 @@ wire! { lenient;
         last_activity_at: Option<Timestamp>,
         /// Messages that they wrote to visitors, ever.
         messages: u64,
+        /// Whether they switched notifications on or off (SetPush); absent: they have not said.
+        push: Option<bool>,
     }
 
     /// A conversation in an agent's hands.

@@ -6,7 +6,9 @@
 use super::{
     bounded::{Text, Variables},
     wire::{messages, wire},
-    words::{Choice, Destination, Doing, Feed, PARTS, Part, Presence, Role, Speaker, TAGS, Target, View},
+    words::{
+        Choice, Destination, Doing, Feed, PARTS, Part, Presence, Push, Role, Speaker, TAGS, Target, View,
+    },
 };
 use crate::{
     ids::{AgentId, Channel, ClientId, ConversationId, GroupId, VisitorId, WorkspaceId},
@@ -111,6 +113,7 @@ messages! {
             TooLarge, KeyExpired, KeyReused,
         0x00c0 Choose -> Recorded;
             NotFound, Forbidden, GroupDisabled, MissingFields, ConversationClosed, WrongState, KeyExpired, KeyReused,
+        0x00d0 SetPush -> Done; NotFound, Forbidden, Invalid, KeyExpired, KeyReused,
     }
 }
 
@@ -868,5 +871,17 @@ wire! { strict;
     pub struct DropDelivery {
         /// Its number.
         delivery: u64,
+    }
+
+    /// Switches an agent's browser notifications on or off: whether they are told of what waits, is offered or is written to them while
+    /// they have no connection (`agent.notified`). Kept over restarts; who has not said is told as the workspace's `push` says. It
+    /// makes nobody a candidate: offered is only who is online and connected.
+    pub struct SetPush {
+        /// The client's command counter.
+        key: u64,
+        /// Whose. Agents set their own, frontends that of agents attached to this connection, supervisors anybody's.
+        agent: AgentId,
+        /// On or off.
+        push: Push,
     }
 }

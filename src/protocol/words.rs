@@ -104,6 +104,18 @@ wire! { strict;
         Offline,
     }
 
+    /// Whether an agent is told of what waits while they have no connection.
+    pub enum Push: Hash {
+        /// Not told.
+        Off,
+        /// Told.
+        On {
+            /// Where their browser is reached, as the frontend's push service knows it: handed on with each `agent.notified`, and
+            /// shown to nobody. Visible characters of ASCII without blanks, at most 1 KiB; absent if the frontend keeps it itself.
+            endpoint: Option<Text<1024>>,
+        },
+    }
+
     /// Which group a visitor chooses.
     pub enum Choice: Hash {
         /// This one, as the list names it.

@@ -120,7 +120,9 @@ pub fn to_agent(
             let stands = workspace::Command::Stands { agent: id, profile };
             Undelivered { tells: vec![Tell::Workspace(stands)], ..refuse(&ticket, Refusal::Quarantined) }
         }
-        agent::Command::SetPresence { ticket, .. } => refuse(&ticket, Refusal::Quarantined),
+        agent::Command::SetPresence { ticket, .. } | agent::Command::SetPush { ticket, .. } => {
+            refuse(&ticket, Refusal::Quarantined)
+        }
         agent::Command::Failed { ticket } => refuse(&ticket, Refusal::Failed),
         agent::Command::Invite { ticket, .. } => refuse(&ticket, Refusal::NotEligible(WhyNot::Quarantined)),
         agent::Command::Claim { purpose: Purpose::Start { ticket, opening }, .. } => Undelivered {

@@ -121,6 +121,7 @@ fn to_agent(id: AgentId, command: agent::Command) -> Undelivered {
         | agent::Command::Change { ticket, .. }
         | agent::Command::Remove { ticket }
         | agent::Command::SetPresence { ticket, .. }
+        | agent::Command::SetPush { ticket, .. }
         | agent::Command::Invite { ticket, .. }
         | agent::Command::Reinstate { ticket } => Undelivered::refuse(&ticket),
         // Nobody remembers it, but it is answered.

@@ -26,7 +26,7 @@ use crate::{
     },
     routing::{
         Body, By, Origin, Presence, Priority, Variable,
-        agent::{Change, Profile},
+        agent::{Change, Profile, Push},
         conversation::{
             Ask, Choice, Destination, HandOver, Message, Opening, Part, Phase, Target, TeamOpening,
         },
@@ -220,6 +220,7 @@ impl Asker<'_> {
             }
             Request::Start(start) => self.start(start),
             Request::SetPresence(set) => self.set_presence(&set),
+            Request::SetPush(set) => self.set_push(&set),
             Request::PutAgent(put) => self.put_agent(&put),
             Request::ChangeAgent(change) => self.change_agent(&change),
             Request::RemoveAgent(remove) => {
@@ -404,26 +405,41 @@ impl Asker<'_> {
         Ok(Work::Order(by, None, Order::Start(Box::new(opening), owner)))
     }
 
-    fn set_presence(&self, set: &request::SetPresence) -> Result<Work, No> {
-        let may = match self.grants {
-            Grants::Agent(own) => own == set.agent,
-            Grants::Supervisor => true,
-            Grants::Frontend => (self.attached)(set.agent),
-            Grants::Visitor(_) | Grants::Admin => false,
-        };
-        if !may {
-            return Err(FORBIDDEN);
+    /// Who speaks when an agent is to want something else: the agent, a frontend for them, a supervisor.
+    fn wants_for(&self, agent: AgentId) -> Result<By, No> {
+        match self.grants {
+            Grants::Agent(own) if own == agent => Ok(By::Agent(agent)),
+            Grants::Frontend if (self.attached)(agent) => Ok(By::Agent(agent)),
+            Grants::Supervisor => Ok(By::Supervisor),
+            _ => Err(FORBIDDEN),
         }
+    }
+
+    fn set_presence(&self, set: &request::SetPresence) -> Result<Work, No> {
+        let by = self.wants_for(set.agent)?;
         let presence = match set.presence {
             wire::Presence::Online => Presence::Online,
             wire::Presence::Away => Presence::Away,
             wire::Presence::Offline => Presence::Offline,
         };
-        let by = match self.grants {
-            Grants::Supervisor => By::Supervisor,
-            _ => By::Agent(set.agent),
-        };
         Ok(Work::Order(by, Some(set.key), Order::SetPresence(set.agent, presence)))
+    }
+
+    fn set_push(&self, set: &request::SetPush) -> Result<Work, No> {
+        let by = self.wants_for(set.agent)?;
+        let push = match &set.push {
+            wire::Push::Off => Push::Off,
+            wire::Push::On { endpoint: None } => Push::On { endpoint: None },
+            // It goes on into other programs as it is: nothing that ends a line or hides in one.
+            wire::Push::On { endpoint: Some(endpoint) } => {
+                if endpoint.is_empty() || !endpoint.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    let why = "an endpoint is one word of visible ASCII characters";
+                    return Err((RefusalCode::Invalid, Some(why)));
+                }
+                Push::On { endpoint: Some(endpoint.as_str().into()) }
+            }
+        };
+        Ok(Work::Order(by, Some(set.key), Order::SetPush(set.agent, push)))
     }
 
     fn put_agent(&self, put: &request::PutAgent) -> Result<Work, No> {

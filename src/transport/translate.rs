@@ -335,6 +335,7 @@ fn agent_detail(row: &AgentRow, holds: &[(ConversationId, Held, Timestamp)]) -> 
         sees_bot: row.profile.sees_bot,
         last_activity_at: Some(row.activity.last).filter(|at| *at != Timestamp::default()),
         messages: row.activity.messages,
+        push: row.push,
     }
     .into()
 }

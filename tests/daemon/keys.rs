@@ -7,7 +7,7 @@ use maitred::{
         Reply, Request, Text,
         notice::StaffChange,
         request::*,
-        words::{Destination, Presence, Role, Speaker, Status},
+        words::{Destination, Presence, Push, Role, Speaker, Status},
     },
 };
 use uuid::Uuid;
@@ -227,6 +227,9 @@ async fn an_agents_commands_happen_once(shape: Shape) {
     let set = |key, presence| SetPresence { key, agent: ana, presence };
     ask(&seat.client, set(10, Presence::Online)).await.expect("set");
     ask(&seat.client, set(11, Presence::Away)).await.expect("set");
+    let push = |key, push| SetPush { key, agent: ana, push };
+    ask(&seat.client, push(12, Push::On { endpoint: None })).await.expect("on");
+    ask(&seat.client, push(13, Push::Off)).await.expect("off");
     for restarted in [false, true] {
         if restarted {
             floor.restart(seconds(1)).await;
@@ -239,6 +242,8 @@ async fn an_agents_commands_happen_once(shape: Shape) {
             "a late repetition changes nothing"
         );
         assert_eq!(code(ask(&seat.client, set(10, Presence::Offline)).await), "key_reused");
+        ask(&seat.client, push(12, Push::On { endpoint: None })).await.expect("the same");
+        assert_eq!(seat.agent_detail(ana).await.push, Some(false), "neither does this one");
     }
     let first = PutAgent { key: 1_000, ..profile(&floor.admin, ana, "ana", &["sales"], 7) };
     let second = PutAgent { key: 1_001, ..profile(&floor.admin, ana, "ana", &["sales"], 8) };

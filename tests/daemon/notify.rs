@@ -314,9 +314,11 @@ fn mail_is_handed_in_under_tls_with_a_password_or_not_at_all() {
 fn who_is_not_there_is_told_of_what_waits_and_is_offered_nothing() {
     tell(async {
         let mut hooks = Webhooks::start();
-        let floor =
-            Floor::open(&hooked(&hooks.url(), r#""agent.notified""#, "tell_absent = \"members\""), SHAPE)
-                .await;
+        let floor = Floor::open(
+            &hooked(&hooks.url(), r#""agent.notified""#, "tell_absent = \"members\"\npush = \"opt_out\""),
+            SHAPE,
+        )
+        .await;
         let away = floor.put("away", &["sales"], 5).await;
         let (here, mut at_here) = floor.agent("here", &["sales"], 5, SHAPE).await;
         let (gone, at_gone) = floor.agent("gone", &["sales"], 5, SHAPE).await;

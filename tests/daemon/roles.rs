@@ -8,8 +8,8 @@ use maitred::{
         reply::{ConversationPage, Minted, Refused},
         request::*,
         words::{
-            Choice, Destination, Feed, ListFilter, ListView, Part, Presence, Role, Speaker, Status, Target,
-            Variable, View,
+            Choice, Destination, Feed, ListFilter, ListView, Part, Presence, Push, Role, Speaker, Status,
+            Target, Variable, View,
         },
     },
 };
@@ -228,6 +228,10 @@ const TABLE: &[Row] = &[
         build: |ask| SetPresence { key: ask.key, agent: ask.owner, presence: Presence::Online }.into() },
     Row { command: "presence of an agent who is not attached", state: State::None, cells: "f f f f f f  y  f . . . . . .  f",
         build: |ask| SetPresence { key: ask.key, agent: ask.spare, presence: Presence::Away }.into() },
+    Row { command: "notifications of the owner", state: State::None, cells: "f f y f f f  y  y . . . . . .  f",
+        build: |ask| SetPush { key: ask.key, agent: ask.owner, push: Push::On { endpoint: None } }.into() },
+    Row { command: "notifications of an agent who is not attached", state: State::None, cells: "f f f f f f  y  f . . . . . .  f",
+        build: |ask| SetPush { key: ask.key, agent: ask.spare, push: Push::Off }.into() },
     Row { command: "attach", state: State::None, cells: "f f f f f f  f  y . . . . . .  f",
         build: |ask| Attach { agent: ask.owner }.into() },
     Row { command: "announce a visitor", state: State::None, cells: "y f f f f f  f  y . . . . . .  f",

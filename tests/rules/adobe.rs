@@ -9,7 +9,7 @@ use maitred::{
         notice::{StaffChange, VisitorChange, VisitorEntry},
         reply::{ConversationDetail, Done, WorkspaceDetail},
         request::{ReportFailure, ResolveLink, ShowWorkspace},
-        words::{FallbackReason, OfferKind, Presence, Speaker, Status, Target},
+        words::{FallbackReason, OfferKind, Presence, Push, Speaker, Status, Target},
     },
 };
 
@@ -303,20 +303,44 @@ rule!(
     ad_16_who_is_not_connected_is_told_and_offered_nothing,
     preset = "adobe",
     with = &outward::webhook("agent.notified"),
-    flip = ["defaults.tell_absent = \"nobody\"", "workspace.webhook.out.events = [\"conversation.closed\"]"],
+    flip = [
+        "defaults.tell_absent = \"nobody\"",
+        "defaults.push = \"opt_out\"",
+        "workspace.webhook.out.events = [\"conversation.closed\"]"
+    ],
     async |house| {
         let mut hooks = outward::hooks();
-        let ana = house.known("ana", &["support"]).await;
+        let (ana, cleo) = (house.known("ana", &["support"]).await, house.known("cleo", &["support"]).await);
+        // Both were asked by a banner once; only Ana said yes.
+        let at_ana = house.session(ana).await;
+        let endpoint = Some(Text::clip("https://push.example/of-ana"));
+        at_ana.client.set_push(ana, Push::On { endpoint }).await.expect("switched on");
+        let strange = Push::On { endpoint: Some(Text::clip("two words")) };
+        assert_eq!(code(at_ana.client.set_push(ana, strange).await), "invalid");
+        assert_eq!(code(at_ana.client.set_push(cleo, Push::Off).await), "forbidden");
+        at_ana.leave().await;
+        house.restart(seconds(60)).await;
         let (_ben, mut at_ben) = house.agent("ben", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
+        assert_eq!(watch.agent_detail(ana).await.push, Some(true), "as she said before the restart");
+        assert_eq!(watch.agent_detail(cleo).await.push, None);
         let id = desk.opens(1, group("support")).await;
         let told = hooks.next().await.json();
         assert_eq!(told["data"]["agents"], serde_json::json!([ana.to_string()]));
+        let reached = serde_json::json!({ ana.to_string(): "https://push.example/of-ana" });
+        assert_eq!(told["data"]["endpoints"], reached);
         assert_eq!(told["data"]["conversation"], id.to_string());
         assert_eq!(told["data"]["reason"], "waiting");
         let offer = at_ben.sees_offer(id).await;
         at_ben.client.decline(id, Speaker::Me, offer.offer).await.expect("declined");
         assert_eq!(watch.status(id).await, Status::Missed, "who was only told is no candidate");
+        // She has had enough of it.
+        watch.client.set_push(ana, Push::Off).await.expect("switched off");
+        let id = desk.opens(4, group("support")).await;
+        let offer = at_ben.sees_offer(id).await;
+        at_ben.client.accept(id, Speaker::Me, offer.offer).await.expect("accepted");
+        outward::all_delivered(house).await;
+        assert!(hooks.already().is_none(), "nobody is told any more");
         // Connected, and still not one who wants conversations.
         let mut at_ana = house.session(ana).await;
         at_ben.client.set_presence(_ben, Presence::Away).await.expect("away");

@@ -266,7 +266,7 @@ impl Realm {
 
     fn know_agent(&mut self, view: &View, workspace: &WorkspaceId, id: AgentId) -> Result<(), Trouble> {
         if !self.world.agents.contains_key(&id) {
-            let agent = state(view, workspace, &Whose::Agent(id))?;
+            let agent = agent(view, workspace, id)?;
             self.world.agents.extend(agent.map(|agent| (id, agent)));
         }
         Ok(())
@@ -283,7 +283,10 @@ impl Realm {
     fn add_to(self, pages: &mut Pages, workspace: &WorkspaceId, last: Position) -> Result<(), Trouble> {
         let states = &mut pages.states;
         for (id, agent) in &self.world.agents {
-            states.insert(stored::of_state(workspace, &Whose::Agent(*id)), Some(stored::write(last, agent)?));
+            states.insert(
+                stored::of_state(workspace, &Whose::Agent(*id)),
+                Some(stored::write_agent(last, agent)?),
+            );
         }
         for (id, group) in &self.world.groups {
             let key = stored::of_state(workspace, &Whose::Group(id.clone()));
@@ -334,6 +337,11 @@ fn state<T: DeserializeOwned>(
 ) -> Result<Option<T>, Trouble> {
     let state = view.get(Shelf::States, &stored::of_state(workspace, whose))?;
     Ok(state.map(|state| stored::read(&state)).transpose()?.map(|(_, state)| state))
+}
+
+fn agent(view: &View, workspace: &WorkspaceId, id: AgentId) -> Result<Option<Agent>, Trouble> {
+    let state = view.get(Shelf::States, &stored::of_state(workspace, &Whose::Agent(id)))?;
+    Ok(state.map(|state| stored::read_agent(&state)).transpose()?.map(|(_, agent)| agent))
 }
 
 /// Entries by shelf, in the order of their keys; `None`: to be removed.

@@ -8,7 +8,7 @@ use crate::{
     ids::AgentId,
     routing::{
         AssignCause, Body, By, FallbackReason, Key, OfferOutcome, Presence, Priority, QueueCause, Variable,
-        agent::{self, Agent, Profile},
+        agent::{self, Agent, Profile, Push},
         conversation::{Event, Record},
         group::{self, Group},
         workspace::{self, Workspace},
@@ -75,6 +75,7 @@ fn states() -> Vec<(&'static str, Vec<u8>)> {
     agent.evolve(at(1), &agent::Event::Profiled(profile));
     agent.evolve(at(2), &agent::Event::PresenceSet { presence: Presence::Online, auto: false });
     agent.evolve(at(3), &agent::Event::Assigned);
+    agent.evolve(at(3), &agent::Event::PushSet(Push::On { endpoint: Some("https://push.example/1".into()) }));
     let mut group = Group::new("sales".parse().expect("a name"));
     group.evolve(&group::Event::Pointed { name: name(), agent: id });
     let mut realm = Workspace::default();
@@ -104,7 +105,7 @@ fn states() -> Vec<(&'static str, Vec<u8>)> {
             super::write(position, &conversation(&[vec![assigned], vec![invited]])).expect("small"),
         ),
         ("conversation-missed", super::write(position, &conversation(&[vec![fell_back]])).expect("small")),
-        ("agent", super::write(position, &agent).expect("small")),
+        ("agent", super::write_agent(position, &agent).expect("small")),
         ("group", super::write(position, &group).expect("small")),
         ("workspace", super::write(position, &realm).expect("small")),
         ("times", super::write(position, &Times { last: at(9), restarts: vec![restart] }).expect("small")),
@@ -129,6 +130,21 @@ fn the_bytes_of_states_are_as_they_were() {
         let golden = fs::read_to_string(&file).expect("a golden file");
         assert_eq!(hex, golden, "{name}: an archive that was written before can't be read any more");
     }
+}
+
+/// As version 1 wrote an agent: without what they want of notifications.
+#[test]
+fn an_agent_of_the_first_version_has_said_nothing_about_notifications() {
+    let mut agent = Agent::new(AgentId::from_bytes([3; 16]));
+    agent.evolve(at(2), &agent::Event::PresenceSet { presence: Presence::Online, auto: false });
+    let mut old = super::write_agent(Position::new(7), &agent).expect("small");
+    assert_eq!(old.pop(), Some(0), "the last byte says it");
+    assert!(read_agent(&old).is_err(), "a state of this version has it");
+    old[0] = 1;
+    let (position, read) = read_agent(&old).expect("readable");
+    assert_eq!((position, read.intent(), read.push()), (Position::new(7), Presence::Online, &Push::Unset));
+    old[0] = AGENT + 1;
+    assert!(matches!(read_agent(&old), Err(Unreadable::Newer(3))));
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn obvious(command: &str, field: &str, client: &Client) -> Option<Value> {
         | ("SetTags", "add" | "remove") => Some(json!([])),
         ("PutAgent", "sees_bot") => Some(false.into()),
         ("PutAgent", "live_chat") | ("Announce", "present") | ("Typing", "typing") => Some(true.into()),
-        ("SetPresence", "agent") => welcome.agent.map(|agent| agent.to_string().into()),
+        ("SetPresence" | "SetPush", "agent") => welcome.agent.map(|agent| agent.to_string().into()),
         ("Announce", "visitor") => welcome.visitor.map(|visitor| visitor.to_string().into()),
         (_, "speaker") => Some("me".into()),
         (_, "force" | "leave") => Some(false.into()),

@@ -25,7 +25,7 @@ use crate::{
     ids::{AgentId, ConversationId},
 };
 
-pub use words::{Activity, Basics, Change, Command, End, Event, Held, Profile};
+pub use words::{Activity, Basics, Change, Command, End, Event, Held, Profile, Push};
 
 /// How long a grant may stay unconfirmed before the agent asks the conversation. Time alone frees nothing.
 pub const LEASE: Duration = Duration::from_secs(1);
@@ -109,6 +109,8 @@ pub struct Agent {
     activity: Activity,
     keys: Keys<()>,
     quarantined: Option<Timestamp>,
+    /// The last of what is kept: states of the archive's version 1 end before it.
+    push: Push,
     // Views, rebuilt from the conversations and sessions.
     #[serde(skip)]
     generation: u32,
@@ -150,6 +152,7 @@ impl Agent {
             activity: Activity::default(),
             keys: Keys::default(),
             quarantined: None,
+            push: Push::Unset,
             generation: 0,
             liveness: Liveness::Gone,
             slots: BTreeMap::new(),
@@ -174,7 +177,10 @@ impl Agent {
                 self.sites = Sites::of(&profile.sites);
                 self.exists = true;
             }
-            Event::Removed => self.exists = false,
+            Event::Removed => {
+                self.exists = false;
+                self.push = Push::Unset;
+            }
             Event::PresenceSet { presence, auto } => {
                 self.intent = *presence;
                 if !auto {
@@ -190,6 +196,7 @@ impl Agent {
             Event::CommandFailed => {}
             Event::Quarantined => self.quarantined = Some(at),
             Event::Reinstated => self.quarantined = None,
+            Event::PushSet(push) => self.push = push.clone(),
         }
     }
 
@@ -282,6 +289,7 @@ impl Machine for Agent {
             Command::Change { change, ticket } => self.change(cx, change, &ticket, out),
             Command::Remove { ticket } => self.remove(cx, &ticket, out),
             Command::SetPresence { presence, ticket } => self.set_presence(cx, presence, &ticket, out)?,
+            Command::SetPush { push, ticket } => self.set_push(cx, push, &ticket, out)?,
             Command::SessionOpened => self.session_opened(cx, out),
             Command::SessionLost { later } => self.session_lost(cx, later, out),
             Command::Reserve { conversation, epoch, site, decision } => {
@@ -328,6 +336,7 @@ impl Machine for Agent {
             | Command::Change { ticket, .. }
             | Command::Remove { ticket }
             | Command::SetPresence { ticket, .. }
+            | Command::SetPush { ticket, .. }
             | Command::Failed { ticket }
             | Command::Reinstate { ticket } => Some(Remains::of(ticket, Keeper::Itself)),
             Command::Invite { conversation, ticket, .. } => {

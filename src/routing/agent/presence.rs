@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use smol_str::SmolStr;
 
-use super::{Agent, Event, Liveness};
+use super::{Agent, Event, Liveness, Push};
 use crate::{
     ids::ConversationId,
     routing::{
@@ -33,6 +33,29 @@ impl Agent {
             self.record(cx, Event::PresenceSet { presence, auto: false }, out);
         }
         self.tell_groups(cx, out);
+        out.answer(ticket, Reply::Done);
+        Ok(())
+    }
+
+    /// Whether they are told outside of what waits while they are not here (AD-16). Nobody becomes a candidate by it.
+    pub(super) fn set_push(
+        &mut self,
+        cx: &Context<'_>,
+        push: Push,
+        ticket: &Ticket,
+        out: &mut Out<Event>,
+    ) -> Result<(), Refused> {
+        if !self.exists {
+            return Err(Refusal::NotFound.to(ticket));
+        }
+        if self.keys.recall(ticket.key.as_ref()).map_err(|refusal| refusal.to(ticket))?.is_some() {
+            out.answer(ticket, Reply::Done);
+            return Ok(());
+        }
+        self.begin(ticket, out);
+        if self.push != push {
+            self.record(cx, Event::PushSet(push), out);
+        }
         out.answer(ticket, Reply::Done);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::{Activity, Agent, Event, Held, Liveness, Profile, Slot, SlotKind};
+use super::{Activity, Agent, Event, Held, Liveness, Profile, Push, Slot, SlotKind};
 use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId},
@@ -37,6 +37,12 @@ impl Agent {
     #[must_use]
     pub fn intent(&self) -> Presence {
         self.intent
+    }
+
+    /// Whether they want to be told outside of what waits.
+    #[must_use]
+    pub fn push(&self) -> &Push {
+        &self.push
     }
 
     /// Whether they have a session now.

@@ -55,6 +55,21 @@ impl Activity {
     }
 }
 
+/// Whether they are to be told outside of what waits for them while they have no session (AD-16).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Push {
+    /// They have not said: the workspace decides. The first: older states end where this begins, and a zero reads as this.
+    #[default]
+    Unset,
+    /// No.
+    Off,
+    /// Yes.
+    On {
+        /// Where their browser is reached, as their frontend knows it; handed on as it is.
+        endpoint: Option<SmolStr>,
+    },
+}
+
 /// What older logs know of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basics {
@@ -118,6 +133,8 @@ pub enum Event {
     Reinstated,
     /// Created or changed.
     Profiled(Profile),
+    /// Wants to be told outside, or no longer.
+    PushSet(Push),
 }
 
 /// What an agent may be asked.
@@ -146,6 +163,13 @@ pub enum Command {
     SetPresence {
         /// The new intent.
         presence: Presence,
+        /// Who asked.
+        ticket: Ticket,
+    },
+    /// Be told outside of what waits, or not. Answered `Done`.
+    SetPush {
+        /// What they want.
+        push: Push,
         /// Who asked.
         ticket: Ticket,
     },

@@ -109,9 +109,11 @@ impl Narrator {
             AgentEvent::Removed => format!("{} is removed and finishes what they have", self.name(id)),
             AgentEvent::Quarantined => format!("{} stands aside after repeated failures", self.name(id)),
             AgentEvent::Reinstated => format!("{} takes part again", self.name(id)),
-            AgentEvent::Put(_) | AgentEvent::Assigned | AgentEvent::Missed | AgentEvent::CommandFailed => {
-                return None;
-            }
+            AgentEvent::Put(_)
+            | AgentEvent::Assigned
+            | AgentEvent::Missed
+            | AgentEvent::CommandFailed
+            | AgentEvent::PushSet(_) => return None,
         };
         Some(self.line(at, "agents", "", &text, Mood::Neutral))
     }
