@@ -8,6 +8,9 @@ mod team;
 mod timers;
 mod visitors;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     sync::OnceLock,
