@@ -11,7 +11,7 @@ use super::{
     port::{AgentRow, Face},
     respawn::Dead,
     sessions::Feed,
-    shell::{Deliver, Scratch, Step, release, step},
+    shell::{self, Deliver, Scratch, Shell},
     space::Space,
     supervision::{Failures, Verdict, guard},
 };
@@ -132,81 +132,8 @@ impl AgentActor {
             *later = self.departs(now);
         }
         let mut out = SCRATCH.with(Scratch::take);
-        match step(&self.space, now, &mut self.machine, command, &mut out) {
-            Step::Taken if out.events.is_empty() => {}
-            Step::Taken => {
-                let (by, key) = (out.by, out.key);
-                let events = std::mem::take(&mut out.events);
-                let mut recorded = false;
-                let commit = || {
-                    self.record(now, by, key, events);
-                    recorded = true;
-                    faults::after_record(&self.machine, &"");
-                };
-                match (guard(commit), recorded) {
-                    (Some(()), _) => {}
-                    // It did happen: who asked is told so, and only the machine is put right.
-                    (None, true) => self.rebuild(),
-                    (None, false) => {
-                        out.clear();
-                        self.fell(remains);
-                    }
-                }
-            }
-            Step::Fell => self.fell(remains),
-        }
-        release(&self.space, &mut out);
+        shell::run(self, now, command, &mut out, |_| {});
         SCRATCH.with(|scratch| scratch.give(out));
-    }
-
-    /// Appends what happened to the log, and to what is known of it.
-    pub(super) fn record(&mut self, at: Timestamp, by: By, key: Option<Key>, events: Vec<Event>) {
-        let id = self.durable.id();
-        let regrouped =
-            events.iter().any(|event| matches!(event, Event::Put(_) | Event::Profiled(_) | Event::Removed));
-        self.durable.replay(at, key.as_ref(), &events);
-        self.space.local.record(&self.space.id, &Entry::Agent { id, at, by, key, events });
-        if regrouped {
-            self.belong();
-        }
-    }
-
-    /// Nothing happened and nothing ever will: the command's key is kept with that (design §3.5).
-    fn fell(&mut self, remains: Option<Remains>) {
-        self.rebuild();
-        let Some(remains) = remains else { return };
-        match remains.tell() {
-            Some(tell) => self.space.tell(tell),
-            None if !self.aside => {
-                self.run(self.space.local.now(), Command::Failed { ticket: remains.ticket() });
-            }
-            None => remains.reply_to.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed))),
-        }
-    }
-
-    /// The machine fell: a new generation, from what is recorded; it grants nothing before its conversations have answered. A fall on the
-    /// way back counts like any other, so this ends.
-    fn rebuild(&mut self) {
-        let id = self.durable.id();
-        loop {
-            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Agent).increment(1);
-            if self.failures.count(self.space.local.now()) == Verdict::GiveUp {
-                return self.put_aside();
-            }
-            let rebuild = || {
-                faults::in_rebuild(&self.durable, &"");
-                self.from(self.durable.clone())
-            };
-            match guard(rebuild) {
-                Some((machine, slots)) => {
-                    self.machine = machine;
-                    let generation = self.machine.generation();
-                    tracing::error!(agent = %id, generation, "an agent fell and was rebuilt");
-                    return self.ask_round(slots);
-                }
-                None => tracing::error!(agent = %id, "an agent fell while they were rebuilt"),
-            }
-        }
     }
 
     /// The machine that what is recorded makes, in a new generation, and the conversations that it has to ask.
@@ -343,6 +270,67 @@ impl AgentActor {
             reserved: self.machine.reserved(),
             version: self.version,
         })
+    }
+}
+
+impl Shell for AgentActor {
+    type Machine = Agent;
+
+    fn space(&self) -> &Rc<Space> {
+        &self.space
+    }
+
+    fn machine(&mut self) -> &mut Agent {
+        &mut self.machine
+    }
+
+    fn record(&mut self, at: Timestamp, by: By, key: Option<Key>, events: Vec<Event>) {
+        let id = self.durable.id();
+        let regrouped =
+            events.iter().any(|event| matches!(event, Event::Put(_) | Event::Profiled(_) | Event::Removed));
+        self.durable.replay(at, key.as_ref(), &events);
+        self.space.local.record(&self.space.id, &Entry::Agent { id, at, by, key, events });
+        if regrouped {
+            self.belong();
+        }
+    }
+
+    /// The machine fell: a new generation, from what is recorded; it grants nothing before its conversations have answered. A fall on the
+    /// way back counts like any other, so this ends.
+    fn rebuild(&mut self) {
+        let id = self.durable.id();
+        loop {
+            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Agent).increment(1);
+            if self.failures.count(self.space.local.now()) == Verdict::GiveUp {
+                return self.put_aside();
+            }
+            let rebuild = || {
+                faults::in_rebuild(&self.durable, &"");
+                self.from(self.durable.clone())
+            };
+            match guard(rebuild) {
+                Some((machine, slots)) => {
+                    self.machine = machine;
+                    let generation = self.machine.generation();
+                    tracing::error!(agent = %id, generation, "an agent fell and was rebuilt");
+                    return self.ask_round(slots);
+                }
+                None => tracing::error!(agent = %id, "an agent fell while they were rebuilt"),
+            }
+        }
+    }
+
+    /// Nothing happened and nothing ever will: the command's key is kept with that (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild();
+        let Some(remains) = remains else { return };
+        match remains.tell() {
+            Some(tell) => self.space.tell(tell),
+            None if !self.aside => {
+                self.run(self.space.local.now(), Command::Failed { ticket: remains.ticket() });
+            }
+            None => remains.reply_to.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed))),
+        }
     }
 }
 

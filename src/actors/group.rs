@@ -12,7 +12,7 @@ use super::{
     port::Notice,
     respawn::Dead,
     sessions::Feed,
-    shell::{Deliver, Scratch, Step, release, step},
+    shell::{self, Deliver, Scratch, Shell},
     space::Space,
     supervision::{Failures, Verdict, guard},
 };
@@ -21,7 +21,7 @@ use crate::{
     ids::{AgentId, ConversationId, GroupId},
     metrics::ActorKind,
     routing::{
-        Machine as _, Refusal, Remains, Tell, agent,
+        By, Key, Machine as _, Refusal, Remains, Tell, agent,
         conversation::{self, Phase},
         group::{Command, Event, Group},
         recovery::Entry,
@@ -130,77 +130,11 @@ impl GroupActor {
     /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.
     fn run(&mut self, command: Command) {
         let decides = matches!(command, Command::Enqueue(_)).then(std::time::Instant::now);
-        let remains = Group::remains(&command);
         let mut out = SCRATCH.with(Scratch::take);
-        match step(&self.space, self.space.local.now(), &mut self.machine, command, &mut out) {
-            Step::Taken if out.events.is_empty() => {}
-            Step::Taken => {
-                let events = std::mem::take(&mut out.events);
-                let mut recorded = false;
-                let commit = || {
-                    self.record(events);
-                    recorded = true;
-                    faults::after_record(&self.machine, &"");
-                };
-                match (guard(commit), recorded) {
-                    (Some(()), _) => {}
-                    // It did happen: who asked is told so, and only the machine is put right.
-                    (None, true) => self.rebuild(),
-                    (None, false) => {
-                        out.clear();
-                        self.fell(remains);
-                    }
-                }
-            }
-            Step::Fell => self.fell(remains),
-        }
-        release(&self.space, &mut out);
+        shell::run(self, self.space.local.now(), command, &mut out, |_| {});
         SCRATCH.with(|scratch| scratch.give(out));
         if let Some(started) = decides {
             self.space.local.shared.metrics.routing.decision.record(started.elapsed());
-        }
-    }
-
-    /// Appends what happened to the log, and to what is known of it.
-    pub(super) fn record(&mut self, events: Vec<Event>) {
-        events.iter().for_each(|event| self.durable.evolve(event));
-        let id = self.durable.id().clone();
-        self.space.local.record(&self.space.id, &Entry::Group { id, events });
-    }
-
-    /// Nothing happened and nothing ever will: the conversation keeps the command's key with that (design §3.5).
-    fn fell(&mut self, remains: Option<Remains>) {
-        self.rebuild();
-        match remains.and_then(|remains| remains.tell()) {
-            Some(tell) => self.space.tell(tell),
-            None => {
-                let asker = remains.and_then(|remains| remains.reply_to);
-                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
-            }
-        }
-    }
-
-    /// The machine fell: what waits and who is there is asked for again; it matches nothing before all have answered. A fall on the way
-    /// back counts like any other, so this ends.
-    pub(super) fn rebuild(&mut self) {
-        let id = self.durable.id().clone();
-        loop {
-            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Group).increment(1);
-            if self.failures.count(self.space.local.now()) == Verdict::GiveUp {
-                return self.put_aside();
-            }
-            let rebuild = || {
-                faults::in_rebuild(&self.durable, &"");
-                self.from(self.durable.clone())
-            };
-            match guard(rebuild) {
-                Some((machine, line, members)) => {
-                    self.machine = machine;
-                    tracing::error!(group = %id, "a group fell and is rebuilt from its conversations and agents");
-                    return self.ask_round(&line, &members);
-                }
-                None => tracing::error!(group = %id, "a group fell while it was rebuilt"),
-            }
         }
     }
 
@@ -243,6 +177,60 @@ impl GroupActor {
         if !ports.is_empty() {
             let row = self.space.group_row(&self.machine, true);
             self.space.notify(ports, Notice::GroupChanged(Box::new(row)));
+        }
+    }
+}
+
+impl Shell for GroupActor {
+    type Machine = Group;
+
+    fn space(&self) -> &Rc<Space> {
+        &self.space
+    }
+
+    fn machine(&mut self) -> &mut Group {
+        &mut self.machine
+    }
+
+    fn record(&mut self, _: Timestamp, _: By, _: Option<Key>, events: Vec<Event>) {
+        events.iter().for_each(|event| self.durable.evolve(event));
+        let id = self.durable.id().clone();
+        self.space.local.record(&self.space.id, &Entry::Group { id, events });
+    }
+
+    /// The machine fell: what waits and who is there is asked for again; it matches nothing before all have answered. A fall on the way
+    /// back counts like any other, so this ends.
+    fn rebuild(&mut self) {
+        let id = self.durable.id().clone();
+        loop {
+            self.space.local.shared.metrics.actors.restarts.of(ActorKind::Group).increment(1);
+            if self.failures.count(self.space.local.now()) == Verdict::GiveUp {
+                return self.put_aside();
+            }
+            let rebuild = || {
+                faults::in_rebuild(&self.durable, &"");
+                self.from(self.durable.clone())
+            };
+            match guard(rebuild) {
+                Some((machine, line, members)) => {
+                    self.machine = machine;
+                    tracing::error!(group = %id, "a group fell and is rebuilt from its conversations and agents");
+                    return self.ask_round(&line, &members);
+                }
+                None => tracing::error!(group = %id, "a group fell while it was rebuilt"),
+            }
+        }
+    }
+
+    /// Nothing happened and nothing ever will: the conversation keeps the command's key with that (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild();
+        match remains.and_then(|remains| remains.tell()) {
+            Some(tell) => self.space.tell(tell),
+            None => {
+                let asker = remains.and_then(|remains| remains.reply_to);
+                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
+            }
         }
     }
 }

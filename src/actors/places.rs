@@ -19,6 +19,7 @@ use super::{
     local::Local,
     port::Notice,
     sessions::{Feed, Ports},
+    shell::Shell as _,
     supervision::guard,
 };
 use crate::{clock::Timestamp, ids::GroupId};

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    routing::{Machine, Out, Refused},
+    routing::{By, Key, Machine, Out, Refused, Remains},
 };
 
 /// A command on its way to the machine of an actor.
@@ -60,6 +60,81 @@ where
         None => {
             out.clear();
             Step::Fell
+        }
+    }
+}
+
+/// An actor that keeps its machine twice: as it runs, and as what is recorded leaves it.
+pub(super) trait Shell {
+    /// The machine.
+    type Machine: Machine<Command: std::fmt::Debug> + Victim;
+
+    /// Where it runs.
+    fn space(&self) -> &Rc<Space>;
+
+    /// The machine as it runs.
+    fn machine(&mut self) -> &mut Self::Machine;
+
+    /// Appends what happened to the log, and to what is known of it.
+    fn record(
+        &mut self,
+        at: Timestamp,
+        by: By,
+        key: Option<Key>,
+        events: Vec<<Self::Machine as Machine>::Event>,
+    );
+
+    /// The machine fell: it is made anew from what is recorded.
+    fn rebuild(&mut self);
+
+    /// The same, and the command behind it never happens: whoever asked is told so.
+    fn fell(&mut self, remains: Option<Remains>);
+}
+
+/// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once. `settle` is done after
+/// a step that did not fall, before anything is recorded.
+pub(super) fn run<S: Shell>(
+    shell: &mut S,
+    now: Timestamp,
+    command: <S::Machine as Machine>::Command,
+    out: &mut Out<<S::Machine as Machine>::Event>,
+    settle: impl FnOnce(&mut S),
+) {
+    let space = Rc::clone(shell.space());
+    let remains = S::Machine::remains(&command);
+    match step(&space, now, shell.machine(), command, out) {
+        Step::Taken => {
+            settle(shell);
+            record_guarded(shell, now, out, remains);
+        }
+        Step::Fell => shell.fell(remains),
+    }
+    release(&space, out);
+}
+
+fn record_guarded<S: Shell>(
+    shell: &mut S,
+    now: Timestamp,
+    out: &mut Out<<S::Machine as Machine>::Event>,
+    remains: Option<Remains>,
+) {
+    if out.events.is_empty() {
+        return;
+    }
+    let (by, key, events) = (out.by, out.key, std::mem::take(&mut out.events));
+    let mut recorded = false;
+    let record = || {
+        shell.record(now, by, key, events);
+        recorded = true;
+        faults::after_record(shell.machine(), &"");
+    };
+    match (guard(record), recorded) {
+        (Some(()), _) => {}
+        // It did happen: who asked is told so, and only the machine is put right.
+        (None, true) => shell.rebuild(),
+        (None, false) => {
+            out.clear();
+            shell.fell(remains);
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     aside::Subject,
     faults,
     respawn::Dead,
-    shell::{Deliver, Scratch, Step, release, step},
+    shell::{self, Deliver, Scratch, Shell},
     space::Space,
     supervision::{Failures, Verdict, guard},
 };
@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     metrics::ActorKind,
     routing::{
-        By, Machine as _, Refusal, Remains,
+        By, Key, Refusal, Remains,
         conversation::Phase,
         recovery::Entry,
         workspace::{Command, Event, Workspace},
@@ -110,7 +110,6 @@ impl WorkspaceActor {
 
     /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once.
     fn run(&mut self, command: Command) {
-        let remains = Workspace::remains(&command);
         let mut out = SCRATCH.with(Scratch::take);
         let touched = match &command {
             Command::PutAgent { agent, .. }
@@ -122,52 +121,43 @@ impl WorkspaceActor {
             _ => Touched::Nobody,
         };
         let now = self.space.local.now();
-        match step(&self.space, now, &mut self.machine, command, &mut out) {
-            Step::Taken => {
-                match touched {
-                    Touched::Nobody => {}
-                    Touched::One(agent) => self.durable.follow_agent(agent, &self.machine),
-                    Touched::All => self.durable.follow_agents(&self.machine),
-                }
-                let events = std::mem::take(&mut out.events);
-                let mut recorded = false;
-                let commit = || {
-                    self.commit(now, events, out.by);
-                    recorded = true;
-                    faults::after_record(&self.machine, &"");
-                };
-                match (guard(commit), recorded) {
-                    (Some(()), _) => {}
-                    // It did happen: who asked is told so, and only the machine is put right.
-                    (None, true) => self.rebuild(),
-                    (None, false) => {
-                        out.clear();
-                        self.fell(remains);
-                    }
-                }
-            }
-            Step::Fell => self.fell(remains),
-        }
-        release(&self.space, &mut out);
+        shell::run(self, now, command, &mut out, |it| match touched {
+            Touched::Nobody => {}
+            Touched::One(agent) => it.durable.follow_agent(agent, &it.machine),
+            Touched::All => it.durable.follow_agents(&it.machine),
+        });
         SCRATCH.with(|scratch| scratch.give(out));
     }
 
-    /// Nothing happened and nothing ever will: whoever the command was about keeps its key with that (design §3.5).
-    fn fell(&mut self, remains: Option<Remains>) {
-        self.rebuild();
-        match remains.and_then(|remains| remains.tell()) {
-            Some(tell) => self.space.tell(tell),
-            None => {
-                let asker = remains.and_then(|remains| remains.reply_to);
-                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
+    /// The machine that what is recorded makes, and what the lists say is open.
+    pub(super) fn from(&self, durable: Workspace) -> Workspace {
+        let mut machine = durable;
+        let open =
+            [Phase::Bot, Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Choosing];
+        let aside = self.space.aside.borrow();
+        machine.restore_engaged(self.space.ledger.borrow().engaged);
+        for row in self.space.ledger.borrow().lines(&open, None) {
+            // A visitor whose conversation stands aside may open another one.
+            if !aside.contains_key(&Subject::Conversation(row.conversation)) {
+                machine.restore_open(row.visitor, &row.channel, row.conversation);
             }
         }
+        machine
+    }
+}
+
+impl Shell for WorkspaceActor {
+    type Machine = Workspace;
+
+    fn space(&self) -> &Rc<Space> {
+        &self.space
     }
 
-    pub(super) fn commit(&mut self, at: Timestamp, events: Vec<Event>, by: By) {
-        if events.is_empty() {
-            return;
-        }
+    fn machine(&mut self) -> &mut Workspace {
+        &mut self.machine
+    }
+
+    fn record(&mut self, at: Timestamp, by: By, _: Option<Key>, events: Vec<Event>) {
         for event in &events {
             self.durable.evolve(event);
             match event {
@@ -205,20 +195,16 @@ impl WorkspaceActor {
         }
     }
 
-    /// The machine that what is recorded makes, and what the lists say is open.
-    pub(super) fn from(&self, durable: Workspace) -> Workspace {
-        let mut machine = durable;
-        let open =
-            [Phase::Bot, Phase::Waiting, Phase::Offered, Phase::Active, Phase::Missed, Phase::Choosing];
-        let aside = self.space.aside.borrow();
-        machine.restore_engaged(self.space.ledger.borrow().engaged);
-        for row in self.space.ledger.borrow().lines(&open, None) {
-            // A visitor whose conversation stands aside may open another one.
-            if !aside.contains_key(&Subject::Conversation(row.conversation)) {
-                machine.restore_open(row.visitor, &row.channel, row.conversation);
+    /// Nothing happened and nothing ever will: whoever the command was about keeps its key with that (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild();
+        match remains.and_then(|remains| remains.tell()) {
+            Some(tell) => self.space.tell(tell),
+            None => {
+                let asker = remains.and_then(|remains| remains.reply_to);
+                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
             }
         }
-        machine
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::{
-    actors::{agent::AgentActor, faults, supervision::guard},
+    actors::{agent::AgentActor, faults, shell::Shell as _, supervision::guard},
     ids::GroupId,
     routing::{
         By, Refusal, Reply, RescindReason, Tell, Ticket, WhyNot,

@@ -2,9 +2,9 @@
 
 use super::Subject;
 use crate::{
-    actors::{faults, group::GroupActor, supervision::guard},
+    actors::{faults, group::GroupActor, shell::Shell as _, supervision::guard},
     routing::{
-        Refusal, Reply, Ticket, aside,
+        By, Refusal, Reply, Ticket, aside,
         group::{Command, Event},
     },
 };
@@ -16,7 +16,7 @@ impl GroupActor {
         tracing::error!(group = %id, "a group fell too often and stands aside: it is closed for routing");
         self.aside = true;
         let now = self.space.local.now();
-        self.record(vec![Event::Quarantined { at: now }]);
+        self.record(now, By::System, None, vec![Event::Quarantined { at: now }]);
         self.space.set_aside(Subject::Group(id), now);
         self.machine = self.durable.clone();
         // Whoever waits says so, and is turned away by the answer.
@@ -44,7 +44,7 @@ impl GroupActor {
             tracing::error!(group = %id, "a group can't be rebuilt and still stands aside");
             return ticket.reply_to.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
         };
-        self.record(vec![reinstated]);
+        self.record(self.space.local.now(), ticket.by, None, vec![reinstated]);
         self.machine = machine;
         self.aside = false;
         self.failures = Default::default();

@@ -2,7 +2,7 @@
 
 use super::Subject;
 use crate::{
-    actors::{faults, supervision::guard, workspace::WorkspaceActor},
+    actors::{faults, shell::Shell as _, supervision::guard, workspace::WorkspaceActor},
     routing::{
         By, Refusal, Reply, Ticket,
         aside::{self, Instead},
@@ -16,7 +16,7 @@ impl WorkspaceActor {
         tracing::error!(workspace = %self.space.id, "a workspace fell too often and stands aside: it opens nothing more");
         self.aside = true;
         let now = self.space.local.now();
-        self.commit(now, vec![Event::Quarantined { at: now }], By::System);
+        self.record(now, By::System, None, vec![Event::Quarantined { at: now }]);
         self.space.set_aside(Subject::Workspace, now);
     }
 
@@ -32,7 +32,7 @@ impl WorkspaceActor {
         match aside::to_workspace(command, knows) {
             Instead::Told(undelivered) => self.space.pass_on(undelivered),
             Instead::Recorded(event, ticket) => {
-                self.commit(self.space.local.now(), vec![event], ticket.by);
+                self.record(self.space.local.now(), ticket.by, None, vec![event]);
                 self.answer_done(&ticket);
             }
         }
@@ -49,7 +49,7 @@ impl WorkspaceActor {
             tracing::error!(workspace = %self.space.id, "a workspace can't be rebuilt and still stands aside");
             return ticket.reply_to.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
         };
-        self.commit(self.space.local.now(), vec![Event::Reinstated], ticket.by);
+        self.record(self.space.local.now(), ticket.by, None, vec![Event::Reinstated]);
         self.machine = machine;
         self.aside = false;
         self.failures = Default::default();
