@@ -56,6 +56,10 @@ impl Port for Ear {
     }
 
     fn revoke(&self) {}
+
+    fn is_crowded(&self) -> bool {
+        false
+    }
 }
 
 /// One arbiter with one workspace and one agent who takes everything.

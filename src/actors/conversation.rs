@@ -387,9 +387,9 @@ impl ConversationActor {
 
     /// Keeps its line in the lists, where it is: most records are messages.
     fn get_on(&self) {
-        if let Some(line) = self.line.as_deref() {
+        if let Some(line) = &self.line {
             line.follow(&self.machine);
-            self.space.touch(self.machine.id());
+            self.space.touch(self.machine.id(), Some(line));
         }
     }
 
@@ -422,17 +422,17 @@ impl ConversationActor {
         self.space.visitor_does(row.visitor, row.phase);
         let line = Line::new(row);
         line.follow(&self.machine);
-        self.space.touch(line.conversation);
+        self.space.touch(line.conversation, Some(&line));
         let before = self.line.replace(Rc::clone(&line));
         self.space.ledger.borrow_mut().list(before.as_deref(), line);
     }
 
     /// That the visitor has come or gone is recorded nowhere.
     fn notice_visitor(&self) {
-        let line = self.line.as_deref();
+        let line = self.line.as_ref();
         if let Some(line) = line.filter(|line| line.is_connected() != self.machine.is_visitor_present()) {
             line.follow(&self.machine);
-            self.space.touch(line.conversation);
+            self.space.touch(line.conversation, Some(line));
         }
     }
 

@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap},
+    hash::BuildHasher as _,
     ops::Deref,
     rc::Rc,
     sync::Arc,
@@ -16,6 +17,7 @@ use smol_str::SmolStr;
 use super::{
     lists::Tallies,
     port::{ConversationRow, OfferMade},
+    space::Space,
 };
 use crate::{
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId},
@@ -27,12 +29,43 @@ use crate::{
 
 type Map<K, V> = HashMap<K, V, RandomState>;
 
+/// A line as lists show it, made once for all of them.
+pub(super) struct Shown {
+    /// The row, with its owner's face.
+    pub(super) row: Arc<ConversationRow>,
+    /// Whether the visitor waits for an answer.
+    pub(super) unanswered: bool,
+    /// Whether the visitor is there.
+    pub(super) connected: bool,
+    /// What of it is worth telling again when it changes. Its number alone is not.
+    pub(super) print: u64,
+    /// The faces that it was made with.
+    faces: u64,
+}
+
+impl Shown {
+    fn of(line: &Line, space: &Space) -> Self {
+        thread_local! {
+            static HASHER: RandomState = RandomState::default();
+        }
+        let row = space.with_face(line.row());
+        let (unanswered, connected) = (line.is_unanswered(), line.is_connected());
+        let face = row.owner_face.as_ref().map(|face| (&face.name, &face.avatar));
+        let place = (row.phase, &row.group, row.owner, face, row.priority, row.waiting_since);
+        let names = (&row.site, &row.bot, &row.pseudonym);
+        let print = HASHER.with(|hasher| hasher.hash_one((place, names, unanswered, connected)));
+        Self { row: Arc::new(row), unanswered, connected, print, faces: space.faces_made() }
+    }
+}
+
 /// A conversation's line, shared between its actor and the lists: a message changes its number alone, and no list.
 pub(super) struct Line {
     row: ConversationRow,
     seq: Cell<u64>,
     connected: Cell<bool>,
     attention: RefCell<Attention>,
+    /// As it was shown last, if it has not got on since.
+    shown: RefCell<Option<Rc<Shown>>>,
 }
 
 impl Line {
@@ -40,7 +73,8 @@ impl Line {
     #[must_use]
     pub(super) fn new(row: ConversationRow) -> Rc<Self> {
         let seq = Cell::new(row.seq);
-        Rc::new(Self { row, seq, connected: Cell::new(false), attention: RefCell::default() })
+        let (connected, attention, shown) = (Cell::new(false), RefCell::default(), RefCell::default());
+        Rc::new(Self { row, seq, connected, attention, shown })
     }
 
     /// The conversation has got on, staying where it is.
@@ -48,6 +82,17 @@ impl Line {
         self.seq.set(machine.numbers().0);
         self.connected.set(machine.is_visitor_present());
         self.attention.borrow_mut().follow(machine.attention());
+        *self.shown.borrow_mut() = None;
+    }
+
+    /// It, as lists show it now.
+    #[must_use]
+    pub(super) fn shown(&self, space: &Space) -> Rc<Shown> {
+        let mut known = self.shown.borrow_mut();
+        match &*known {
+            Some(shown) if shown.faces == space.faces_made() => Rc::clone(shown),
+            _ => Rc::clone(known.insert(Rc::new(Shown::of(self, space)))),
+        }
     }
 
     /// Whether the visitor is there (BO-23).

@@ -34,6 +34,8 @@ pub trait Port: Send + Sync {
     fn notify(&self, notice: &Notice);
     /// Its token is no longer good: it is told so and closed.
     fn revoke(&self);
+    /// Whether so much waits to be sent to it that what can be told later should be.
+    fn is_crowded(&self) -> bool;
 }
 
 /// The answer to a request.
@@ -219,8 +221,8 @@ pub struct ConversationRow {
 /// One line on a list that somebody keeps.
 #[derive(Debug, Clone)]
 pub struct ListRow {
-    /// The conversation.
-    pub row: ConversationRow,
+    /// The conversation; shared by all lists that it stands on.
+    pub row: Arc<ConversationRow>,
     /// Whether there is a message that the list's agent has not read.
     pub unread: bool,
     /// Whether the visitor waits for an answer.

@@ -75,6 +75,7 @@ pub struct Space {
     generations: RefCell<BTreeMap<AgentId, u32>>,
     scopes: RefCell<HashMap<AgentId, Arc<Scope>, RandomState>>,
     faces: RefCell<HashMap<AgentId, Arc<Face>, RandomState>>,
+    faces_made: Cell<u64>,
     /// What is counted of the workspace as a whole.
     pub(super) metrics: Arc<WorkspaceMetrics>,
     /// What agents did in conversations since the start.
@@ -148,6 +149,7 @@ impl Space {
             generations: RefCell::default(),
             scopes: RefCell::default(),
             faces: RefCell::default(),
+            faces_made: Cell::default(),
             activity: RefCell::default(),
             addresses: RefCell::default(),
             group_metrics: RefCell::default(),
@@ -235,7 +237,13 @@ impl Space {
         let mut faces = self.faces.borrow_mut();
         if faces.get(&agent).is_none_or(|known| **known != face) {
             faces.insert(agent, Arc::new(face));
+            self.faces_made.set(self.faces_made() + 1);
         }
+    }
+
+    /// How many faces were made so far: as long as it is the same, everybody looks the same.
+    pub(super) fn faces_made(&self) -> u64 {
+        self.faces_made.get()
     }
 
     /// A line as it is shown: with how people see the owner now (BO-34).
@@ -535,7 +543,7 @@ impl Space {
         self.closed.borrow_mut().remove(&id);
         // An actor that somebody woke to look at it ends by itself.
         self.ledger.borrow_mut().unlist_closed(id);
-        self.touch(id);
+        self.touch(id, None);
     }
 
     /// A conversation was erased by the record at this position.

@@ -166,6 +166,10 @@ impl Port for Ear {
     fn revoke(&self) {
         self.outbox.close(GoAwayReason::TokenRevoked, None);
     }
+
+    fn is_crowded(&self) -> bool {
+        self.outbox.is_filling()
+    }
 }
 
 impl Post {

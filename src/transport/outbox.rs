@@ -250,6 +250,13 @@ impl Outbox {
         (state.pending.len() + state.writing, state.in_flight)
     }
 
+    /// Whether so much is unsent that notices would soon be dropped.
+    #[must_use]
+    pub fn is_filling(&self) -> bool {
+        let state = self.lock();
+        state.pending.len() + state.writing > self.common.bounds.outbox_bytes / 4
+    }
+
     fn depart(&self, state: &mut State, words: Option<GoAway>) {
         if state.in_flight == 0 {
             self.say_goodbye(state, words);

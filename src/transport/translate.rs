@@ -1,6 +1,7 @@
 //! Routing's words on the wire. With `orders.rs`, which goes the other way, the only place that knows both.
 
 mod events;
+mod lists;
 mod notices;
 mod words;
 

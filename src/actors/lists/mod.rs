@@ -1,30 +1,30 @@
 //! Lists and counts that people keep on their screens: a snapshot, then what changes, each with a version, so that a gap shows. Pushed on
-//! a timer, a bounded number of rows at a time, and computed for connections that asked for them only: a workspace that nobody
-//! looks at pays one look per record.
+//! a timer, a bounded number of rows at a time, in slices between which the arbiter does other things, and computed for connections that
+//! asked for them only: a workspace that nobody looks at pays one look per record.
 //!
-//! Here: what is kept of each list, and which conversation belongs on it. `push.rs`: when who is told.
+//! Here: what a list is, and which conversation belongs on it. `changes.rs`: what has changed since when. `list.rs`: one list, and what it is
+//! told. `kept.rs`: all of a workspace. `push.rs`: when they are told.
 
+mod changes;
+mod kept;
+mod list;
 mod push;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    hash::BuildHasher as _,
-    sync::Arc,
-};
+use std::{sync::Arc, time::Duration};
 
-use foldhash::fast::RandomState;
 use smol_str::SmolStr;
 
 use super::{
-    ledger::{Ledger, Line},
-    port::{ListRow, Port},
+    ledger::{Ledger, Line, Mine},
+    port::ListRow,
     space::Space,
 };
 use crate::{
-    ids::{AgentId, ConversationId},
+    ids::{AgentId, ConversationId, GroupId},
     routing::{Strategy, conversation::Phase, scope::Scope},
 };
 
+pub(super) use kept::Lists;
 pub(super) use push::Bell;
 
 /// Rows of one list: what is above stands on no screen. Whoever wants to see it turns pages (`ListConversations`).
@@ -32,6 +32,9 @@ pub(super) const ROWS_MAX: usize = 1_000;
 
 /// Lists and counts of one connection: a frontend keeps some for each of its agents.
 pub(super) const LISTS_MAX: usize = 1_024;
+
+/// How old what is closed may be to stand on a list when it begins.
+const CLOSED_SINCE: Duration = Duration::from_secs(24 * 3_600);
 
 /// The three views of a console (BO-17): each conversation is in exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,98 +111,43 @@ pub struct Tallies {
     pub mine_unread: u32,
 }
 
-/// One list of one connection.
-struct List {
-    port: Arc<dyn Port>,
-    key: Arc<ListKey>,
-    /// Grows by one with everything told; the snapshot has it too.
-    version: u64,
-    /// What stands on it, each as it was told.
-    told: BTreeMap<ConversationId, u64>,
-    /// Whether there is more than stands on it.
-    clipped: bool,
-    /// Changed, and not told yet.
-    pending: BTreeSet<ConversationId>,
-    /// What its agent sees has changed: it begins anew.
-    stale: bool,
-}
-
-/// The counts that one connection keeps.
-struct Counted {
-    port: Arc<dyn Port>,
-    version: u64,
-    told: Tallies,
-}
-
-/// All lists and counts of a workspace.
-#[derive(Default)]
-pub(super) struct Lists {
-    lists: BTreeMap<(u64, ListKey), List>,
-    counts: BTreeMap<(u64, Option<AgentId>), Counted>,
-    /// Conversations that changed since all were last told.
-    dirty: BTreeSet<ConversationId>,
-    /// Whether anything counted may have.
-    counted: bool,
-}
-
-impl Lists {
-    /// Whether nobody looks.
-    fn are_idle(&self) -> bool {
-        self.lists.is_empty() && self.counts.is_empty()
-    }
-
-    /// Whether a connection keeps as many as it may.
-    fn are_full(&self, connection: u64) -> bool {
-        let lists = self.lists.keys().filter(|(owner, _)| *owner == connection).count();
-        lists + self.counts.keys().filter(|(owner, _)| *owner == connection).count() >= LISTS_MAX
-    }
-
-    /// A connection is gone, or speaks for an agent no more.
-    pub(super) fn forget(&mut self, connection: u64, agent: Option<AgentId>) {
-        let is_gone =
-            |owner: u64, of: Option<AgentId>| owner == connection && (agent.is_none() || of == agent);
-        self.lists.retain(|(owner, key), _| !is_gone(*owner, key.agent));
-        self.counts.retain(|(owner, of), _| !is_gone(*owner, *of));
-    }
-}
-
 /// What an agent sees; `None`: everything.
 struct Eyes<'a> {
-    agent: Option<(AgentId, Arc<Scope>)>,
-    ledger: &'a Ledger,
+    agent: Option<(AgentId, Arc<Scope>, Option<&'a Mine>)>,
 }
 
 impl<'a> Eyes<'a> {
     fn of(agent: Option<AgentId>, space: &Space, ledger: &'a Ledger) -> Self {
-        let agent = agent.map(|agent| (agent, space.scope(agent).unwrap_or_default()));
-        Self { agent, ledger }
+        let own = |agent| (agent, space.scope(agent).unwrap_or_default(), ledger.mine(agent));
+        Self { agent: agent.map(own) }
     }
 
-    /// Whether a conversation is theirs to see: by part, by an offer, or by scope.
+    /// Whether a conversation is theirs to see: by scope, by part, or by an offer.
     fn see(&self, line: &Line) -> bool {
-        let Some((agent, scope)) = &self.agent else { return true };
-        let mine = self.ledger.mine(*agent);
+        let Some((_, scope, mine)) = &self.agent else { return true };
         let id = &line.conversation;
-        mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
-            || line.lies_in(scope)
+        line.lies_in(scope)
+            || mine.is_some_and(|mine| mine.parts.contains(id) || mine.offers.contains_key(id))
     }
 
     fn take_part_in(&self, id: ConversationId) -> bool {
-        let mine = self.agent.as_ref().and_then(|(agent, _)| self.ledger.mine(*agent));
-        mine.is_some_and(|mine| mine.parts.contains(&id))
+        self.agent.as_ref().and_then(|(.., mine)| *mine).is_some_and(|mine| mine.parts.contains(&id))
     }
 
     fn are_of(&self, agent: AgentId) -> bool {
-        self.agent.as_ref().is_some_and(|(own, _)| *own == agent)
+        self.agent.as_ref().is_some_and(|(own, ..)| *own == agent)
     }
 
     fn have_not_read(&self, line: &Line) -> bool {
         let over = line.phase == Phase::Closed;
-        !over && self.agent.as_ref().is_some_and(|(agent, _)| line.is_unread_by(*agent))
+        !over && self.agent.as_ref().is_some_and(|(agent, ..)| line.is_unread_by(*agent))
     }
 
-    /// The row as it stands on a list; `None`: it does not belong there.
-    fn row(&self, key: &ListKey, line: &Line) -> Option<ListRow> {
+    /// Whether a conversation belongs on a list.
+    fn find(&self, key: &ListKey, line: &Line) -> bool {
+        if ListView::of(line.phase) != Some(key.view) {
+            return false;
+        }
         // What is over was last somebody's.
         let owner = line.owner.or(line.last_owner.filter(|_| line.phase == Phase::Closed));
         let fits = match &key.filter {
@@ -213,38 +161,31 @@ impl<'a> Eyes<'a> {
             ListFilter::Of(agent) => owner == Some(*agent),
             ListFilter::Bot(name) => line.bot.as_deref() == Some(name),
         };
-        let fits = fits && ListView::of(line.phase) == Some(key.view) && self.see(line);
-        fits.then(|| ListRow {
-            row: line.row(),
-            unread: self.have_not_read(line),
-            unanswered: line.is_unanswered(),
-            connected: line.is_connected(),
-        })
+        fits && self.see(line)
     }
-}
 
-/// What of a row is worth telling again when it changes. Its number alone is not.
-fn print(row: &ListRow) -> u64 {
-    thread_local! {
-        static HASHER: RandomState = RandomState::default();
+    /// A conversation as they are shown it, and what of that is worth telling again when it changes.
+    fn row(&self, line: &Line, space: &Space) -> (u64, ListRow) {
+        let shown = line.shown(space);
+        let unread = self.have_not_read(line);
+        let row = ListRow {
+            row: Arc::clone(&shown.row),
+            unread,
+            unanswered: shown.unanswered,
+            connected: shown.connected,
+        };
+        (shown.print << 1 | u64::from(unread), row)
     }
-    let ListRow { row, unread, unanswered, connected } = row;
-    let face = row.owner_face.as_ref().map(|face| (&face.name, &face.avatar));
-    let place = (row.phase, &row.group, row.owner, face, row.priority, row.waiting_since);
-    let names = (&row.site, &row.bot, &row.pseudonym);
-    HASHER.with(|hasher| hasher.hash_one((place, names, unread, unanswered, connected)))
 }
 
 impl Space {
     /// What can be counted for an agent, or for a supervisor.
-    fn tallies(&self, agent: Option<AgentId>) -> Tallies {
-        let ledger = self.ledger.borrow();
+    fn tallies(&self, agent: Option<AgentId>, ledger: &Ledger) -> Tallies {
         let policy = self.policy();
-        let pulls = |group: &crate::ids::GroupId| {
-            policy.group(group).is_some_and(|rules| rules.strategy == Strategy::Pull)
-        };
-        let eyes = Eyes::of(agent, self, &ledger);
-        let scope = eyes.agent.as_ref().map(|(_, scope)| &**scope);
+        let pulls =
+            |group: &GroupId| policy.group(group).is_some_and(|rules| rules.strategy == Strategy::Pull);
+        let eyes = Eyes::of(agent, self, ledger);
+        let scope = eyes.agent.as_ref().map(|(_, scope, _)| &**scope);
         let mut tallies = ledger.to_process(scope, &pulls);
         let parts = agent.and_then(|agent| ledger.mine(agent)).map(|mine| &mine.parts);
         let lines = parts.into_iter().flatten().filter_map(|id| ledger.line(*id));

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use super::{
     agent_row, conversation_row,
     events::{staff_entries, visitor_entries},
-    face, group_row, millis, visitor_row,
+    face, group_row,
+    lists::{list_changed, list_items},
+    millis, visitor_row,
     words::{offer_outcome, variables},
 };
 use crate::{
     actors::{
-        lists::{ListFilter, ListKey, ListView, Tallies},
-        port::{Audience, ConversationRow, ListRow, Notice, OfferMade},
+        lists::Tallies,
+        port::{Audience, ConversationRow, Notice, OfferMade},
     },
     clock::Timestamp,
     ids::{AgentId, ConversationId, Link, VisitorId},
@@ -164,55 +166,6 @@ fn offer_made(made: &OfferMade, now: Timestamp) -> wire_notice::OfferMade {
     }
 }
 
-fn list_words(list: &ListKey) -> (Option<AgentId>, wire::ListView, wire::ListFilter) {
-    let view = match list.view {
-        ListView::Livechat => wire::ListView::Livechat,
-        ListView::Closed => wire::ListView::Closed,
-        ListView::Chatbot => wire::ListView::Chatbot,
-    };
-    let filter = match &list.filter {
-        ListFilter::All => wire::ListFilter::All,
-        ListFilter::Unassigned => wire::ListFilter::Unassigned,
-        ListFilter::Unread => wire::ListFilter::Unread,
-        ListFilter::Mine => wire::ListFilter::Mine,
-        ListFilter::Of(agent) => wire::ListFilter::Agent(*agent),
-        ListFilter::Bot(name) => wire::ListFilter::Bot(Text::clip(name)),
-    };
-    (list.agent, view, filter)
-}
-
-fn list_row(row: &ListRow) -> wire_notice::ListRow {
-    let ListRow { row, unread, unanswered, connected } = row;
-    let (unread, unanswered, connected) = (*unread, *unanswered, *connected);
-    wire_notice::ListRow { row: conversation_row(row), unread, unanswered, connected }
-}
-
-/// What changed on a list, in as many pages as its frames take; what is gone comes first.
-fn list_changed(
-    list: &ListKey,
-    version: u64,
-    rows: &[ListRow],
-    gone: &[ConversationId],
-    clipped: bool,
-    mut tell: impl FnMut(wire_notice::ListChanged),
-) {
-    let rows: Vec<wire_notice::ListRow> = rows.iter().map(list_row).collect();
-    let (mut rest, mut gone) = (&rows[..], List::clip(gone.iter().copied()));
-    // Beside the longest list of what is gone there is less room.
-    let room = PAGE_BUDGET - protocol::weight(&gone);
-    loop {
-        let (page, taken) = List::fill(rest.iter().cloned(), room);
-        rest = &rest[taken..];
-        let (agent, view, filter) = list_words(list);
-        let more = !rest.is_empty();
-        let gone = std::mem::take(&mut gone);
-        tell(wire_notice::ListChanged { agent, view, filter, version, rows: page, gone, more, clipped });
-        if !more {
-            return;
-        }
-    }
-}
-
 /// What changed among the visitors, in as many pages as it takes: only the last of them gets on to the new version.
 fn visitors_changed(
     (after, version): (u64, u64),
@@ -229,37 +182,6 @@ fn visitors_changed(
         let version = if rest.is_empty() { version } else { after };
         tell(wire_notice::VisitorsChanged { after, version, rows: page, gone: std::mem::take(&mut gone) });
         if rest.is_empty() {
-            return;
-        }
-    }
-}
-
-/// Pages of a list's snapshot, at least one. What is too much for a connection is left out, and the list says so.
-fn list_items(
-    list: &ListKey,
-    version: u64,
-    rows: &[ListRow],
-    clipped: bool,
-    mut tell: impl FnMut(wire_notice::ListItems),
-) {
-    let rows: Vec<wire_notice::ListRow> = rows.iter().map(list_row).collect();
-    let mut whole = SNAPSHOT_BUDGET;
-    let fitting = rows.iter().take_while(|row| {
-        let weight = protocol::weight(*row) + 1;
-        let fits = weight <= whole;
-        whole = whole.saturating_sub(weight);
-        fits
-    });
-    let fitting = fitting.count();
-    let clipped = clipped || fitting < rows.len();
-    let mut rest = &rows[..fitting];
-    loop {
-        let (page, taken) = List::fill(rest.iter().cloned(), PAGE_BUDGET);
-        rest = &rest[taken..];
-        let (agent, view, filter) = list_words(list);
-        let more = !rest.is_empty();
-        tell(wire_notice::ListItems { agent, view, filter, version, rows: page, more, clipped });
-        if !more {
             return;
         }
     }
