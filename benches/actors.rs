@@ -57,8 +57,10 @@ impl Port for Ear {
 
     fn revoke(&self) {}
 
-    fn is_crowded(&self) -> bool {
-        false
+    fn promise(&self, _: usize) {}
+
+    fn has_room(&self, _: usize) -> bool {
+        true
     }
 }
 

@@ -306,6 +306,7 @@ impl Floor {
         let openings = self.links[link].lost();
         for member in self.members.iter_mut().filter(|member| member.link == link) {
             member.away = true;
+            (member.lists, member.awaited) = Default::default();
             self.audit.session_lost(member.id);
         }
         for visit in self.visits.iter_mut().filter(|visit| visit.link == link && !visit.vacant) {

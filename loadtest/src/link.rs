@@ -72,7 +72,6 @@ pub(crate) enum What {
     Keep {
         agent: AgentId,
         filter: usize,
-        at: Instant,
     },
     /// An agent opens a conversation to read it.
     Look {
@@ -289,7 +288,7 @@ impl Ask {
             What::History { agent, after } => {
                 History { conversation, speaker: Speaker::Agent(*agent), after: *after, limit: 200 }.into()
             }
-            What::Keep { agent, filter, .. } => {
+            What::Keep { agent, filter } => {
                 let filter = FILTERS[*filter % FILTERS.len()].clone();
                 Subscribe { feed: Feed::List { agent: Some(*agent), view: ListView::Livechat, filter } }
                     .into()

@@ -34,8 +34,10 @@ pub trait Port: Send + Sync {
     fn notify(&self, notice: &Notice);
     /// Its token is no longer good: it is told so and closed.
     fn revoke(&self);
-    /// Whether so much waits to be sent to it that what can be told later should be.
-    fn is_crowded(&self) -> bool;
+    /// So many rows of lists will be told to it once what they come from is durable: until then they count as waiting to be sent.
+    fn promise(&self, rows: usize);
+    /// Whether so many rows of lists more would not be too much for it: if they would, they can be told later.
+    fn has_room(&self, rows: usize) -> bool;
 }
 
 /// The answer to a request.

@@ -1,6 +1,16 @@
 //! The border post: what a connection may ask, for whom, how often; handed over to the workspace in one batch per wake-up.
 
-use std::{cell::RefCell, collections::HashSet, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::HashSet,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use foldhash::fast::RandomState;
 use smol_str::SmolStr;
@@ -144,6 +154,8 @@ struct Ear {
     visitor: bool,
     /// The highest kind of notice that the client knows.
     highest_kind: u16,
+    /// Rows of lists that are on their way, and not in the outbox yet.
+    promised: AtomicUsize,
 }
 
 impl Port for Ear {
@@ -152,6 +164,9 @@ impl Port for Ear {
     }
 
     fn notify(&self, notice: &Notice) {
+        if let Notice::ListItems { rows, .. } | Notice::ListChanged { rows, .. } = notice {
+            self.promised.fetch_sub(rows.len(), Ordering::Relaxed);
+        }
         translate::notice(
             notice,
             || self.clock.now(),
@@ -167,8 +182,13 @@ impl Port for Ear {
         self.outbox.close(GoAwayReason::TokenRevoked, None);
     }
 
-    fn is_crowded(&self) -> bool {
-        self.outbox.is_filling()
+    fn promise(&self, rows: usize) {
+        self.promised.fetch_add(rows, Ordering::Relaxed);
+    }
+
+    fn has_room(&self, rows: usize) -> bool {
+        let weight = translate::row_weight(self.outbox.encoding());
+        self.outbox.has_room(self.promised.load(Ordering::Relaxed) * weight, rows * weight)
     }
 }
 
@@ -202,6 +222,7 @@ impl Post {
                     clock: self.gate.shared.clock.clone(),
                     visitor: matches!(grants, Grants::Visitor(_)),
                     highest_kind: hello.highest_kind,
+                    promised: AtomicUsize::new(0),
                 });
                 session.outbox.push_reply(number, &self.welcome(session.peer.connection, &known));
                 let what = gate::Asked::Connected { port, client: hello.client, grants, token };

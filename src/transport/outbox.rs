@@ -250,11 +250,12 @@ impl Outbox {
         (state.pending.len() + state.writing, state.in_flight)
     }
 
-    /// Whether so much is unsent that notices would soon be dropped.
+    /// Whether notices of so many bytes would not be dropped, after others that are on their way. If nothing is, any may come.
     #[must_use]
-    pub fn is_filling(&self) -> bool {
+    pub fn has_room(&self, promised: usize, bytes: usize) -> bool {
         let state = self.lock();
-        state.pending.len() + state.writing > self.common.bounds.outbox_bytes / 4
+        let unsent = state.pending.len() + state.writing + promised;
+        unsent == 0 || unsent + bytes <= self.common.bounds.outbox_bytes / 2
     }
 
     fn depart(&self, state: &mut State, words: Option<GoAway>) {

@@ -38,7 +38,7 @@ use crate::{
     },
 };
 
-pub(super) use self::notices::notice;
+pub(super) use self::{lists::row_weight, notices::notice};
 
 /// An answer on the wire. `visitor`: the connection is a visitor's, who never sees staff numbers (S7).
 pub(super) fn answer(answer: Answer, visitor: bool) -> protocol::Reply {

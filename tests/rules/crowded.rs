@@ -15,7 +15,7 @@ use maitred::{
 };
 
 use crate::{
-    floor::{Seat, group, new_id, opening, visitor},
+    floor::{Encoding, Seat, Shape, group, new_id, opening, visitor},
     house::rule,
     scenes::to_agent,
     screen::{Screen, tick},
@@ -194,6 +194,55 @@ rule!(
             }
         }
         assert_eq!(active, ids.len());
+    }
+);
+
+rule!(
+    bo_22_who_has_little_room_is_told_later_and_nothing_is_missing,
+    preset = "botnation",
+    with = r#"
+        [defaults]
+        seats = 50
+        [limits]
+        outbox = "64KiB"
+        [limits.visitor]
+        openings = 1000
+    "#,
+    flip = none("room that is larger makes it quicker, and no more right"),
+    async |house| {
+        let desk = house.desk().await;
+        // One program with the consoles of many, each with a list of everything.
+        let mut console = house.floor.frontend(Shape { encoding: Encoding::Json, arbiters: 1 }).await;
+        let mut screens = Vec::new();
+        for number in 0..AGENTS {
+            let agent = house.known(&format!("agent-{number}"), &["advisers"]).await;
+            console.client.attach(agent).await.expect("attached");
+            let (view, filter) = (ListView::Livechat, ListFilter::All);
+            screens.push(Screen::keep(&mut console, Some(agent), view, filter).await);
+        }
+        // At once some hundred kilobytes of news: more than there is room for.
+        let ids: Vec<ConversationId> = (0..64).map(|_| new_id()).collect();
+        let open = |(number, id): (u16, &ConversationId)| {
+            desk.client.open(opening(*id, visitor(number), group("advisers")))
+        };
+        for opened in (0..).zip(&ids).map(open).collect::<Vec<_>>() {
+            opened.await.expect("opened");
+        }
+        let ids = sorted(&ids);
+        let mut ticks = 0;
+        while screens.iter().any(|screen| screen.ids() != ids) {
+            tick(house, &console).await;
+            for notice in console.drain().await {
+                if let Some(screen) = screens.iter_mut().find(|screen| screen.is_of(&notice)) {
+                    // Fails at a gap.
+                    screen.take(notice);
+                }
+            }
+            ticks += 1;
+            assert!(ticks < 200, "some are never told");
+        }
+        // Each of them once, as a change of one list or as two.
+        assert!(screens.iter().all(|screen| screen.version() <= 3));
     }
 );
 

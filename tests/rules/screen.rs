@@ -44,6 +44,11 @@ impl Screen {
         self.rows.keys().copied().collect()
     }
 
+    /// The version that it is at.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
     pub(crate) fn row(&self, id: ConversationId) -> &ListRow {
         self.rows.get(&id).expect("it stands on the list")
     }

@@ -49,8 +49,8 @@ impl Floor {
             Notice::StaffEvent(event) => self.staff_event(event, now),
             Notice::VisitorEvent(event) => self.visitor_event(event, now),
             Notice::AgentItems(items) => self.finds(items, now),
-            Notice::ListItems(items) => self.listed(items.agent, &items.filter, items.version, true),
-            Notice::ListChanged(news) => self.listed(news.agent, &news.filter, news.version, false),
+            Notice::ListItems(items) => self.list_begins(items, now),
+            Notice::ListChanged(news) => self.list_changes(news),
             _ => {}
         }
     }
@@ -146,10 +146,6 @@ impl Floor {
             }
             (Reply::Recorded(_), What::Accept { agent, offer }) => {
                 self.audit.accepted(asked.ask.conversation, *agent, *offer);
-                false
-            }
-            (Reply::Subscribed(_), What::Keep { at, .. }) => {
-                self.tally.list_latency.add(now.saturating_duration_since(*at));
                 false
             }
             (Reply::StaffHistory(_), What::Look { at, .. }) => {

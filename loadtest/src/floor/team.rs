@@ -5,7 +5,7 @@ use std::time::Instant;
 use maitred::{
     ids::{AgentId, GroupId},
     protocol::{
-        notice::{AgentItem, AgentItems, OfferEnded, OfferMade},
+        notice::{AgentItem, AgentItems, ListChanged, ListItems, OfferEnded, OfferMade},
         words::{ListFilter, OfferOutcome, Speaker},
     },
 };
@@ -26,6 +26,8 @@ pub(super) struct Member {
     pub(super) away: bool,
     /// The versions of the lists that they keep.
     pub(super) lists: [u64; FILTERS.len()],
+    /// Since when they wait for lists that they began anew.
+    pub(super) awaited: [Option<Instant>; FILTERS.len()],
 }
 
 impl Member {
@@ -36,6 +38,7 @@ impl Member {
             groups: colleague.groups.clone(),
             away: true,
             lists: Default::default(),
+            awaited: Default::default(),
         }
     }
 }
@@ -144,7 +147,8 @@ impl Floor {
             let filter = time / 2 % FILTERS.len();
             // The new one counts from its snapshot on.
             self.members[member].lists[filter] = 0;
-            self.links[link].ask(Ask::plain(What::Keep { agent, filter, at: now }));
+            self.members[member].awaited[filter].get_or_insert(now);
+            self.links[link].ask(Ask::plain(What::Keep { agent, filter }));
         } else if !self.visits.is_empty() {
             // One of theirs, if a few tries find one.
             for _ in 0..64 {
@@ -157,17 +161,37 @@ impl Floor {
         }
     }
 
-    /// A list as it stands, or what has changed on it: each follows what was told before.
-    pub(super) fn listed(&mut self, agent: Option<AgentId>, filter: &ListFilter, version: u64, begins: bool) {
-        let member = agent.and_then(|agent| self.member_of.get(&agent));
-        let place = FILTERS.iter().position(|known| known == filter);
-        let Some((member, place)) = member.copied().zip(place) else { return };
+    /// A page of a list as it stands.
+    pub(super) fn list_begins(&mut self, items: &ListItems, now: Instant) {
+        let Some((member, place)) = self.list_of(items.agent, &items.filter) else { return };
+        let member = &mut self.members[member];
+        member.lists[place] = items.version;
+        // All of it is there now.
+        if !items.more
+            && let Some(since) = member.awaited[place].take()
+        {
+            self.tally.list_latency.add(now.saturating_duration_since(since));
+        }
+    }
+
+    /// What has changed on a list: it follows what was told before.
+    pub(super) fn list_changes(&mut self, news: &ListChanged) {
+        let Some((member, place)) = self.list_of(news.agent, &news.filter) else { return };
         let known = &mut self.members[member].lists[place];
         // Pages of one change have the same version.
-        if !begins && *known > 0 && version != *known + 1 && version != *known {
+        if *known == 0 {
+            return;
+        }
+        if news.version != *known + 1 && news.version != *known {
             self.tally.list_gaps += 1;
         }
-        *known = if begins || *known > 0 { version } else { 0 };
+        *known = news.version;
+    }
+
+    /// Whose list it is, and which of theirs.
+    fn list_of(&self, agent: Option<AgentId>, filter: &ListFilter) -> Option<(usize, usize)> {
+        let member = *self.member_of.get(&agent?)?;
+        Some((member, FILTERS.iter().position(|known| known == filter)?))
     }
 
     /// One agent goes for a while.

@@ -21,7 +21,7 @@ const ROWS_A_PUSH: usize = 64;
 const LOOKS_A_PUSH: usize = 4_096;
 
 /// Rounds that a list may be behind: then it begins anew, and what changed longer ago need not be kept for it.
-const BEHIND_MAX: u64 = 64;
+pub(super) const BEHIND_MAX: u64 = 64;
 
 /// What it costs to tell a row, in changes looked at.
 const ROW: usize = 16;
@@ -108,23 +108,27 @@ impl List {
     /// The snapshot, if its reader has room for it: else it begins with a push to come.
     pub(super) fn begin(&mut self, space: &Space, ledger: &Ledger, changes: &Changes) -> Pushed {
         self.stale = true;
-        if self.port.is_crowded() {
+        if !self.port.has_room(1) {
             return Pushed { cost: 1, more: true };
         }
-        self.version += 1;
-        (self.stale, self.walk, self.since) = (false, None, changes.round());
         let eyes = Eyes::of(self.key.agent, space, ledger);
         let mut rows = match self.key.view {
             ListView::Closed => self.closed(&eyes, space),
             _ => self.open(&eyes, space, ledger),
         };
+        let cost = rows.len() * ROW + 1;
+        if !self.port.has_room(rows.len()) {
+            return Pushed { cost, more: true };
+        }
+        self.version += 1;
+        (self.stale, self.walk, self.since) = (false, None, changes.round());
         self.clipped = rows.len() > ROWS_MAX;
         rows.truncate(ROWS_MAX);
         self.told.clear();
         self.told.extend(rows.iter().map(|(told, row)| (row.row.conversation, *told)));
         let (list, version, clipped) = (Arc::clone(&self.key), self.version, self.clipped);
         let rows: Vec<ListRow> = rows.into_iter().map(|(_, row)| row).collect();
-        let cost = rows.len() * ROW + 1;
+        self.port.promise(rows.len());
         space.notify(
             smallvec::smallvec![Arc::clone(&self.port)],
             Notice::ListItems { list, version, rows, clipped },
@@ -162,7 +166,7 @@ impl List {
             return self.begin(space, ledger, changes);
         }
         // What is not told now is in what is told later.
-        if self.port.is_crowded() {
+        if !self.port.has_room(ROWS_A_PUSH) {
             return Pushed { cost: 1, more: true };
         }
         let (news, looked) = self.look_at(space, ledger, changes);
@@ -237,6 +241,7 @@ impl List {
         }
         self.version += 1;
         let (list, version, clipped) = (Arc::clone(&self.key), self.version, self.clipped);
+        self.port.promise(rows.len());
         let changed = Notice::ListChanged { list, version, rows, gone, clipped };
         space.notify(smallvec::smallvec![Arc::clone(&self.port)], changed);
     }
@@ -265,7 +270,7 @@ impl Counted {
         let tallies = space.tallies(self.agent, ledger);
         if tallies != self.told {
             // Only the newest is worth anything.
-            if self.port.is_crowded() {
+            if !self.port.has_room(1) {
                 return Pushed { cost: ROW, more: true };
             }
             self.tell(space, tallies);

@@ -9,6 +9,8 @@ mod changes;
 mod kept;
 mod list;
 mod push;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 

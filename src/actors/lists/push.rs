@@ -110,12 +110,12 @@ impl Space {
         self.local.bell.ring(self.local.now(), self.index);
     }
 
-    fn begin_round(&self) -> Round {
+    pub(super) fn begin_round(&self) -> Round {
         self.lists.borrow_mut().begin_round()
     }
 
     /// Tells the next lists; whether there are others left.
-    fn push_lists(&self, round: &mut Round) -> bool {
+    pub(super) fn push_lists(&self, round: &mut Round) -> bool {
         let left = self.lists.borrow_mut().push(round, SLICE, self, &self.ledger.borrow());
         if !left && round.more {
             self.ring();

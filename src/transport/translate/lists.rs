@@ -10,14 +10,22 @@ use crate::{
         port::ListRow,
     },
     ids::{AgentId, ConversationId},
-    protocol::{self, List, Text, frame::PAGE_BUDGET, notice as wire_notice, words as wire},
+    protocol::{self, Encoding, List, Text, frame::PAGE_BUDGET, notice as wire_notice, words as wire},
 };
 
 /// Bytes of all rows of a snapshot together, at most: less than a connection may have waiting for it.
 const SNAPSHOT_BUDGET: usize = 640 * 1_024;
 
 /// Bytes of a row in the longer encoding, its texts apart.
-const TEXTLESS: usize = 640;
+const TEXTLESS: usize = 512;
+
+/// Bytes of an ordinary row, for who reckons before it is written.
+pub(in crate::transport) const fn row_weight(encoding: Encoding) -> usize {
+    match encoding {
+        Encoding::Bincode => 160,
+        Encoding::Json => 512,
+    }
+}
 
 fn list_words(list: &ListKey) -> (Option<AgentId>, wire::ListView, wire::ListFilter) {
     let view = match list.view {
