@@ -131,7 +131,13 @@ impl Room {
             observer: None,
         };
         let id = "test".parse().expect("a name");
-        let space = Space::new(0, id, Local::new(0, shared), Arc::new(Policy::default()), Arc::<TokenBook>::default());
+        let space = Space::new(
+            0,
+            id,
+            Local::new(0, shared),
+            Arc::new(Policy::default()),
+            Arc::<TokenBook>::default(),
+        );
         let reader = Arc::new(Reader::default());
         let port: Arc<dyn Port> = Arc::<Reader>::clone(&reader);
         let client = ClientId::from_bytes([1; 16]);

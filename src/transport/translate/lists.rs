@@ -150,7 +150,8 @@ mod tests {
     /// A row of which everything that can be there is, with these texts.
     fn heaviest(text: &str, status: wire::Status, origin: wire::Origin) -> wire_notice::ListRow {
         let agent = AgentId::from_bytes([0xff; 16]);
-        let (channel, group): (Channel, GroupId) = ("w".parse().expect("a name"), "g".parse().expect("a name"));
+        let (channel, group): (Channel, GroupId) =
+            ("w".parse().expect("a name"), "g".parse().expect("a name"));
         let row = wire::ConversationRow {
             conversation: ConversationId::from_bytes([0xff; 16]),
             visitor: VisitorId::from_bytes([0xff; 16]),
