@@ -552,7 +552,7 @@ impl Oracle {
         self.is_there(agent, group, people) && taken < usize::from(worker.cap)
     }
 
-    /// Whether somebody's wrap-up may be over or not: it began when the agent heard of the close.
+    /// Whether somebody's wrap-up may be over or not: the agent's reminder may be on its way.
     fn is_unsure(&self, now: Timestamp) -> bool {
         self.model.agents.values().any(|worker| worker.wraps.values().any(|until| *until <= now))
     }

@@ -205,8 +205,8 @@ impl Agent {
         let confirmed = self.is_confirmed(conversation);
         if self.slots.get(&conversation).is_some_and(|slot| confirmed && slot.epoch == epoch) {
             let resting = match end {
-                End::Closed { wrap_up } if !wrap_up.is_zero() => {
-                    Some(Slot { epoch, kind: SlotKind::WrapUp { until: cx.now + wrap_up } })
+                End::Closed { until } if until > cx.now => {
+                    Some(Slot { epoch, kind: SlotKind::WrapUp { until } })
                 }
                 End::Closed { .. } | End::Missed | End::Freed => None,
             };

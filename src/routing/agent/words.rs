@@ -295,9 +295,9 @@ pub enum End {
     Missed,
     /// Nothing to hold against them: declined, rescinded, moved, a grant that came too late.
     Freed,
-    /// Closed: the slot rests for this long.
+    /// Closed: the slot rests for the wrap-up, which began then, however late the agent hears of it.
     Closed {
-        /// Zero: free at once.
-        wrap_up: Duration,
+        /// When it is free again; at once, if that has passed.
+        until: Timestamp,
     },
 }

@@ -146,7 +146,7 @@ impl Conversation {
         self.give_engagement_back(out);
         for (agent, epoch, held) in self.holds() {
             let end = match held {
-                Held::Owned => End::Closed { wrap_up },
+                Held::Owned => End::Closed { until: cx.now + wrap_up },
                 Held::Reserved | Held::Helping => End::Freed,
             };
             out.tell_agent(agent, agent::Command::Release { conversation: self.id, epoch, end });

@@ -370,6 +370,33 @@ fn wrap_up_ends_at_a_restart() {
     assert_eq!(floor.slots("ana"), 0);
 }
 
+/// The word of the close is on its way for five seconds: they are not added to the rest.
+#[test]
+fn wrap_up_begins_with_the_close_however_late_the_agent_hears_of_it() {
+    let mut floor = with_wrap_up();
+    let visit = floor.serves("ana", "sales");
+    let kept = Rc::new(Cell::new(None));
+    let keep = Rc::clone(&kept);
+    floor.loses(move |tell| match tell {
+        Tell::Agent(_, agent::Command::Release { epoch, end, .. }) => {
+            keep.set(Some((*epoch, *end)));
+            true
+        }
+        _ => false,
+    });
+    floor.closes("ana", visit).expect("closed");
+    floor.loses_nothing_more();
+    floor.wait(secs(5));
+    let (epoch, end) = kept.get().expect("a release");
+    let release = agent::Command::Release { conversation: visit.id, epoch, end };
+    floor.posts_tell(Tell::Agent(agent("ana"), release));
+    floor.settle();
+    floor.wait(secs(15) - MICRO);
+    assert_eq!(floor.slots("ana"), 1);
+    floor.wait(MICRO);
+    assert_eq!(floor.slots("ana"), 0);
+}
+
 /// Reopened while its slot rests, and the grant came to nothing: the agent rests on.
 #[test]
 fn a_grant_that_came_to_nothing_gives_the_rest_back() {
