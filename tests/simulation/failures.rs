@@ -239,16 +239,15 @@ impl Sim {
 
     /// Sessions that the agent's machine has heard of, the failed command included: whoever holds the connections counts them.
     fn sessions_of(&self, id: AgentId) -> u32 {
-        let mailbox = self.mail.get(&Address::Agent(id)).into_iter().flatten();
-        let mut sessions = self.people.sessions(id);
-        for tell in mailbox {
-            match tell {
-                Tell::Agent(_, agent::Command::SessionOpened) => sessions -= 1,
-                Tell::Agent(_, agent::Command::SessionLost { .. }) => sessions += 1,
-                _ => {}
-            }
-        }
-        sessions
+        let unheard = |which: fn(&agent::Command) -> bool| {
+            let mailbox = self.mail.get(&Address::Agent(id)).into_iter().flatten();
+            let count =
+                mailbox.filter(|tell| matches!(tell, Tell::Agent(_, command) if which(command))).count();
+            u32::try_from(count).expect("a mailbox")
+        };
+        let opened = unheard(|command| matches!(command, agent::Command::SessionOpened));
+        let lost = unheard(|command| matches!(command, agent::Command::SessionLost { .. }));
+        self.people.sessions(id) + lost - opened
     }
 
     pub(crate) fn folded_group(&self, id: &GroupId) -> Group {
