@@ -9,7 +9,7 @@ use crate::ids::{AgentId, Channel, GroupId, WorkspaceId};
 use super::{
     Absent, MailRule, Push, Webhook,
     hours::{Calendar, Calendars},
-    measures::{DAY, HOUR, Wait, ms, secs},
+    measures::{DAY, GIB, HOUR, KIB, Size, Wait, ms, secs},
     notify::Address,
     rules::RoutingRule,
     section::{section, words},
@@ -114,6 +114,10 @@ section! {
             invite_uses_slot: bool => Flag,
             /// Variables that visitors may set themselves; `.*` at the end of an entry opens all that begin so.
             visitor_variables: Vec<String> => ListOf(Text(64), 0..=64),
+            /// Variables that agents may set, written likewise.
+            agent_variables: Vec<String> => ListOf(Text(64), 0..=64),
+            /// The largest image or file beside a message, in bytes; `None` ("off"): of any size.
+            attachment_max: Option<u64> => OrWord(Size(KIB..=1_024 * GIB), "off"),
             /// Whether visitors may return to the bot that handed them over, unless the hand-over says otherwise.
             return_to_bot: bool => Flag,
             /// Silence after which a conversation with the bot is closed; `None` ("off"): never.
@@ -126,10 +130,14 @@ section! {
             feature_ratings: bool => Flag,
             /// Whether staff see names of visitors.
             feature_names: bool => Flag,
+            /// Whether agents may talk among themselves, without a visitor.
+            feature_team_chat: bool => Flag,
             /// What staff see a visitor as: text with variables in it, `{{contact.first_name}}`.
             pseudonym: Option<String> => Optional(Text(256)),
             /// Whether a transferred conversation keeps its place by age, rather than joining the end of its class.
             keep_age_on_transfer: bool => Flag,
+            /// Whether who transfers a conversation to a group of theirs is left out there, so that somebody else has to be online.
+            bar_after_transfer: bool => Flag,
             /// Which agents without a connection are told of what waits (`agent.notified`).
             tell_absent: Absent => choice(),
             /// Whether those are told, too, who have not said whether they want it.
@@ -232,6 +240,8 @@ section! {
             ratings: bool => OnUnlessSaid,
             /// Whether it has names of visitors.
             names: bool => OnUnlessSaid,
+            /// Whether its agents may talk among themselves.
+            team_chat: bool => OnUnlessSaid,
         }
     }
 }

@@ -68,6 +68,8 @@ pub(super) fn policy(workspace: &config::Workspace, plans: &[config::Plan]) -> P
         seats: settings.seats,
         lifetime_engagements: settings.lifetime_engagements,
         visitor_variables: settings.visitor_variables.iter().map(SmolStr::new).collect(),
+        agent_variables: settings.agent_variables.iter().map(SmolStr::new).collect(),
+        attachment_max: settings.attachment_max,
         return_to_bot: settings.return_to_bot,
         features: features(settings, plans),
         pseudonym: settings.pseudonym.as_ref().map(SmolStr::new),
@@ -142,6 +144,7 @@ fn features(settings: &config::WorkspaceSettings, plans: &[config::Plan]) -> Fea
         notes: settings.feature_notes && has(|plan| plan.notes),
         ratings: settings.feature_ratings && has(|plan| plan.ratings),
         names: settings.feature_names && has(|plan| plan.names),
+        team_chat: settings.feature_team_chat && has(|plan| plan.team_chat),
     }
 }
 
@@ -269,6 +272,7 @@ fn rules(workspace: &config::Workspace, policy: &config::GroupPolicy) -> GroupPo
         required_fields: lasting(&policy.required_fields),
         service_level_target: policy.service_level_target,
         keep_age_on_transfer: workspace.settings.keep_age_on_transfer,
+        bar_after_transfer: workspace.settings.bar_after_transfer,
         ..GroupPolicy::default()
     }
 }

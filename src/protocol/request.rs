@@ -84,7 +84,7 @@ messages! {
         0x0066 ShowConfig -> ConfigPage; Forbidden,
         0x0090 SetPriority -> Recorded; NotFound, ConversationClosed, WrongState, KeyExpired, KeyReused,
         0x0091 Join -> Recorded; NotFound, ConversationClosed, WrongState, KeyExpired, KeyReused,
-        0x0092 OpenTeamChat -> Opened; NotFound, Invalid, UnknownAgent, KeyExpired, KeyReused,
+        0x0092 OpenTeamChat -> Opened; NotFound, Invalid, FeatureDisabled, UnknownAgent, KeyExpired, KeyReused,
         0x0093 InviteByEmail -> Recorded; NotFound, WrongState, NotEligible, UnknownAgent, KeyExpired, KeyReused,
         0x0070 SetVariables -> Recorded;
             NotFound, Forbidden, Invalid, TooLarge, ConversationClosed, RateLimited, KeyExpired, KeyReused,
@@ -741,7 +741,7 @@ wire! { strict;
     /// Supervisors and admins: switches a feature of the workspace. Nothing can be switched this way: features are the
     /// configuration file's (`managed_by_config`), and images and emoji have no switch at all (`unsupported_setting`).
     pub struct SetFeature {
-        /// Which: `notes`, `ratings`, `names`, `images`, `emoji`; 64 bytes.
+        /// Which: `notes`, `ratings`, `names`, `team_chat`, `images`, `emoji`; 64 bytes.
         feature: Text<64>,
         /// On, or off.
         on: bool,

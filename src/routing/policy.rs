@@ -40,6 +40,10 @@ pub struct Policy {
     pub lifetime_engagements: Option<u32>,
     /// Variables that visitors may set themselves; an entry that ends with `*` stands for all that begin like it.
     pub visitor_variables: Vec<SmolStr>,
+    /// Variables that agents may set, likewise.
+    pub agent_variables: Vec<SmolStr>,
+    /// The largest image or file beside a message, in bytes; `None`: of any size.
+    pub attachment_max: Option<u64>,
     /// Whether who helps in another's conversation uses a slot for it.
     pub invite_uses_slot: bool,
     /// Whether visitors may return to the bot that handed them over, unless the hand-over says otherwise.
@@ -107,11 +111,13 @@ pub struct Features {
     pub ratings: bool,
     /// Names of visitors: without them staff see anonymous labels.
     pub names: bool,
+    /// Agents among themselves, without a visitor.
+    pub team_chat: bool,
 }
 
 impl Default for Features {
     fn default() -> Self {
-        Self { live_chat: true, notes: true, ratings: true, names: true }
+        Self { live_chat: true, notes: true, ratings: true, names: true, team_chat: true }
     }
 }
 
@@ -154,6 +160,8 @@ pub struct GroupPolicy {
     pub service_level_target: Duration,
     /// Whether a conversation that is transferred in keeps its age instead of going to the end of its class.
     pub keep_age_on_transfer: bool,
+    /// Whether the agent who transfers one in is not asked in the stay that begins: if nobody else is present, it is refused.
+    pub bar_after_transfer: bool,
     /// Variables that have to be known of what is opened here or handed over to it. Refusals point at them, so they last.
     pub required_fields: &'static [&'static str],
 }
@@ -211,6 +219,7 @@ impl Default for GroupPolicy {
             queue_max: None,
             service_level_target: Duration::from_secs(20),
             keep_age_on_transfer: false,
+            bar_after_transfer: true,
             required_fields: &[],
         }
     }
@@ -234,6 +243,8 @@ impl Default for Policy {
             seats: None,
             lifetime_engagements: None,
             visitor_variables: Vec::new(),
+            agent_variables: vec![SmolStr::new_static("*")],
+            attachment_max: None,
             invite_uses_slot: false,
             return_to_bot: false,
             bot_idle_close: Some(Duration::from_secs(3_600)),

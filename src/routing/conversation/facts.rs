@@ -95,8 +95,8 @@ impl Facts {
     }
 }
 
-/// Whether a visitor may set a variable: it is on the workspace's list, or begins like an entry there that ends with `*`.
-fn is_open_to_visitors(open: &[SmolStr], name: &str) -> bool {
+/// Whether somebody may set a variable: it is on the workspace's list for them, or begins like an entry there that ends with `*`.
+fn is_open(open: &[SmolStr], name: &str) -> bool {
     let opens = |entry: &SmolStr| match entry.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => entry == name,
@@ -126,9 +126,14 @@ impl Conversation {
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
         self.may_set_facts(ticket)?;
-        if matches!(ticket.by, By::Visitor(_)) {
-            let names = set.iter().map(|variable| &variable.name).chain(&unset);
-            check_open(cx, names).map_err(|refusal| refusal.to(ticket))?;
+        let mut names = set.iter().map(|variable| &variable.name).chain(&unset);
+        match ticket.by {
+            By::Visitor(_) => check_open(cx, names).map_err(|refusal| refusal.to(ticket))?,
+            By::Agent(_) if !names.all(|name| is_open(&cx.policy.agent_variables, name)) => {
+                let why = "agents set only what the workspace's `agent_variables` names";
+                return Err(Refusal::Forbidden(why).to(ticket));
+            }
+            _ => {}
         }
         // What is told of it has to fit a frame, however it has to be escaped there.
         let asked = set.iter().map(|variable| variable.name.len() + variable.value.0.len());
@@ -263,7 +268,7 @@ pub(in crate::routing) fn check_open<'n>(
     cx: &Context<'_>,
     mut names: impl Iterator<Item = &'n SmolStr>,
 ) -> Result<(), Refusal> {
-    if names.all(|name| is_open_to_visitors(&cx.policy.visitor_variables, name)) {
+    if names.all(|name| is_open(&cx.policy.visitor_variables, name)) {
         return Ok(());
     }
     Err(Refusal::Forbidden("visitors set only what the workspace's `visitor_variables` names"))

@@ -1,5 +1,5 @@
 //! Messages with images and files (BO-26). The media are the frontend's: what is kept here is a handle that says where they are,
-//! opaque and of bounded size. There is no switch for them (ZD-3).
+//! opaque and of bounded size; how large they say they are is bounded by `attachment_max`. There is no switch for them (ZD-3).
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -84,6 +84,11 @@ impl Conversation {
             return Err(Refusal::NotFound.to(&ticket));
         }
         message.check().map_err(|refusal| refusal.to(&ticket))?;
+        let most = cx.policy.attachment_max.unwrap_or(u64::MAX);
+        if message.parts.iter().any(|part| part.bytes > most) {
+            let why = "a part is larger than the workspace's `attachment_max`";
+            return Err(Refusal::TooLarge(why).to(&ticket));
+        }
         self.say(cx, message, ticket, out)
     }
 }

@@ -233,8 +233,10 @@ impl Conversation {
             return self.ask_for_engagement(ask, ticket.clone(), out);
         }
         self.begin(ticket, out);
-        let barred = ticket.by.agent().filter(|_| cause == QueueCause::Transfer);
-        let keeps_age = cx.policy.group(&group).is_some_and(|policy| policy.keep_age_on_transfer);
+        let policy = cx.policy.group(&group);
+        let bars = cause == QueueCause::Transfer && policy.is_some_and(|policy| policy.bar_after_transfer);
+        let barred = ticket.by.agent().filter(|_| bars);
+        let keeps_age = policy.is_some_and(|policy| policy.keep_age_on_transfer);
         let since = keeps_age.then(|| self.opened_at()).flatten();
         self.free_slots(None, out);
         self.leave_queue(out);

@@ -57,7 +57,9 @@ impl Group {
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
         let Some(policy) = cx.policy.group(&self.id) else { return Err(Refusal::NotFound.to(&ticket)) };
-        let alone = ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
+        // They would not be asked there (ZD-13).
+        let alone = policy.bar_after_transfer
+            && ticket.by.agent().is_some_and(|agent| self.roster.only_present(agent));
         let empty = self.roster.present() == 0;
         let shut = self.doors.closed && policy.when_closed == WhenClosed::Fallback;
         let refusal = if !policy.enabled {

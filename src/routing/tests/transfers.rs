@@ -537,3 +537,24 @@ fn a_participant_may_become_the_owner() {
     assert_eq!((floor.owner(visit), floor.participants(visit)), (Some("ben"), vec![]));
     assert_eq!((floor.slots("ana"), floor.slots("ben")), (0, 1));
 }
+
+/// What ZD-13 and ZD-14 forbid.
+#[test]
+fn who_is_not_barred_after_a_transfer_is_asked_again() {
+    for alone in [true, false] {
+        let mut floor =
+            Floor::new().group_with("sales", ["ana", "ben"], |rules| rules.bar_after_transfer = false);
+        floor.goes_offline("ben");
+        let visit = floor.visitor_arrives("sales");
+        floor.accepts("ana", visit).expect("accepted");
+        if !alone {
+            floor.intends("ben", Presence::Online);
+        }
+        floor.hands("ana", visit, to_group("sales")).expect("moved, whether somebody else is there or not");
+        if !alone {
+            floor.sees_offer("ben", visit);
+            floor.declines("ben", visit).expect("declined");
+        }
+        floor.sees_offer("ana", visit);
+    }
+}

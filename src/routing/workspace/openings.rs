@@ -101,6 +101,9 @@ impl Workspace {
         ticket: Ticket,
         out: &mut Out<Event>,
     ) -> Result<(), Refused> {
+        if !cx.policy.features.team_chat {
+            return Err(Refusal::FeatureDisabled("team_chat").to(&ticket));
+        }
         is_fresh(cx, opening.asked).map_err(|refusal| refusal.to(&ticket))?;
         let all: BTreeSet<AgentId> = opening.agents.iter().copied().chain(ticket.by.agent()).collect();
         let party =

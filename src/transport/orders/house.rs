@@ -160,7 +160,7 @@ impl Asker<'_> {
             (Grants::Supervisor | Grants::Admin, "images" | "emoji") => {
                 (RefusalCode::UnsupportedSetting, None)
             }
-            (Grants::Supervisor | Grants::Admin, "notes" | "ratings" | "names") => {
+            (Grants::Supervisor | Grants::Admin, "notes" | "ratings" | "names" | "team_chat") => {
                 (RefusalCode::ManagedByConfig, None)
             }
             (Grants::Supervisor | Grants::Admin, _) => {
