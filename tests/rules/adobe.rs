@@ -17,7 +17,7 @@ use crate::{
     floor::{Seat, code, group, new_id, opening, seconds, visitor},
     house::{House, is_offer, rule},
     outward,
-    scenes::{accepts, asked, owner, reasons, told},
+    scenes::{accepts, asked, opens_with, owner, reasons, told},
 };
 
 /// The preset's two fallback texts.
@@ -88,7 +88,7 @@ rule!(
     ad_03_the_limit_is_raised_without_a_restart,
     preset = "adobe",
     with = "",
-    flip = "defaults.lifetime_engagements = \"off\"",
+    flip = [],
     async |house| {
         let (_ana, mut seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -100,7 +100,13 @@ rule!(
         let next = engage(&desk, 500..501).await[0];
         assert_eq!((reasons(&watch, next).await, used(house).await), (vec![], 101));
         assert_ne!(watch.status(next).await, Status::Missed);
-    }
+    },
+    opposite = [("defaults.lifetime_engagements = \"off\"", async |house| {
+        let (_ana, _seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let opened = engage(&desk, 0..101).await;
+        assert_ne!(watch.status(opened[100]).await, Status::Missed, "there is nothing to raise");
+    })]
 );
 
 rule!(
@@ -136,7 +142,7 @@ rule!(
     ad_19_after_expiry_the_visitor_reads_the_fallback,
     preset = "adobe",
     with = "",
-    flip = ["defaults.max_offers = 2", "defaults.livechat_fallback_message = \"Another text.\""],
+    flip = ["defaults.livechat_fallback_message = \"Another text.\""],
     async |house| {
         let mut seats = [house.agent("ana", &["support"]).await.1, house.agent("ben", &["support"]).await.1];
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -153,14 +159,23 @@ rule!(
         assert_eq!(told(&desk, id, 1).await, [LIVE_CHAT]);
         let seen = seats[1].drain().await;
         assert!(!seen.iter().any(is_offer), "nobody else is asked: {seen:?}");
-    }
+    },
+    opposite = [("defaults.max_offers = 2", async |house| {
+        let mut seats = [house.agent("ana", &["support"]).await.1, house.agent("ben", &["support"]).await.1];
+        let desk = house.desk().await;
+        let id = desk.opens(1, group("support")).await;
+        seats[0].sees_offer(id).await;
+        house.wait(seconds(45));
+        seats[1].sees_offer(id).await;
+        assert!(told(&desk, id, 1).await.is_empty(), "nobody tells the visitor that nobody is there");
+    })]
 );
 
 rule!(
     ad_11_one_after_the_other_in_order,
     preset = "adobe",
     with = "",
-    flip = ["defaults.strategy = \"least_active\"", "defaults.strategy = \"broadcast\""],
+    flip = ["defaults.strategy = \"broadcast\""],
     async |house| {
         let mut seats = Vec::new();
         for name in ["ana", "ben", "cleo"] {
@@ -175,27 +190,66 @@ rule!(
                 seats[turn].client.close_conversation(id, Speaker::Me).await.expect("closed");
             }
         }
-    }
+    },
+    opposite = [("defaults.strategy = \"least_active\"", async |house| {
+        let mut seats = Vec::new();
+        for name in ["ana", "ben", "cleo"] {
+            seats.push(house.agent(name, &["support"]).await);
+        }
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        for (number, (_, seat)) in (0..).zip(&mut seats) {
+            let id = desk.opens(number, group("support")).await;
+            accepts(seat, id, OfferKind::Offer).await;
+            if number == 2 {
+                seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
+            }
+        }
+        let id = desk.opens(3, group("support")).await;
+        assert_eq!(asked(&watch, id).await, [seats[2].0], "who is idle, though it is not her turn");
+    })]
 );
+
+/// What the rule of AD-12 looks at.
+const OPTION: &[(&str, &str)] = &[("option", "agent")];
 
 rule!(
     ad_12_one_chosen_agent_and_nobody_else,
     preset = "adobe",
-    with = "",
-    flip = "defaults.livechat_fallback_message = \"Another text.\"",
+    with = r#"
+        [[workspace.agent]]
+        name = "ana"
+        display_name = "Ana"
+        groups = ["support"]
+        [[workspace.rule]]
+        name = "chosen"
+        when = { name = "option", eq = "agent" }
+        then = { agent = "ana" }
+    "#,
+    flip = ["defaults.livechat_fallback_message = \"Another text.\""],
     async |house| {
-        let (ana, mut chosen) = house.agent("ana", &["support"]).await;
+        let (ana, mut chosen) = house.managed("ana").await;
         let (_ben, mut other) = house.agent("ben", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
-        let id = desk.opens(1, Target::Agent(ana)).await;
+        let id = opens_with(&desk, 1, Target::Default, OPTION).await;
         accepts(&mut chosen, id, OfferKind::Offer).await;
         chosen.client.set_presence(ana, Presence::Offline).await.expect("offline");
-        let id = desk.opens(2, Target::Agent(ana)).await;
-        assert_eq!(watch.status(id).await, Status::Missed);
-        assert_eq!(told(&desk, id, 2).await, [LIVE_CHAT]);
+        // Whether it is the rule that names her or who hands it over.
+        for (whose, target) in [(2, Target::Default), (3, Target::Agent(ana))] {
+            let id = opens_with(&desk, whose, target, OPTION).await;
+            assert_eq!(watch.status(id).await, Status::Missed);
+            assert_eq!(told(&desk, id, whose).await, [LIVE_CHAT]);
+        }
         let seen = other.drain().await;
         assert!(!seen.iter().any(is_offer), "nobody else is tried: {seen:?}");
-    }
+    },
+    opposite = [("workspace.rule.chosen.then = { group = \"support\" }", async |house| {
+        let (ana, chosen) = house.managed("ana").await;
+        let (_ben, mut other) = house.agent("ben", &["support"]).await;
+        let desk = house.desk().await;
+        chosen.client.set_presence(ana, Presence::Offline).await.expect("offline");
+        let id = opens_with(&desk, 1, Target::Default, OPTION).await;
+        accepts(&mut other, id, OfferKind::Offer).await;
+    })]
 );
 
 rule!(
@@ -227,7 +281,7 @@ rule!(
     ad_17_an_offer_asks_to_accept_with_a_sound,
     preset = "adobe",
     with = "",
-    flip = "defaults.strategy = \"assign\"",
+    flip = [],
     async |house| {
         let (ana, mut seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -247,14 +301,25 @@ rule!(
         assert_eq!((watch.status(id).await, owner(&watch, id).await), (Status::Active, Some(ana)));
         let seen = desk.visitor_history(id, Speaker::Visitor(visitor(1))).await;
         assert!(seen.iter().any(joined), "{seen:?}");
-    }
+    },
+    opposite = [("defaults.strategy = \"assign\"", async |house| {
+        let (ana, mut seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        assert_eq!(
+            (watch.status(id).await, owner(&watch, id).await),
+            (Status::Active, Some(ana)),
+            "connected at once"
+        );
+        assert!(!seat.drain().await.iter().any(is_offer), "she is not asked");
+    })]
 );
 
 rule!(
     ad_18_forty_five_seconds_to_accept,
     preset = "adobe",
     with = "",
-    flip = ["defaults.accept_timeout = \"44s\"", "defaults.accept_timeout = \"46s\""],
+    flip = [],
     async |house| {
         let (ana, mut seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -268,7 +333,27 @@ rule!(
         house.wait(Duration::from_millis(45_001));
         assert_eq!(code(seat.client.accept(id, Speaker::Me, offer.offer).await), "offer_timed_out");
         assert_eq!(owner(&watch, id).await, None);
-    }
+    },
+    opposite = [
+        ("defaults.accept_timeout = \"44s\"", async |house| {
+            let (_ana, mut seat) = house.agent("ana", &["support"]).await;
+            let (desk, watch) = (house.desk().await, house.watch().await);
+            let id = desk.opens(1, group("support")).await;
+            let offer = seat.sees_offer(id).await;
+            house.wait(Duration::from_millis(44_999));
+            assert_eq!(code(seat.client.accept(id, Speaker::Me, offer.offer).await), "offer_timed_out");
+            assert_eq!(owner(&watch, id).await, None);
+        }),
+        ("defaults.accept_timeout = \"46s\"", async |house| {
+            let (ana, mut seat) = house.agent("ana", &["support"]).await;
+            let (desk, watch) = (house.desk().await, house.watch().await);
+            let id = desk.opens(1, group("support")).await;
+            let offer = seat.sees_offer(id).await;
+            house.wait(Duration::from_millis(45_001));
+            seat.client.accept(id, Speaker::Me, offer.offer).await.expect("in time");
+            assert_eq!(owner(&watch, id).await, Some(ana));
+        }),
+    ]
 );
 
 rule!(

@@ -34,7 +34,7 @@ rule!(
         groups = ["support"]
         live_chat = false
     "#,
-    flip = "workspace.agent.eve.live_chat = true",
+    flip = [],
     async |house| {
         let eve = AgentId::derive(&workspace(), "eve");
         let seat = house.session(eve).await;
@@ -45,7 +45,13 @@ rule!(
         let explain = Explain { conversation: id, agent: Some(eve) };
         let why: Explanation = watch.client.ask(explain).await.expect("an explanation");
         assert_eq!(why.agent_reason.expect("a reason").as_str(), "no_permission");
-    }
+    },
+    opposite = [("workspace.agent.eve.live_chat = true", async |house| {
+        let (eve, _seat) = house.managed("eve").await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        assert_eq!(asked(&watch, id).await, [eve]);
+    })]
 );
 
 /// Each option of each tier as a group; the option Agent needs none.
@@ -126,7 +132,7 @@ rule!(
     ad_21_another_agent_is_one,
     preset = "adobe",
     with = "",
-    flip = ["workspace.group.prime.max_offers = 3", "workspace.group.prime.max_offers = \"all\""],
+    flip = ["workspace.group.prime.max_offers = 3"],
     async |house| {
         for name in ["ana", "ben", "cleo"] {
             let agent = house.known(name, &["prime"]).await;
@@ -146,14 +152,32 @@ rule!(
         assert_eq!(fell_back(&mut watch, id).await, FallbackReason::OffersExhausted);
         assert_eq!(all.len(), 2);
         assert_ne!(all[0], all[1]);
-    }
+    },
+    opposite = [("workspace.group.prime.max_offers = \"all\"", async |house| {
+        let mut seats = Vec::new();
+        for name in ["ana", "ben", "cleo"] {
+            seats.push(house.agent(name, &["prime"]).await.1);
+        }
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("prime")).await;
+        watch.follow(id).await;
+        for seat in &mut seats {
+            seat.sees_offer(id).await;
+            house.wait(seconds(45));
+        }
+        assert_eq!(
+            fell_back(&mut watch, id).await,
+            FallbackReason::OffersExhausted,
+            "when all three were asked"
+        );
+    })]
 );
 
 rule!(
     ad_22_the_next_agent_is_a_different_one,
     preset = "adobe",
     with = "",
-    flip = "defaults.accept_timeout = \"50s\"",
+    flip = [],
     async |house| {
         let (_ana, mut seat) = house.agent("ana", &["prime"]).await;
         let (desk, mut watch) = (house.desk().await, house.watch().await);
@@ -164,14 +188,29 @@ rule!(
         assert_eq!(fell_back(&mut watch, id).await, FallbackReason::OffersExhausted, "at 45 s");
         let seen = seat.drain().await;
         assert!(!seen.iter().any(crate::house::is_offer), "she is not asked again: {seen:?}");
-    }
+    },
+    opposite = [("defaults.accept_timeout = \"50s\"", async |house| {
+        let (ana, mut seat) = house.agent("ana", &["prime"]).await;
+        let (desk, mut watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("prime")).await;
+        seat.sees_offer(id).await;
+        watch.follow(id).await;
+        house.wait(seconds(45));
+        assert_eq!(
+            (asked(&watch, id).await, reasons(&watch, id).await),
+            (vec![ana], vec![]),
+            "she is still asked"
+        );
+        house.wait(seconds(5));
+        assert_eq!(fell_back(&mut watch, id).await, FallbackReason::OffersExhausted);
+    })]
 );
 
 rule!(
     ad_23_at_most_ten_chats_for_an_agent,
     preset = "adobe",
     with = "[defaults]\nlifetime_engagements = \"off\"",
-    flip = ["defaults.cap = 11", "defaults.cap = 9"],
+    flip = ["defaults.cap = 9"],
     async |house| {
         let (ana, mut seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -201,14 +240,22 @@ rule!(
         let explain = Explain { conversation: eleventh, agent: Some(ana) };
         let why: Explanation = watch.client.ask(explain).await.expect("an explanation");
         assert!(why.agent_reason.as_ref().is_some_and(|why| why.as_str().starts_with("at_cap")), "{why:?}");
-    }
+    },
+    opposite = [("defaults.cap = 11", async |house| {
+        let (ana, _seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        for number in 0..12 {
+            desk.opens(number, group("support")).await;
+        }
+        assert_eq!(watch.agent_detail(ana).await.row.reserved, 11);
+    })]
 );
 
 rule!(
     ad_24_the_cap_binds_by_hand_too_and_force_is_audited,
     preset = "adobe",
     with = "",
-    flip = "defaults.cap = 11",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, other) = house.agent("ben", &["support"]).await;
@@ -232,5 +279,20 @@ rule!(
             .find(|entry| matches!(entry.event, StaffChange::Assigned { cause: AssignCause::Forced, .. }));
         assert_eq!(entry.expect("the audit entry").by, Actor::Supervisor);
         assert_eq!(reasons(&watch, id).await, []);
-    }
+    },
+    opposite = [("defaults.cap = 11", async |house| {
+        let (ana, _seat) = house.agent("ana", &["support"]).await;
+        let (ben, other) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        for number in 0..10 {
+            owned(&desk, &watch, ana, number, "support").await;
+        }
+        let id = owned(&desk, &watch, ben, 100, "support").await;
+        other.client.assign(id, Speaker::Me, Destination::Agent(ana), false).await.expect("there is room");
+        assert_eq!(
+            assignments(&watch, id).await.pop(),
+            Some((ana, AssignCause::Assigned)),
+            "nothing is forced"
+        );
+    })]
 );

@@ -13,7 +13,7 @@ use maitred::{
 
 use crate::{
     floor::{Encoding, code, group, new_id, opening, patience, profile, visitor, workspace},
-    house::{House, rule},
+    house::{House, is_offer, rule},
     outward,
     scenes::{accepts, asked, owner, stays},
 };
@@ -22,7 +22,7 @@ rule!(
     bo_01_live_chat_without_a_bot,
     preset = "botnation",
     with = "",
-    flip = "workspace.default_group = \"none\"",
+    flip = [],
     async |house| {
         let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
         let (watch, (whose, browser)) = (house.watch().await, house.visitor(1).await);
@@ -35,7 +35,14 @@ rule!(
             [("advisers".to_owned(), QueueCause::Opened)],
             "straight to routing"
         );
-    }
+    },
+    opposite = [("workspace.default_group = \"none\"", async |house| {
+        let (_ana, mut seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, Target::Default).await;
+        assert_eq!((watch.status(id).await, stays(&watch, id).await), (Status::Missed, vec![]));
+        assert!(!seat.drain().await.iter().any(is_offer), "nobody is asked");
+    })]
 );
 
 /// What puts an adviser of this name, with a licence.
@@ -79,7 +86,7 @@ rule!(
     bo_20_no_byte_of_a_note_reaches_a_visitor,
     preset = "botnation",
     with = "",
-    flip = "defaults.feature_notes = false",
+    flip = [],
     async |house| {
         let (_ana, seat) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -115,7 +122,18 @@ rule!(
         assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
         let staff = written(&watch.staff_history(id).await);
         assert!(staff.contains("SECRET-19"), "colleagues read it: {staff}");
-    }
+    },
+    opposite = [("defaults.feature_notes = false", async |house| {
+        let (_ana, seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("advisers")).await;
+        seat.client.take(id, Speaker::Me).await.expect("taken");
+        for staff in [&seat, &watch] {
+            assert_eq!(code(staff.client.note(id, Speaker::Me, "SECRET").await), "feature_disabled");
+        }
+        let staff = written(&watch.staff_history(id).await);
+        assert!(!staff.contains("SECRET"), "there is no note to keep from anybody: {staff}");
+    })]
 );
 
 rule!(
@@ -149,7 +167,7 @@ rule!(
     bo_29_a_closed_conversation_becomes_active_again,
     preset = "botnation",
     with = "[workspace]\ncap = 1",
-    flip = "workspace.cap = 2",
+    flip = [],
     async |house| {
         let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
         let (ben, other) = house.agent("ben", &["advisers"]).await;
@@ -177,14 +195,26 @@ rule!(
         seat.client.set_presence(ana, Presence::Away).await.expect("away");
         other.client.reopen(id, Speaker::Me).await.expect("reopened");
         assert_eq!(asked(&watch, id).await, [ben], "never to an agent who is away");
-    }
+    },
+    opposite = [("workspace.cap = 2", async |house| {
+        let (ana, seat) = house.agent("ana", &["advisers"]).await;
+        let (_ben, other) = house.agent("ben", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("advisers")).await;
+        seat.client.take(id, Speaker::Me).await.expect("taken");
+        seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
+        let more = desk.opens(2, group("advisers")).await;
+        seat.client.take(more, Speaker::Me).await.expect("taken");
+        other.client.reopen(id, Speaker::Me).await.expect("reopened");
+        assert_eq!(asked(&watch, id).await, [ana], "the owner before has room for another");
+    })]
 );
 
 rule!(
     bo_31_taking_assigns,
     preset = "botnation",
     with = "",
-    flip = "defaults.strategy = \"round_robin\"\ndefaults.allow_pull = false",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["advisers"]).await;
         let (ben, other) = house.agent("ben", &["advisers"]).await;
@@ -195,7 +225,16 @@ rule!(
         assert_eq!((owner(&watch, taken).await, watch.status(taken).await), (Some(ana), Status::Active));
         other.client.say(answered, Speaker::Me, "hello").await.expect("the first public reply");
         assert_eq!(owner(&watch, answered).await, Some(ben));
-    }
+    },
+    opposite = [("defaults.strategy = \"round_robin\"\ndefaults.allow_pull = false", async |house| {
+        let (ana, seat) = house.agent("ana", &["advisers"]).await;
+        let (_ben, other) = house.agent("ben", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("advisers")).await;
+        let whoever = if asked(&watch, id).await == [ana] { &other } else { &seat };
+        assert!(whoever.client.take(id, Speaker::Me).await.is_err(), "who was not asked can't take it");
+        assert_eq!(owner(&watch, id).await, None);
+    })]
 );
 
 rule!(
@@ -248,7 +287,7 @@ rule!(
     bo_16_a_message_reaches_an_adviser_who_is_not_connected,
     preset = "botnation",
     with = &outward::webhook("agent.notified"),
-    flip = "workspace.tell_absent = \"nobody\"",
+    flip = ["workspace.tell_absent = \"nobody\"", "workspace.push = \"opt_in\""],
     async |house| {
         let mut hooks = outward::hooks();
         let (ana, at_ana) = house.agent("ana", &["advisers"]).await;

@@ -172,7 +172,7 @@ rule!(
     bo_21_reply_or_note_is_said_explicitly,
     preset = "botnation",
     with = "",
-    flip = "workspace.feature_notes = false",
+    flip = [],
     async |house| {
         let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -199,24 +199,43 @@ rule!(
         assert_eq!(said, ["hello", "to you"]);
         let noted = |change: &StaffChange| matches!(change, StaffChange::Noted { .. }).then_some(());
         ana_seat.sees_staff(id, "the note", noted).await;
-    }
+    },
+    opposite = [("workspace.feature_notes = false", async |house| {
+        let (ana, ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "advisers").await;
+        assert_eq!(
+            code(ana_seat.client.note(id, ME, "between us").await),
+            "feature_disabled",
+            "there is only one mode"
+        );
+        let seen = desk.visitor_history(id, Speaker::Visitor(visitor(1))).await;
+        assert!(
+            !format!("{seen:?}").contains("between us"),
+            "and what was meant as the other is not taken for it"
+        );
+    })]
 );
+
+fn photo() -> Part {
+    Part {
+        media: Text::clip("store:7f3a/photo-1"),
+        mime: Text::clip("image/png"),
+        bytes: 184_223,
+        name: Some(Text::clip("Schäden am Dach.png")),
+    }
+}
 
 rule!(
     bo_26_images_go_both_ways,
     preset = "botnation",
     with = "",
-    flip = none("images have no switch, and their limits are the wire's"),
+    flip = [],
     async |house| {
         let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
         let (mut desk, watch) = (house.desk().await, house.watch().await);
         let id = owned(&desk, &watch, ana, 1, "advisers").await;
-        let part = Part {
-            media: Text::clip("store:7f3a/photo-1"),
-            mime: Text::clip("image/png"),
-            bytes: 184_223,
-            name: Some(Text::clip("Schäden am Dach.png")),
-        };
+        let part = photo();
         let sent = |part: &Part| {
             let Part { media, mime, bytes, name } = part.clone();
             PartSent { media, mime, bytes, name }
@@ -249,7 +268,22 @@ rule!(
         assert!(List::<Part, 8>::try_from(vec![part.clone(); 9]).is_err(), "a ninth can't even be said");
         let odd = Part { media: Text::clip("a \"quoted\" handle"), ..part };
         assert_eq!(code(ana_seat.client.ask::<Recorded>(post(&ana_seat, ME, vec![odd])).await), "invalid");
-    }
+    },
+    opposite = [("defaults.attachment_max = \"100KiB\"", async |house| {
+        let (ana, ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "advisers").await;
+        for (seat, speaker) in [(&desk, Speaker::Visitor(visitor(1))), (&ana_seat, ME)] {
+            let key = seat.client.identity().next_key();
+            let parts = List::clip([photo()]);
+            let post = Post { key, conversation: id, speaker, body: Text::clip("look"), parts };
+            assert_eq!(code(seat.client.ask::<Recorded>(post.clone()).await), "too_large");
+            let small = Part { bytes: 100 << 10, ..photo() };
+            let key = seat.client.identity().next_key();
+            let fits = Post { key, parts: List::clip([small]), ..post };
+            let _: Recorded = seat.client.ask(fits).await.expect("just small enough");
+        }
+    })]
 );
 
 rule!(
@@ -334,7 +368,7 @@ rule!(
     bo_33_the_named_adviser_is_asked_first,
     preset = "botnation",
     with = "",
-    flip = "defaults.cap = 1",
+    flip = [],
     async |house| {
         let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
         let (_, mut ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -352,14 +386,27 @@ rule!(
         let to_ana = HandOver { preferred: Some(ana), ..over(&desk, id, group("advisers")) };
         let _: Recorded = desk.client.ask(to_ana).await.expect("handed over");
         ben_seat.sees_offer(id).await;
-    }
+    },
+    opposite = [("defaults.cap = 1", async |house| {
+        let (ana, mut ana_seat) = house.agent("ana", &["advisers"]).await;
+        let (_, mut ben_seat) = house.agent("ben", &["advisers"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        owned(&desk, &watch, ana, 9, "advisers").await;
+        ana_seat.drain().await;
+        let id = with_bot(&desk, 1).await;
+        let to_ana = HandOver { preferred: Some(ana), ..over(&desk, id, group("advisers")) };
+        let _: Recorded = desk.client.ask(to_ana).await.expect("handed over");
+        ben_seat.sees_offer(id).await;
+        let asked = |notice: &Notice| matches!(notice, Notice::OfferMade(made) if made.conversation == id);
+        assert!(!ana_seat.drain().await.iter().any(asked), "she has no room");
+    })]
 );
 
 rule!(
     bo_35_the_note_is_there_first_and_once,
     preset = "botnation",
     with = "",
-    flip = "defaults.feature_notes = false",
+    flip = [],
     async |house| {
         let (_, mut ana) = house.agent("ana", &["advisers"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -384,14 +431,22 @@ rule!(
             })
             .collect();
         assert_eq!(order, ["note", "queued", "asked"]);
-    }
+    },
+    opposite = [("defaults.feature_notes = false", async |house| {
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = with_bot(&desk, 1).await;
+        let noted =
+            HandOver { note: Some(Text::clip("wants a quote")), ..over(&desk, id, group("advisers")) };
+        assert_eq!(code(desk.client.ask::<Recorded>(noted).await), "feature_disabled");
+        assert_eq!(watch.status(id).await, Status::Bot, "nothing is handed over without what belongs to it");
+    })]
 );
 
 rule!(
     ad_08_after_the_hand_over_the_bot_is_silent,
     preset = "adobe",
     with = "[workspace]\nreturn_to_bot = true",
-    flip = "workspace.return_to_bot = false",
+    flip = [],
     async |house| {
         let desk = house.desk().await;
         let id = with_bot(&desk, 1).await;
@@ -400,7 +455,22 @@ rule!(
         assert_eq!(code(desk.client.say(id, Speaker::Bot, "One more thing").await), "handed_off");
         let _: Recorded = desk.client.ask(back(&desk, id, 1)).await.expect("an explicit return");
         desk.client.say(id, Speaker::Bot, "Here I am").await.expect("said");
-    }
+    },
+    opposite = [("workspace.return_to_bot = false", async |house| {
+        let desk = house.desk().await;
+        let id = with_bot(&desk, 1).await;
+        hand_over(&desk, id, "support").await;
+        assert_eq!(
+            code(desk.client.ask::<Recorded>(back(&desk, id, 1)).await),
+            "wrong_state",
+            "there is no way back"
+        );
+        assert_eq!(
+            code(desk.client.say(id, Speaker::Bot, "Here I am").await),
+            "handed_off",
+            "silent for good"
+        );
+    })]
 );
 
 rule!(
@@ -550,7 +620,7 @@ rule!(
     zd_09_contact_details_are_edited_and_exported,
     preset = "zendesk",
     with = "",
-    flip = none("contact details are always editable by who takes part"),
+    flip = [],
     async |house| {
         let (ana, ana_seat) = house.agent("ana", &["support"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -571,5 +641,18 @@ rule!(
             exported.lines().find(|line| line.contains("VariablesSet") && line.contains("new@example.com"));
         let audit = audit.expect("an entry of the change");
         assert!(audit.contains("old@example.com") && audit.contains(&ana.to_string()), "{audit}");
-    }
+    },
+    opposite = [("defaults.agent_variables = [\"order.*\"]", async |house| {
+        let (ana, ana_seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        let edit = set(&ana_seat, id, ME, &[("contact.email", "new@example.com")]);
+        assert_eq!(code(ana_seat.client.ask::<Recorded>(edit).await), "forbidden", "it is another system's");
+        let other = set(&ana_seat, id, ME, &[("order.number", "7")]);
+        let _: Recorded = ana_seat.client.ask(other).await.expect("what is opened to her");
+        let by_frontend = set(&desk, id, ME, &[("contact.name", "Léa")]);
+        let _: Recorded = desk.client.ask(by_frontend).await.expect("frontends set any");
+        let known = [("order.number", "7"), ("contact.name", "Léa")];
+        assert_eq!(watch.detail(id).await.variables.to_vec(), variables(&known).to_vec());
+    })]
 );

@@ -22,11 +22,16 @@ use crate::{
 rule!(
     br_01_assigned_to_a_specific_agent,
     preset = "brevo",
-    with = "",
-    flip = "defaults.strategy = \"assign\"",
+    with = r#"
+        [[workspace.agent]]
+        name = "ben"
+        display_name = "Ben"
+        groups = ["support"]
+    "#,
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
-        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        let (ben, _ben) = house.managed("ben").await;
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = desk.opens(1, group("support")).await;
         seat.client.assign(id, Speaker::Me, Destination::Agent(ben), false).await.expect("assigned");
@@ -37,7 +42,16 @@ rule!(
         let [event] = events[..] else { panic!("not one event: {events:?}") };
         assert_eq!(event.event, StaffChange::Assigned { agent: ben, cause: AssignCause::Assigned });
         assert_eq!(event.by, Actor::Agent(ana));
-    }
+    },
+    opposite = [("workspace.agent.ben.live_chat = false", async |house| {
+        let (_ana, seat) = house.agent("ana", &["support"]).await;
+        let (ben, _ben) = house.managed("ben").await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        let assigned = seat.client.assign(id, Speaker::Me, Destination::Agent(ben), false).await;
+        assert_eq!(code(assigned), "not_eligible");
+        assert_eq!((owner(&watch, id).await, assignments(&watch, id).await), (None, vec![]));
+    })]
 );
 
 rule!(
@@ -49,7 +63,7 @@ rule!(
         display_name = "Ben"
         groups = ["support"]
     "#,
-    flip = "workspace.agent.ben.groups = [\"sales\"]",
+    flip = [],
     async |house| {
         let (ana, _ana) = house.agent("ana", &["support"]).await;
         let ben = AgentId::derive(&workspace(), "ben");
@@ -61,17 +75,32 @@ rule!(
         seat.client.assign(id, Speaker::Me, Destination::Agent(ana), false).await.expect("assigned");
         assert_eq!((owner(&watch, id).await, participants(&watch, id).await), (Some(ana), vec![ana]));
         assert_eq!(watch.agent_detail(ben).await.row.taken, 0);
-    }
+    },
+    opposite = [("workspace.agent.ben.groups = [\"sales\"]", async |house| {
+        let (ana, _ana) = house.agent("ana", &["support"]).await;
+        let (_ben, seat) = house.managed("ben").await;
+        let (cleo, _cleo) = house.agent("cleo", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, cleo, 1, "support").await;
+        let assigned = seat.client.assign(id, Speaker::Me, Destination::Agent(ana), false).await;
+        assert_eq!(code(assigned), "not_found", "he neither takes part nor belongs there");
+        assert_eq!(owner(&watch, id).await, Some(cleo));
+    })]
 );
 
 rule!(
     br_03_the_preferred_agent_is_asked_first,
     preset = "brevo",
-    with = "",
-    flip = "defaults.max_offers = 1",
+    with = r#"
+        [[workspace.agent]]
+        name = "ben"
+        display_name = "Ben"
+        groups = ["support"]
+    "#,
+    flip = [],
     async |house| {
         let (_ana, mut ana) = house.agent("ana", &["support"]).await;
-        let (ben, mut preferred) = house.agent("ben", &["support"]).await;
+        let (ben, mut preferred) = house.managed("ben").await;
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = new_id();
         let open = Open { preferred: Some(ben), ..opening(id, visitor(1), group("support")) };
@@ -87,7 +116,18 @@ rule!(
         );
         preferred.client.decline(id, Speaker::Me, offer.offer).await.expect("declined");
         assert_eq!(ana.sees_offer(id).await.kind, OfferKind::Announcement, "then the others");
-    }
+    },
+    opposite = [("workspace.agent.ben.live_chat = false", async |house| {
+        let (ana, mut seat) = house.agent("ana", &["support"]).await;
+        let (ben, mut preferred) = house.managed("ben").await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = new_id();
+        let open = Open { preferred: Some(ben), ..opening(id, visitor(1), group("support")) };
+        desk.client.open(open).await.expect("opened");
+        assert_eq!(seat.sees_offer(id).await.kind, OfferKind::Announcement, "the others at once");
+        assert_eq!(asked(&watch, id).await, [ana]);
+        assert!(!preferred.drain().await.iter().any(is_offer), "who may not serve is not preferred");
+    })]
 );
 
 rule!(
@@ -117,7 +157,7 @@ rule!(
     br_06_who_helps_uses_no_slot,
     preset = "brevo",
     with = "",
-    flip = "defaults.invite_uses_slot = true",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, mut ben_seat) = house.agent("ben", &["support"]).await;
@@ -129,7 +169,16 @@ rule!(
         assert!(participants(&watch, id).await.contains(&ben));
         assert_eq!(watch.agent_detail(ben).await.row.taken, 0);
         assert_eq!(assignments(&watch, id).await, [(ana, AssignCause::Assigned)]);
-    }
+    },
+    opposite = [("defaults.invite_uses_slot = true", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (ben, mut ben_seat) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        seat.client.invite(id, Speaker::Me, ben).await.expect("asked");
+        accepts(&mut ben_seat, id, OfferKind::Invitation).await;
+        assert_eq!(watch.agent_detail(ben).await.row.taken, 1);
+    })]
 );
 
 rule!(
@@ -140,7 +189,7 @@ rule!(
         name = "sales"
         enabled = false
     "#,
-    flip = "workspace.group.sales.enabled = true",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support", "sales"]).await;
         let (desk, watch) = (house.desk().await, house.watch().await);
@@ -157,14 +206,23 @@ rule!(
         assert_eq!(watch.staff_history(id).await, before, "nothing changes");
         assert_eq!(owner(&watch, id).await, Some(ana));
         assert_eq!(code(desk.client.say(refused, Speaker::Visitor(visitor(2)), "hello").await), "not_found");
-    }
+    },
+    opposite = [("workspace.group.sales.enabled = true", async |house| {
+        let (ana, seat) = house.agent("ana", &["support", "sales"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        seat.client.assign(id, Speaker::Me, to("sales"), false).await.expect("assigned");
+        let row = watch.detail(id).await.row;
+        assert_eq!((row.group.expect("a group").as_str(), row.owner), ("sales", None));
+        desk.opens(2, group("sales")).await;
+    })]
 );
 
 rule!(
     br_08_a_group_by_name_replaces_the_one_before,
     preset = "brevo",
     with = "",
-    flip = "workspace.group.sales.enabled = false",
+    flip = [],
     async |house| {
         let (_ana, mut ana) = house.agent("ana", &["support"]).await;
         let (ben, mut ben_seat) = house.agent("ben", &["sales"]).await;
@@ -181,14 +239,22 @@ rule!(
         let expected =
             [("support".to_owned(), QueueCause::Opened), ("sales".to_owned(), QueueCause::Assigned)];
         assert_eq!(stays(&watch, id).await, expected);
-    }
+    },
+    opposite = [("workspace.group.sales.enabled = false", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        assert_eq!(code(seat.client.assign(id, Speaker::Me, to("sales"), false).await), "group_disabled");
+        assert_eq!(stays(&watch, id).await, [("support".to_owned(), QueueCause::Opened)]);
+        assert_eq!(asked(&watch, id).await, [ana], "it stays where it was");
+    })]
 );
 
 rule!(
     br_09_all_online_agents_of_the_group_are_told,
     preset = "brevo",
     with = "",
-    flip = "defaults.strategy = \"round_robin\"",
+    flip = [],
     async |house| {
         let mut online = Vec::new();
         for name in ["ana", "ben", "cleo"] {
@@ -212,14 +278,22 @@ rule!(
             let told = seat.drain().await;
             assert!(!told.iter().any(is_offer), "who is offline, or elsewhere, is told nothing: {told:?}");
         }
-    }
+    },
+    opposite = [("defaults.strategy = \"round_robin\"", async |house| {
+        let (ana, _ana) = house.agent("ana", &["support"]).await;
+        let (_ben, mut ben) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        assert_eq!(asked(&watch, id).await, [ana], "one of the two");
+        assert!(!ben.drain().await.iter().any(is_offer));
+    })]
 );
 
 rule!(
     br_10_of_several_who_accept_the_first_has_it,
     preset = "brevo",
     with = "",
-    flip = "defaults.strategy = \"round_robin\"",
+    flip = [],
     async |house| {
         let (ana, mut first) = house.agent("ana", &["support"]).await;
         let (_ben, mut second) = house.agent("ben", &["support"]).await;
@@ -246,5 +320,17 @@ rule!(
         for (seat, offer) in [loser, (&mut third, offers[2])] {
             assert_eq!(seat.sees_ended(id, offer).await, taken, "it leaves the lists of the others");
         }
-    }
+    },
+    opposite = [("defaults.strategy = \"round_robin\"", async |house| {
+        let (ana, mut first) = house.agent("ana", &["support"]).await;
+        let (_ben, second) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = desk.opens(1, group("support")).await;
+        let offer = first.sees_offer(id).await.offer;
+        let (one, other) =
+            (first.client.accept(id, Speaker::Me, offer), second.client.accept(id, Speaker::Me, offer));
+        one.await.expect("she alone was asked");
+        assert_ne!(code(other.await), "already_taken", "he never had a chance");
+        assert_eq!(owner(&watch, id).await, Some(ana));
+    })]
 );

@@ -388,7 +388,7 @@ rule!(
         label = "Sales"
         fallback_message = "Sales are asleep."
     "#,
-    flip = "workspace.group.sales.fallback_message = \"Another text.\"",
+    flip = ["workspace.group.sales.fallback_message = \"Another text.\""],
     async |house| {
         let mut desk = house.desk().await;
         let opened = writes(&desk, 1).await;
@@ -401,5 +401,16 @@ rule!(
             _ => None,
         });
         assert_eq!(told.await, "Sales are asleep.");
-    }
+    },
+    opposite = [("workspace.group.sales.when_empty = \"queue\"", async |house| {
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let opened = writes(&desk, 1).await;
+        let picker = opened.picker.as_ref().expect("they are asked");
+        let choice = picker.choices.iter().find(|choice| choice.label.as_str() == "Sales").expect("listed");
+        let (id, choice) = (opened.conversation, Choice::Group(choice.group.clone()));
+        desk.client.choose(id, Speaker::Visitor(visitor(1)), choice).await.expect("chosen");
+        assert_eq!(watch.status(id).await, Status::Waiting, "it waits for somebody to come");
+        let told = desk.visitor_history(id, Speaker::Visitor(visitor(1))).await;
+        assert!(!told.iter().any(|entry| matches!(entry.change, VisitorChange::Fallback { .. })), "{told:?}");
+    })]
 );

@@ -26,10 +26,7 @@ use crate::{
 
 /// One of the advisers whom the file manages, connected and online.
 async fn adviser(house: &House, name: &str) -> (AgentId, Seat) {
-    let agent = AgentId::derive(&workspace(), name);
-    let seat = house.session(agent).await;
-    seat.client.set_presence(agent, Presence::Online).await.expect("online");
-    (agent, seat)
+    house.managed(name).await
 }
 
 /// A visitor of a site asks for an adviser.
@@ -135,23 +132,31 @@ rule!(
     }
 );
 
+/// Chats of a visitor that were closed two hours ago.
+async fn four_past_chats(house: &House, desk: &Seat, seat: &Seat) -> Vec<ConversationId> {
+    let mut past = Vec::new();
+    for number in 0..4 {
+        let id = desk.opens(1, group("support")).await;
+        seat.client.take(id, Speaker::Me).await.expect("taken");
+        seat.client.say(id, Speaker::Me, &format!("answer {number}")).await.expect("said");
+        seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
+        past.push(id);
+    }
+    house.wait(std::time::Duration::from_secs(2 * 3_600));
+    house.running().control().archive_now();
+    past
+}
+
 rule!(
     zd_08_past_chats_are_listed_with_their_transcripts,
     preset = "zendesk",
     with = "",
-    flip = none("the past of a visitor is there as long as retention keeps it"),
+    flip = [],
     async |house| {
         let (_ana, seat) = house.agent("ana", &["support"]).await;
         let (_ben, ben_seat) = house.agent("ben", &["sales"]).await;
         let desk = house.desk().await;
-        let mut past = Vec::new();
-        for number in 0..4 {
-            let id = desk.opens(1, group("support")).await;
-            seat.client.take(id, Speaker::Me).await.expect("taken");
-            seat.client.say(id, Speaker::Me, &format!("answer {number}")).await.expect("said");
-            seat.client.close_conversation(id, Speaker::Me).await.expect("closed");
-            past.push(id);
-        }
+        let past = four_past_chats(house, &desk, &seat).await;
         let now = desk.opens(1, group("support")).await;
         seat.client.take(now, Speaker::Me).await.expect("taken");
         let list = || ListOfVisitor { visitor: visitor(1), cursor: None, limit: 100 };
@@ -171,7 +176,17 @@ rule!(
         assert!(page.rows.is_empty());
         let own = desk.visitor_history(past[0], Speaker::Visitor(visitor(1))).await;
         assert!(own.iter().any(|entry| matches!(entry.change, VisitorChange::Said { .. })));
-    }
+    },
+    opposite = [("defaults.retention = \"1h\"", async |house| {
+        let (_ana, seat) = house.agent("ana", &["support"]).await;
+        let desk = house.desk().await;
+        let past = four_past_chats(house, &desk, &seat).await;
+        let list = ListOfVisitor { visitor: visitor(1), cursor: None, limit: 100 };
+        let page: ConversationPage = seat.client.ask(list).await.expect("a page");
+        assert!(page.rows.is_empty(), "kept long enough: {page:?}");
+        let shown = seat.client.ask::<ConversationDetail>(ShowConversation { conversation: past[0] });
+        assert_eq!(code(shown.await), "not_found");
+    })]
 );
 
 rule!(
@@ -233,7 +248,7 @@ rule!(
         groups = ["advisers"]
         seat = false
     "#,
-    flip = "workspace.agent.cleo.seat = true",
+    flip = [],
     async |house| {
         house.floor.admin.ask::<Done>(put(house, "dora", false)).await.expect("invited");
         let page: AgentPage = house
@@ -245,7 +260,10 @@ rule!(
         let mut names: Vec<&str> = page.rows.iter().map(|row| row.name.as_str()).collect();
         names.sort_unstable();
         assert_eq!((names, licences(house).await.seats_used), (vec!["Cleo", "dora"], 0));
-    }
+    },
+    opposite = [("workspace.agent.cleo.seat = true", async |house| {
+        assert_eq!(licences(house).await.seats_used, 1);
+    })]
 );
 
 rule!(
@@ -303,7 +321,7 @@ rule!(
     bo_10_a_licence_comes_back_when_the_last_conversation_ends,
     preset = "botnation",
     with = "[workspace]\nseats = 2",
-    flip = "workspace.seats = 3",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["advisers"]).await;
         let _ben = house.agent("ben", &["advisers"]).await;
@@ -328,7 +346,20 @@ rule!(
         house.watch().await.agent_detail(ana).await;
         house.floor.admin.ask::<Done>(seat_of(house, cleo, true)).await.expect("there is one now");
         assert_eq!(licences(house).await.seats_free, Some(0));
-    }
+    },
+    opposite = [("workspace.seats = 3", async |house| {
+        let (ana, seat) = house.agent("ana", &["advisers"]).await;
+        let _ben = house.agent("ben", &["advisers"]).await;
+        let id = house.desk().await.opens(1, group("advisers")).await;
+        seat.client.take(id, Speaker::Me).await.expect("taken");
+        house.floor.admin.ask::<Done>(seat_of(house, ana, false)).await.expect("unticked");
+        house
+            .floor
+            .admin
+            .ask::<Done>(put(house, "cleo", true))
+            .await
+            .expect("there is one without waiting for hers");
+    })]
 );
 
 rule!(
@@ -368,7 +399,7 @@ rule!(
     bo_15_the_badge_counts_what_is_to_process,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (_ana, mut seat) = adviser(house, "ana").await;
         let (_ben, ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -381,14 +412,24 @@ rule!(
         ben_seat.client.take(one, Speaker::Me).await.expect("taken");
         tick(house, &seat).await;
         counts(&mut seat, |counts| counts.to_process == 1).await;
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        let (_ana, mut seat) = adviser(house, "ana").await;
+        let desk = house.desk().await;
+        seat.client.subscribe(Feed::Counts { agent: None }).await.expect("subscribed");
+        opens_on(&desk, 1, "shop").await;
+        tick(house, &seat).await;
+        let told = seat.drain().await;
+        let counted = |notice: &Notice| matches!(notice, Notice::Counts(counts) if counts.to_process > 0);
+        assert!(!told.iter().any(counted), "it is not hers to process: {told:?}");
+    })]
 );
 
 rule!(
     bo_16_each_message_is_notified_but_for_ones_own_and_notes,
     preset = "botnation",
     with = "",
-    flip = "defaults.feature_notes = false",
+    flip = none("what a client makes a sound of is said to it always; who is not there is bo_16_a_message"),
     async |house| {
         let (ana, mut seat) = house.agent("ana", &["advisers"]).await;
         let (_ben, ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -421,11 +462,44 @@ rule!(
     }
 );
 
+/// What an adviser of another site has of a conversation: it stands on none of her lists, nothing is told, and she can't open it.
+async fn she_has_nothing_of_it(house: &House) {
+    let (ana, mut seat) = adviser(house, "ana").await;
+    let (ben, ben_seat) = house.agent("ben", &["advisers"]).await;
+    let desk = house.desk().await;
+    let (id, other) = (opens_on(&desk, 1, "shop").await, opens_on(&desk, 2, "shop").await);
+    ben_seat.client.take(other, Speaker::Me).await.expect("taken");
+    let filters = [
+        ListFilter::All,
+        ListFilter::Unassigned,
+        ListFilter::Unread,
+        ListFilter::Mine,
+        ListFilter::Agent(ben),
+    ];
+    for filter in filters {
+        let screen = Screen::keep(&mut seat, Some(ana), ListView::Livechat, filter).await;
+        assert!(screen.ids().is_empty());
+    }
+    for view in [ListView::Closed, ListView::Chatbot] {
+        let screen = Screen::keep(&mut seat, Some(ana), view, ListFilter::All).await;
+        assert!(screen.ids().is_empty());
+    }
+    seat.drain().await;
+    desk.client.say(id, Speaker::Visitor(visitor(1)), "hello?").await.expect("said");
+    ben_seat.client.close_conversation(other, Speaker::Me).await.expect("closed");
+    tick(house, &seat).await;
+    let told = seat.drain().await;
+    let of_it = |notice: &Notice| matches!(notice, Notice::ListChanged(_) | Notice::StaffEvent(_));
+    assert!(!told.iter().any(of_it), "{told:?}");
+    let shown = seat.client.ask::<ConversationDetail>(ShowConversation { conversation: id });
+    assert_eq!(code(shown.await), "not_found");
+}
+
 rule!(
     bo_17_each_conversation_is_in_exactly_one_view,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (ana, mut seat) = adviser(house, "ana").await;
         let desk = house.desk().await;
@@ -448,14 +522,17 @@ rule!(
         // A snapshot says the same as what was pushed.
         let again = Screen::keep(&mut seat, Some(ana), ListView::Livechat, ListFilter::All).await;
         assert_eq!(again.ids(), live.ids());
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        she_has_nothing_of_it(house).await;
+    })]
 );
 
 rule!(
     bo_18_filters_change_by_push,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (ana, mut seat) = adviser(house, "ana").await;
         let (_ben, ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -484,14 +561,17 @@ rule!(
         for (screen, ids) in screens.iter_mut().zip(expected) {
             screen.shows(&mut seat, ids).await;
         }
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        she_has_nothing_of_it(house).await;
+    })]
 );
 
 rule!(
     bo_19_opening_marks_it_read_for_that_agent_only,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (ana, mut seat) = adviser(house, "ana").await;
         let (ben, mut ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -513,14 +593,17 @@ rule!(
         let anas = Screen::keep(&mut seat, Some(ana), ListView::Livechat, ListFilter::Unread).await;
         let bens = Screen::keep(&mut ben_seat, Some(ben), ListView::Livechat, ListFilter::Unread).await;
         assert_eq!((anas.ids(), bens.ids()), (vec![], vec![id]));
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        she_has_nothing_of_it(house).await;
+    })]
 );
 
 rule!(
     bo_23_the_dot_is_green_while_the_visitor_is_there,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (ana, mut seat) = adviser(house, "ana").await;
         let desk = house.desk().await;
@@ -534,14 +617,17 @@ rule!(
         desk.client.announce(visitor(1), true).await.expect("back");
         tick(house, &seat).await;
         live.until(&mut seat, |live| live.row(id).connected).await;
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        she_has_nothing_of_it(house).await;
+    })]
 );
 
 rule!(
     bo_24_the_ring_is_orange_until_an_answer,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (ana, mut seat) = adviser(house, "ana").await;
         let desk = house.desk().await;
@@ -557,14 +643,17 @@ rule!(
         desk.client.say(id, Speaker::Visitor(visitor(1)), "and?").await.expect("said");
         tick(house, &seat).await;
         live.until(&mut seat, |live| live.row(id).unanswered).await;
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        she_has_nothing_of_it(house).await;
+    })]
 );
 
 rule!(
     bo_25_unread_is_per_agent,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (ana, mut seat) = adviser(house, "ana").await;
         let (ben, mut ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -585,14 +674,17 @@ rule!(
         desk.client.say(id, Speaker::Visitor(visitor(1)), "hello?").await.expect("said");
         tick(house, &seat).await;
         anas.until(&mut seat, |anas| anas.row(id).unread).await;
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        she_has_nothing_of_it(house).await;
+    })]
 );
 
 rule!(
     bo_32_colleagues_conversations_can_be_found,
     preset = "botnation",
     with = ANA_OF_ONE_SITE,
-    flip = "workspace.agent.ana.sites = [\"blog\"]",
+    flip = [],
     async |house| {
         let (ana, mut seat) = adviser(house, "ana").await;
         let (ben, ben_seat) = house.agent("ben", &["advisers"]).await;
@@ -607,7 +699,10 @@ rule!(
             ListConversations { view: View::All, group: None, agent: Some(ben), cursor: None, limit: 9 };
         let page: ConversationPage = seat.client.ask(list).await.expect("a page");
         assert_eq!(page.rows.iter().map(|row| row.conversation).collect::<Vec<_>>(), [one]);
-    }
+    },
+    opposite = [("workspace.agent.ana.sites = [\"blog\"]", async |house| {
+        she_has_nothing_of_it(house).await;
+    })]
 );
 
 rule!(

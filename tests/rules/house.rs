@@ -19,6 +19,9 @@ use toml::{Table, Value};
 
 use crate::floor::{Encoding, Floor, Seat, Shape, be_impatient, profile, visitor, workspace};
 
+/// How long a run waits for what has to come.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// How long a flipped run waits for what comes no more.
 const IMPATIENCE: Duration = Duration::from_secs(2);
 
@@ -37,6 +40,20 @@ macro_rules! rule {
             #[test]
             fn flipped() {
                 $($crate::house::fails_when_flipped($preset, $with, $flip, story);)+
+            }
+        } }
+    };
+    ($name:ident, preset = $preset:literal, with = $with:expr, flip = [$($flip:expr),* $(,)?], async |$house:ident| $body:block, opposite = [$(($turned:expr, async |$there:ident| $opposite:block $(,)?)),+ $(,)?] $(,)?) => {
+        $crate::house::rule! { @story $name, $preset, $with, $house, $body, {
+            #[test]
+            fn flipped() {
+                $($crate::house::fails_when_flipped($preset, $with, $flip, story);)*
+                $({
+                    async fn opposite($there: &mut $crate::house::House) $opposite
+                    $crate::house::fails_when_flipped($preset, $with, $turned, story);
+                    $crate::house::opposite_holds($preset, $with, $turned, opposite);
+                    $crate::house::opposite_fails($preset, $with, $turned, opposite);
+                })+
             }
         } }
     };
@@ -86,6 +103,14 @@ impl House {
     pub(crate) async fn agent(&self, name: &str, groups: &[&str]) -> (AgentId, Seat) {
         let agent = self.known(name, groups).await;
         let seat = self.floor.session(agent, SHAPE).await;
+        seat.client.set_presence(agent, Presence::Online).await.expect("online");
+        (agent, seat)
+    }
+
+    /// One of the agents whom the file manages, connected and online.
+    pub(crate) async fn managed(&self, name: &str) -> (AgentId, Seat) {
+        let agent = AgentId::derive(&workspace(), name);
+        let seat = self.session(agent).await;
         seat.client.set_presence(agent, Presence::Online).await.expect("online");
         (agent, seat)
     }
@@ -162,20 +187,41 @@ pub(crate) fn holds(preset: &str, with: &str, story: impl AsyncFnOnce(&mut House
     });
 }
 
+/// Runs the story of what happens instead on a configuration with a value flipped.
+pub(crate) fn opposite_holds(preset: &str, with: &str, flip: &str, opposite: impl AsyncFnOnce(&mut House)) {
+    be_impatient(PATIENCE);
+    let mut config = configuration(preset, with);
+    edit(&mut config, flip);
+    runtime().block_on(async {
+        let mut house = House::open(config).await;
+        opposite(&mut house).await;
+    });
+}
+
+/// Runs the story of what happens instead without the flip, and fails unless it fails: else it would be no opposite.
+pub(crate) fn opposite_fails(preset: &str, with: &str, flip: &str, opposite: impl AsyncFnOnce(&mut House)) {
+    let passed = passes(configuration(preset, with), opposite);
+    assert!(!passed, "what is to happen instead happens without the flip, too: {flip}");
+}
+
 /// Runs the story on a configuration with a value flipped, and fails unless it fails.
 pub(crate) fn fails_when_flipped(preset: &str, with: &str, flip: &str, story: impl AsyncFnOnce(&mut House)) {
     let plain = configuration(preset, with);
     let mut config = plain.clone();
     edit(&mut config, flip);
     assert_ne!(plain, config, "the flip changes nothing: {flip}");
+    assert!(!passes(config, story), "the rule still holds with the flipped value: {flip}");
+}
+
+/// Whether a story that is meant to fail passes all the same.
+fn passes(config: Table, story: impl AsyncFnOnce(&mut House)) -> bool {
     let runtime = runtime();
     // Outside of what may fail: a daemon that can't start with the flipped value would prove nothing.
     let mut house = runtime.block_on(House::open(config));
     be_impatient(IMPATIENCE);
     let body =
         || runtime.block_on(async { tokio::time::timeout(FLIPPED_MAX, story(&mut house)).await.is_ok() });
-    let passed = catch_unwind(AssertUnwindSafe(body)).unwrap_or(false);
-    assert!(!passed, "the rule still holds with the flipped value: {flip}");
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(false)
 }
 
 fn runtime() -> tokio::runtime::Runtime {

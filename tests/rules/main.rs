@@ -52,7 +52,16 @@
 //! `name`: `workspace.group.support.enabled = true`, `defaults.invite_uses_slot = true`, `workspace.rule.0.to = "sales"`.
 //! `workspace` alone is the one workspace. A line `!path` takes the key (or list element) away. Choose the value that the
 //! rule rests on, and flip it to one that is meant to break it. Several ways to break it, each of which must:
-//! `flip = ["…", "…"]`. A rule that no value can break (images can't be switched off: ZD-3) says so:
+//! `flip = ["…", "…"]`. That the body fails shows that the rule rests on the key; what happens *instead* is shown by a body of its
+//! own, after the main one, which passes with the flip and fails without it:
+//!
+//! ```text
+//!     flip = [],
+//!     async |house| { … },
+//!     opposite = [("workspace.trigger.french.active = true", async |house| { … })]
+//! ```
+//!
+//! Write one wherever the main body could fail for another reason than the rule. A rule that no value can break (images can't be switched off: ZD-3) says so:
 //! `flip = none("the rule is that there is no such value")`, and has no test `flipped`.
 //!
 //! **The body** gets `house: &mut House`: the daemon, its clock and what connects to it.

@@ -2,7 +2,7 @@
 //!
 //! A row: `| BR-13 | what it says | tests | code | keys |`. Tests, files and keys stand in back-quotes, several separated by
 //! blanks or commas. A key is written with its section, as config/maitred.toml or a preset has it: `defaults.strategy`,
-//! `workspace.group.enabled`, `workspace.trigger.active`; – if it rests on none.
+//! `workspace.group.enabled`, `workspace.trigger.active`; "– always: why" if it rests on none.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -97,6 +97,8 @@ fn rows() -> Vec<Row> {
         .map(|line| {
             let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
             let [rule, _, tests, code, keys] = cells[..] else { panic!("not five cells: {line}") };
+            let why = keys.strip_prefix("– ").unwrap_or_default();
+            assert_eq!(quoted(keys).is_empty(), !why.is_empty(), "either keys, or why there is none: {line}");
             Row { rule: rule.to_owned(), tests: quoted(tests), code: quoted(code), keys: quoted(keys) }
         })
         .collect()

@@ -33,7 +33,7 @@ rule!(
     re_12_round_robin_distributes_evenly,
     preset = "respond-io",
     with = "[defaults]\ncap = 1000",
-    flip = "defaults.strategy = \"least_active\"",
+    flip = [],
     async |house| {
         let (ana, _ana) = house.agent("ana", &["support"]).await;
         let (ben, _ben) = house.agent("ben", &["support"]).await;
@@ -51,7 +51,19 @@ rule!(
             }
         }
         assert_eq!(counts, BTreeMap::from([(ana, 100), (ben, 100), (cleo, 100)]));
-    }
+    },
+    opposite = [("defaults.strategy = \"least_active\"", async |house| {
+        let (ana, _ana) = house.agent("ana", &["support"]).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        owned(&desk, &watch, ben, 50, "support").await;
+        for number in 0..3 {
+            let id = desk.opens(number, group("support")).await;
+            assert_eq!(asked(&watch, id).await, [ana], "who is fast gets all of it");
+            watch.client.assign(id, Speaker::Me, Destination::Agent(ana), false).await.expect("assigned");
+            watch.client.close_conversation(id, Speaker::Me).await.expect("closed");
+        }
+    })]
 );
 
 rule!(

@@ -16,7 +16,7 @@ rule!(
     re_16_at_the_deadline_the_log_decides,
     preset = "respond-io",
     with = "[defaults]\ncap = 100",
-    flip = "workspace.workflow.unanswered.steps.2.branch = { all = [{ status = \"open\" }] }",
+    flip = [],
     async |house| {
         let (desk, mut watch) = (house.desk().await, house.watch().await);
         let (ana, seat, first) = assigned(house, &desk, &watch).await;
@@ -75,14 +75,27 @@ rule!(
         for (id, before) in all.iter().zip(before) {
             assert_eq!((owner(&watch, *id).await, watch.staff_history(*id).await), before);
         }
-    }
+    },
+    opposite = [(
+        "workspace.workflow.unanswered.steps.2.branch = { all = [{ status = \"open\" }] }",
+        async |house| {
+            let (desk, mut watch) = (house.desk().await, house.watch().await);
+            let (_ana, seat, id) = assigned(house, &desk, &watch).await;
+            let (ben, _ben) = house.agent("ben", &["support"]).await;
+            house.wait(WAIT - std::time::Duration::from_micros(1));
+            says(&seat, id).await;
+            house.wait(std::time::Duration::from_micros(1));
+            assert_eq!(ended(&mut watch, id).await, None, "whichever came first");
+            assert_eq!(owner(&watch, id).await, Some(ben));
+        }
+    ),]
 );
 
 rule!(
     re_17_metrics_say_how_the_flow_does,
     preset = "respond-io",
     with = "",
-    flip = "workspace.workflow.unanswered.published = false",
+    flip = [],
     async |house| {
         const FLOW: &str = "workflow=\"unanswered\"";
         let skipped = |reason: &str| format!("{FLOW},reason=\"{reason}\"");
@@ -120,7 +133,10 @@ rule!(
         let name = "time_to_first_human_reply_seconds";
         assert_eq!(house.metric(&format!("{name}_count"), FLOW).await, Some(1.0));
         assert_eq!(house.metric(&format!("{name}_sum"), FLOW).await, Some(90.0));
-    }
+    },
+    opposite = [("workspace.workflow.unanswered.published = false", async |house| {
+        assert_eq!(house.metric("reassign_fired_total", "workflow=\"unanswered\"").await, None);
+    })]
 );
 
 rule!(

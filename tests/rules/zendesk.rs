@@ -126,11 +126,16 @@ rule!(
 rule!(
     zd_19_invite_keeps_you_and_transfer_removes_you,
     preset = "zendesk",
-    with = "",
-    flip = "defaults.invite_uses_slot = true",
+    with = r#"
+        [[workspace.agent]]
+        name = "ben"
+        display_name = "Ben"
+        groups = ["support"]
+    "#,
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
-        let (ben, mut ben_seat) = house.agent("ben", &["support"]).await;
+        let (ben, mut ben_seat) = house.managed("ben").await;
         let (desk, watch) = (house.desk().await, house.watch().await);
         let id = owned(&desk, &watch, ana, 1, "support").await;
         seat.client.invite(id, Speaker::Me, ben).await.expect("asked");
@@ -148,5 +153,15 @@ rule!(
         ben_seat.client.accept(id, Speaker::Me, asked.offer).await.expect("accepted");
         assert_eq!((owner(&watch, id).await, participants(&watch, id).await), (Some(ben), vec![ben]));
         assert_eq!(watch.agent_detail(ana).await.row.taken, 0);
-    }
+    },
+    opposite = [("workspace.agent.ben.live_chat = false", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (ben, _ben) = house.managed("ben").await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        assert_eq!(code(seat.client.invite(id, Speaker::Me, ben).await), "not_eligible");
+        let transferred = seat.client.transfer(id, Speaker::Me, Destination::Agent(ben), true).await;
+        assert_eq!(code(transferred), "not_eligible");
+        assert_eq!((owner(&watch, id).await, participants(&watch, id).await), (Some(ana), vec![ana]));
+    })]
 );

@@ -89,7 +89,7 @@ rule!(
     zd_06_an_agent_starts_a_chat_with_a_visitor,
     preset = "zendesk",
     with = "[defaults]\ncap = 1",
-    flip = "defaults.cap = 2",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (mut desk, watch) = (house.desk().await, house.watch().await);
@@ -124,7 +124,16 @@ rule!(
         // What came to nothing keeps nobody from opening.
         let free = desk.client.open(opening(new_id(), visitor(2), Target::Default)).await.expect("opened");
         assert!(!free.existing);
-    }
+    },
+    opposite = [("defaults.cap = 2", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        for number in [1, 2] {
+            visits(&desk, number, &[("site", "shop")], false).await;
+            let _: Opened = seat.client.ask(start(number, "Can I help?")).await.expect("there is room");
+        }
+        assert_eq!(watch.agent_detail(ana).await.row.taken, 2);
+    })]
 );
 
 rule!(

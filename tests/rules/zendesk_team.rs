@@ -40,7 +40,7 @@ rule!(
         email = "Ben@Example.com"
         groups = ["support"]
     "#,
-    flip = "workspace.agent.ben.email = \"another@example.com\"",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let ben = AgentId::derive(&workspace(), "ben");
@@ -58,7 +58,14 @@ rule!(
         seat.client.transfer(id, Speaker::Me, by_email("BEN@example.com"), true).await.expect("asked");
         accepts(&mut ben_seat, id, OfferKind::Handover).await;
         assert_eq!(owner(&watch, id).await, Some(ben));
-    }
+    },
+    opposite = [("workspace.agent.ben.email = \"another@example.com\"", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        assert_eq!(code(invites(&seat, id, "ben@example.com").await), "unknown_agent");
+        invites(&seat, id, "Another@example.com").await.expect("asked");
+    })]
 );
 
 async fn rows(seat: &Seat, view: View) -> Vec<ConversationId> {
@@ -71,7 +78,7 @@ rule!(
     zd_20_agents_talk_without_a_visitor,
     preset = "zendesk",
     with = "[defaults]\ncap = 1",
-    flip = none("no value lets a chat of agents into the routing"),
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, mut ben_seat) = house.agent("ben", &["support"]).await;
@@ -108,5 +115,13 @@ rule!(
         assert_eq!(rows(&watch, View::Team).await, []);
         assert!(!rows(&watch, View::Closed).await.contains(&id));
         assert!(!ben_seat.staff_history(id).await.is_empty(), "who took part may still read it");
-    }
+    },
+    opposite = [("defaults.feature_team_chat = false", async |house| {
+        let (_ana, seat) = house.agent("ana", &["support"]).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        let agents = vec![ben].try_into().expect("a few");
+        let open = OpenTeamChat { conversation: house.new_id(), speaker: Speaker::Me, agents };
+        assert_eq!(code(seat.client.ask::<Opened>(open).await), "feature_disabled");
+        assert_eq!(rows(&house.watch().await, View::Team).await, []);
+    })]
 );

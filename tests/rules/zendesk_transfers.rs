@@ -34,7 +34,7 @@ rule!(
     zd_13_not_to_an_own_department_where_nobody_else_is_online,
     preset = "zendesk",
     with = "",
-    flip = none("it holds for every transfer within a department, and has no switch"),
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, other) = house.agent("ben", &["support"]).await;
@@ -50,14 +50,24 @@ rule!(
         other.client.set_presence(ben, Presence::Online).await.expect("online");
         seat.client.transfer(id, Speaker::Me, to("support"), true).await.expect("moved");
         assert_eq!((owner(&watch, id).await, asked(&watch, id).await), (None, vec![ben]));
-    }
+    },
+    opposite = [("defaults.bar_after_transfer = false", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        seat.client
+            .transfer(id, Speaker::Me, to("support"), true)
+            .await
+            .expect("moved, with nobody else there");
+        assert_eq!((owner(&watch, id).await, asked(&watch, id).await), (None, vec![ana]));
+    })]
 );
 
 rule!(
     zd_14_who_transferred_it_is_not_offered_it_again,
     preset = "zendesk",
     with = "",
-    flip = none("it holds for every transfer within a department, and has no switch"),
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, other) = house.agent("ben", &["support"]).await;
@@ -79,14 +89,28 @@ rule!(
             })
             .await;
         assert_eq!(assignments(&watch, id).await, [(ana, AssignCause::Assigned)], "only the first time");
-    }
+    },
+    opposite = [("defaults.bar_after_transfer = false", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        seat.client.transfer(id, Speaker::Me, to("support"), true).await.expect("moved");
+        let (mut both, mut found) = (vec![ana, ben], asked(&watch, id).await);
+        both.sort();
+        found.sort();
+        assert_eq!(found, both, "she is asked as well as he");
+        let explain = Explain { conversation: id, agent: Some(ana) };
+        let why: Explanation = watch.client.ask(explain).await.expect("an explanation");
+        assert!(why.agent_reason.is_none_or(|why| why.as_str() != "transferred_it"));
+    })]
 );
 
 rule!(
     zd_15_the_bar_lasts_for_one_stay,
     preset = "zendesk",
     with = "",
-    flip = none("it holds for every transfer within a department, and has no switch"),
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (ben, _ben) = house.agent("ben", &["support"]).await;
@@ -110,14 +134,25 @@ rule!(
         watch.client.close_conversation(id, Speaker::Me).await.expect("closed");
         watch.client.reopen(id, Speaker::Me).await.expect("reopened");
         assert_eq!(asked(&watch, id).await, [ana], "the owner before is asked first");
-    }
+    },
+    opposite = [("defaults.bar_after_transfer = false", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (ben, _ben) = house.agent("ben", &["support"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let id = owned(&desk, &watch, ana, 1, "support").await;
+        seat.client.transfer(id, Speaker::Me, to("support"), true).await.expect("moved");
+        let (mut both, mut found) = (vec![ana, ben], asked(&watch, id).await);
+        both.sort();
+        found.sort();
+        assert_eq!(found, both, "it is over before it began");
+    })]
 );
 
 rule!(
     zd_16_transferred_chats_go_to_the_end,
     preset = "zendesk",
     with = "",
-    flip = "defaults.keep_age_on_transfer = true",
+    flip = [],
     async |house| {
         let (ana, seat) = house.agent("ana", &["support"]).await;
         let (_ben, _ben_seat) = house.agent("ben", &["sales"]).await;
@@ -128,7 +163,18 @@ rule!(
         house.wait(seconds(10));
         seat.client.transfer(older, Speaker::Me, to("sales"), true).await.expect("moved");
         assert_eq!(line(&watch, "sales").await, [x, y, older]);
-    }
+    },
+    opposite = [("defaults.keep_age_on_transfer = true", async |house| {
+        let (ana, seat) = house.agent("ana", &["support"]).await;
+        let (_ben, _ben_seat) = house.agent("ben", &["sales"]).await;
+        let (desk, watch) = (house.desk().await, house.watch().await);
+        let older = owned(&desk, &watch, ana, 1, "support").await;
+        house.wait(seconds(10));
+        let x = waits(&desk, 2, "sales", 5).await;
+        house.wait(seconds(10));
+        seat.client.transfer(older, Speaker::Me, to("sales"), true).await.expect("moved");
+        assert_eq!(line(&watch, "sales").await, [older, x], "by age");
+    })]
 );
 
 rule!(
