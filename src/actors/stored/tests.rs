@@ -132,6 +132,18 @@ fn the_bytes_of_states_are_as_they_were() {
     }
 }
 
+#[test]
+fn an_agent_who_is_limited_to_sites_still_is_after_a_start() {
+    let mut agent = Agent::new(AgentId::from_bytes([3; 16]));
+    let profile = Profile { sites: vec!["shop".into()], ..Profile::default() };
+    agent.evolve(at(1), &agent::Event::Profiled(profile));
+    let bytes = super::write_agent(Position::new(7), &agent).expect("small");
+    let (_, read) = read_agent(&bytes).expect("readable");
+    let scope = read.scope();
+    assert_eq!(scope, agent.scope());
+    assert!(scope.sites.cover(Some(&"shop".into())) && !scope.sites.cover(Some(&"blog".into())));
+}
+
 /// As version 1 wrote an agent: without what they want of notifications.
 #[test]
 fn an_agent_of_the_first_version_has_said_nothing_about_notifications() {

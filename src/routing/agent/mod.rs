@@ -89,12 +89,9 @@ enum Liveness {
     Gone,
 }
 
-fn never() -> Timestamp {
-    Timestamp::NEVER
-}
-
 /// An agent's machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Kept")]
 pub struct Agent {
     id: AgentId,
     profile: Profile,
@@ -122,7 +119,7 @@ pub struct Agent {
     #[serde(skip)]
     timed: usize,
     /// None of them wants it before this.
-    #[serde(skip, default = "never")]
+    #[serde(skip)]
     slots_want: Timestamp,
     #[serde(skip)]
     awaiting: BTreeSet<ConversationId>,
@@ -135,6 +132,43 @@ pub struct Agent {
     /// Lost their seat, and the workspace waits for it.
     #[serde(skip)]
     owes_seat: bool,
+}
+
+/// What an archive keeps of an agent: the fields of [`Agent`] that are not views, in their order.
+#[derive(Deserialize)]
+struct Kept {
+    id: AgentId,
+    profile: Profile,
+    exists: bool,
+    intent: Presence,
+    last_assigned: Timestamp,
+    misses: u32,
+    activity: Activity,
+    keys: Keys<()>,
+    quarantined: Option<Timestamp>,
+    push: Push,
+}
+
+impl From<Kept> for Agent {
+    fn from(kept: Kept) -> Self {
+        let Kept { id, profile, exists, intent, last_assigned, misses, activity, keys, quarantined, push } =
+            kept;
+        // Who is limited to sites still is (BO-12).
+        let sites = Sites::of(&profile.sites);
+        Self {
+            profile,
+            sites,
+            exists,
+            intent,
+            last_assigned,
+            misses,
+            activity,
+            keys,
+            quarantined,
+            push,
+            ..Self::new(id)
+        }
+    }
 }
 
 impl Agent {
