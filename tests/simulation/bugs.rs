@@ -3,7 +3,9 @@
 use maitred::routing::{
     Presence, QueueCause, Tell, Ticket, agent,
     conversation::{self, Ask, Conversation},
-    group, workspace,
+    group,
+    scope::Sites,
+    workspace,
 };
 
 use crate::world::Sim;
@@ -87,10 +89,14 @@ pub(crate) enum Bug {
     OneEngagementMore,
     /// Now and then the bot hands over what nobody is told of.
     HandOverLost,
+    /// Who helps is told to give their slot back.
+    HelperUncounted,
+    /// Groups, and the agents themselves, believe that every site is theirs.
+    SitesIgnored,
 }
 
 impl Bug {
-    pub(crate) const ALL: [Self; 38] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::CapOffByOne,
         Self::LeakedSlot,
         Self::BlockedHead,
@@ -129,6 +135,8 @@ impl Bug {
         Self::TriggerAgain,
         Self::HandOverLost,
         Self::OneEngagementMore,
+        Self::HelperUncounted,
+        Self::SitesIgnored,
     ];
 }
 
@@ -174,6 +182,26 @@ impl Sim {
                 if self.oracle.held_until(id).is_some() =>
             {
                 None
+            }
+            (
+                Bug::HelperUncounted,
+                Tell::Agent(id, agent::Command::Confirm { conversation, epoch, held: agent::Held::Helping }),
+            ) => {
+                let end = agent::End::Freed;
+                let confirm = agent::Command::Confirm { conversation, epoch, held: agent::Held::Helping };
+                self.post(Tell::Agent(id, agent::Command::Release { conversation, epoch, end }));
+                Some(Tell::Agent(id, confirm))
+            }
+            (Bug::SitesIgnored, Tell::Group(id, group::Command::Member { agent, mut standing })) => {
+                standing.sites = Sites::default();
+                Some(Tell::Group(id, group::Command::Member { agent, standing }))
+            }
+            (
+                Bug::SitesIgnored,
+                Tell::Agent(id, agent::Command::Reserve { conversation, epoch, decision, .. }),
+            ) => {
+                let site = self.oracle.model.agents.get(&id).and_then(|worker| worker.sites.first().cloned());
+                Some(Tell::Agent(id, agent::Command::Reserve { conversation, epoch, site, decision }))
             }
             (Bug::EngagementKept, Tell::Workspace(workspace::Command::Disengage)) => None,
             (Bug::HandOverLost, Tell::Group(_, group::Command::Enqueue(waiting)))

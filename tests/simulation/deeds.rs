@@ -5,6 +5,7 @@ use std::time::Duration;
 use maitred::{
     ids::{AgentId, ConversationId, GroupId, VisitorId},
     routing::{
+        agent::Profile,
         conversation::{Choice, Conversation, Destination, Phase, Target},
         words::{By, Presence, Priority},
     },
@@ -12,7 +13,7 @@ use maitred::{
 
 use crate::{
     people::{Act, Todo},
-    plan::{Deed, draw_profile},
+    plan::{Deed, draw_profile, sites_of},
     presets::{Kind, some_country},
     world::Sim,
 };
@@ -124,6 +125,7 @@ impl Sim {
                 let groups: Vec<GroupId> = self.plan.policy.groups.keys().cloned().collect();
                 let number = 200_u64.saturating_sub(u64::from(agent.bytes()[0]));
                 let profile = draw_profile(&mut self.rng, number, &groups);
+                let profile = Profile { sites: sites_of(number, self.plan.sited), ..profile };
                 self.people_ask(By::Admin, Act::Put(agent, profile));
             }
         }

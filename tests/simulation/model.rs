@@ -85,6 +85,10 @@ pub(crate) struct Conv {
     pub(crate) priority: Priority,
     direct: Option<AgentId>,
     helpers: BTreeSet<AgentId>,
+    /// Of those who help, who uses a slot for it.
+    pub(crate) slotted: BTreeSet<AgentId>,
+    /// The site that it is on.
+    pub(crate) site: Option<SmolStr>,
     pub(crate) invited: BTreeMap<AgentId, Timestamp>,
     /// The group that it was last in without overflowing there.
     pub(crate) home: GroupId,
@@ -108,6 +112,8 @@ pub(crate) struct Worker {
     pub(crate) exists: bool,
     pub(crate) live_chat: bool,
     pub(crate) groups: Vec<GroupId>,
+    /// The sites that they are limited to; none: all.
+    pub(crate) sites: Vec<SmolStr>,
     pub(crate) cap: u16,
     /// What they may hold for now because their cap was lowered.
     pub(crate) allowance: u16,
@@ -120,6 +126,16 @@ pub(crate) struct Worker {
     /// Stands aside: is offered nothing, and keeps what they own.
     pub(crate) aside: bool,
 }
+
+impl Worker {
+    /// Whether what is on this site is theirs.
+    pub(crate) fn serves(&self, site: Option<&SmolStr>) -> bool {
+        self.sites.is_empty() || site.is_some_and(|site| self.sites.contains(site))
+    }
+}
+
+/// How long a grant may be on its way.
+const SLOW: Duration = Duration::from_secs(4);
 
 /// The log so far.
 #[derive(Debug, Clone)]
@@ -209,6 +225,7 @@ impl Model {
                 worker.exists = true;
                 worker.live_chat = profile.live_chat;
                 worker.groups = profile.groups.clone();
+                worker.sites = profile.sites.clone();
                 worker.cap = profile.cap.unwrap_or(workspace_cap);
                 worker.allowance = worker.allowance.max(worker.cap);
                 worker.changed = at;
@@ -266,7 +283,8 @@ impl Model {
     fn conversation(&mut self, id: ConversationId, record: &Record, now: Timestamp) -> Result<(), Blame> {
         self.key(*id.bytes(), record.key.as_ref())?;
         let mut events = record.events.as_slice();
-        if let Some(Event::Opened { visitor, channel, priority, direct, bot, .. }) = events.first() {
+        if let Some(Event::Opened { visitor, channel, priority, direct, bot, variables, .. }) = events.first()
+        {
             let new = Conv {
                 place: if bot.is_some() { Place::Bot } else { Place::Begun },
                 seq: 0,
@@ -276,6 +294,11 @@ impl Model {
                 priority: *priority,
                 direct: *direct,
                 helpers: BTreeSet::new(),
+                slotted: BTreeSet::new(),
+                site: variables
+                    .iter()
+                    .find(|variable| variable.name == "site")
+                    .map(|variable| SmolStr::new(&variable.value.0)),
                 invited: BTreeMap::new(),
                 home: GroupId::everyone(),
                 aside: false,
@@ -300,6 +323,7 @@ impl Model {
                 continue;
             }
             self.ruled(id, event)?;
+            self.in_scope(id, event, now)?;
             let watch = self.extras.watch.as_ref();
             if let Some(it) = self.conversations.get_mut(&id) {
                 it.walks(event, &record.by, record.at, watch)?;
@@ -347,12 +371,45 @@ impl Model {
 
     /// Who holds a slot for it.
     fn holders(&self, id: ConversationId) -> BTreeSet<AgentId> {
-        match self.conversations.get(&id).map(|it| &it.place) {
-            Some(Place::Waiting(Stay { pending: Pending::Offer { agent, .. }, .. })) => [*agent].into(),
-            Some(Place::Active(active)) => {
-                active.handover.iter().map(|(to, _)| *to).chain([active.owner]).collect()
+        let Some(it) = self.conversations.get(&id) else { return BTreeSet::new() };
+        let mut holders = it.slotted.clone();
+        match &it.place {
+            Place::Waiting(Stay { pending: Pending::Offer { agent, .. }, .. }) => {
+                holders.insert(*agent);
             }
-            _ => BTreeSet::new(),
+            Place::Active(active) => {
+                holders.extend(active.handover.iter().map(|(to, _)| *to).chain([active.owner]));
+            }
+            _ => {}
+        }
+        holders
+    }
+
+    /// BO-12: nobody is asked about, or given, what is on a site that is not theirs. Their sites may have changed while the slot was
+    /// granted.
+    fn in_scope(&self, id: ConversationId, event: &Event, now: Timestamp) -> Result<(), Blame> {
+        let asked: Vec<AgentId> = match event {
+            Event::Offered { agent, .. }
+            | Event::Invited { agent, .. }
+            | Event::HandoverStarted { to: agent, .. } => {
+                vec![*agent]
+            }
+            Event::Assigned { agent, cause, .. }
+                if !matches!(cause, AssignCause::Accepted | AssignCause::Handover) =>
+            {
+                vec![*agent]
+            }
+            Event::AnnouncedBy { agents, .. } | Event::AnnouncedTo { agents } => agents.clone(),
+            _ => return Ok(()),
+        };
+        let site = self.conversations.get(&id).and_then(|it| it.site.as_ref());
+        let beyond = |agent: &&AgentId| {
+            let worker = self.agents.get(*agent);
+            worker.is_some_and(|worker| !worker.serves(site) && worker.changed + SLOW < now)
+        };
+        match asked.iter().find(beyond) {
+            Some(agent) => Err(("sites", format!("{id} is on {site:?}, which is not {agent}'s: {event:?}"))),
+            None => Ok(()),
         }
     }
 
@@ -407,8 +464,7 @@ impl Model {
         match (event, place) {
             (Event::Quarantined, place) if !conversation.aside => {
                 conversation.aside = true;
-                conversation.helpers.clear();
-                conversation.invited.clear();
+                conversation.nobody_helps();
                 if place != Place::Closed {
                     let (visitor, channel) = (conversation.visitor, conversation.channel.clone());
                     self.open.remove(&(visitor, channel));
@@ -470,8 +526,7 @@ impl Model {
             (Event::ReturnedToBot, Place::Waiting(_) | Place::Active(_) | Place::Missed)
                 if conversation.bot =>
             {
-                conversation.helpers.clear();
-                conversation.invited.clear();
+                conversation.nobody_helps();
                 conversation.active_at = at;
                 Ok(Place::Bot)
             }
@@ -556,8 +611,7 @@ impl Model {
             (Event::Closed { .. }, Place::Closed) => wrong("S9", &Place::Closed),
             (Event::Closed { .. }, place) => {
                 let (visitor, channel) = (conversation.visitor, conversation.channel.clone());
-                conversation.helpers.clear();
-                conversation.invited.clear();
+                conversation.nobody_helps();
                 if let Place::Active(active) = &place {
                     let rest = self.policy.group(&active.group).map(|policy| policy.wrap_up);
                     let until = at + rest.unwrap_or_default();
@@ -574,7 +628,7 @@ impl Model {
                 Ok(Place::Begun)
             }
             // A participant who stayed on after a transfer leaves.
-            (Event::Left { agent }, Place::Missed) if conversation.helpers.remove(agent) => Ok(Place::Missed),
+            (Event::Left { agent }, Place::Missed) if conversation.helps_no_more(*agent) => Ok(Place::Missed),
             (event, Place::Waiting(stay)) => conversation.offered(event, stay, now, id),
             (event, Place::Active(active)) => conversation.dealt(event, active, now, id),
             (_, place) => wrong("S1", &place),
@@ -610,6 +664,24 @@ impl Stay {
 }
 
 impl Conv {
+    /// They leave, with the slot that they used for it; whether they took part.
+    fn helps_no_more(&mut self, agent: AgentId) -> bool {
+        self.slotted.remove(&agent);
+        self.helpers.remove(&agent)
+    }
+
+    /// Whether a group may offer it to them: who helps in it with a slot has one already.
+    pub(crate) fn may_go_to(&self, agent: AgentId) -> bool {
+        !self.slotted.contains(&agent)
+    }
+
+    /// All of them do.
+    fn nobody_helps(&mut self) {
+        self.helpers.clear();
+        self.slotted.clear();
+        self.invited.clear();
+    }
+
     /// S1: who becomes the owner had the right to, in time, and nobody else owns it besides.
     fn assigned(
         &mut self,
@@ -645,7 +717,7 @@ impl Conv {
         {
             self.helpers.insert(before.owner);
         }
-        self.helpers.remove(&agent);
+        self.helps_no_more(agent);
         self.invited.remove(&agent);
         let group = match place {
             Place::Waiting(stay) => stay.group,
@@ -707,7 +779,7 @@ impl Conv {
                 true
             }
             // A participant who stayed on after a transfer leaves.
-            (Event::Left { agent }, _) => self.helpers.remove(agent),
+            (Event::Left { agent }, _) => self.helps_no_more(*agent),
             _ => false,
         };
         let place = Place::Waiting(stay);
@@ -727,10 +799,16 @@ impl Conv {
                 let asked = self.invited.remove(agent).is_some_and(|deadline| now < deadline);
                 self.helpers.insert(*agent) && (asked || active.owner == *agent)
             }
+            // Asked in time, as far as the conversation knew when it recorded it.
+            Event::Helps { agent, .. } => {
+                let asked = self.invited.remove(agent).is_some();
+                self.slotted.insert(*agent);
+                self.helpers.insert(*agent) && asked && active.owner != *agent
+            }
             Event::Left { agent } => {
                 let owned = active.owner == *agent;
                 active.left |= owned && active.handover.is_some();
-                self.helpers.remove(agent) || owned
+                self.helps_no_more(*agent) || owned
             }
             Event::HandoverStarted { to, deadline, .. } => {
                 active.handover.replace((*to, *deadline)).is_none() && active.owner != *to

@@ -121,6 +121,8 @@ impl Oracle {
         let there = |agent: &&AgentId| {
             let worker = &self.model.agents[*agent];
             stay.admits(**agent)
+                && conversation.may_go_to(**agent)
+                && worker.serves(conversation.site.as_ref())
                 && self.is_there(**agent, &stay.group, people)
                 && now.since(worker.changed.max(people.changed(**agent))) > CALM
         };
@@ -151,10 +153,16 @@ impl Oracle {
         let Some((it, stay)) = self.waiting(conversation) else { return };
         let candidates = self.model.agents.keys().copied();
         let candidates =
-            candidates.filter(|agent| stay.admits(*agent) && self.is_free(*agent, id, people, now));
+            candidates.filter(|agent| stay.admits(*agent) && self.is_free_for(it, *agent, id, people, now));
         let candidates: Vec<AgentId> = candidates.collect();
+        // Who helps in it is asked for a slot once, and says that they have one.
+        let others: Vec<AgentId> = candidates.iter().copied().filter(|agent| it.may_go_to(*agent)).collect();
         let expected = match decision.because {
-            Because::Strategy => self.best(id, decision.strategy, &candidates, now),
+            Because::Strategy => [&candidates, &others]
+                .map(|of| self.best(id, decision.strategy, of, now))
+                .into_iter()
+                .find(|best| *best == Some(chosen))
+                .unwrap_or_else(|| self.best(id, decision.strategy, &others, now)),
             Because::Preferred | Because::Direct => Some(chosen),
         };
         if expected != Some(chosen) {
@@ -174,6 +182,8 @@ impl Oracle {
                 stay.group == *id
                     && stay.pending == Pending::Nothing
                     && stay.is_unrestricted()
+                    && it.slotted.is_empty()
+                    && self.model.agents[&chosen].serves(it.site.as_ref())
                     && (it.priority, stay.since, **other) < place
             }
             _ => false,
@@ -218,11 +228,13 @@ impl Oracle {
         });
         let Some((granted, group)) = granted else { return };
         let worker = self.model.agents.get(&id).cloned().unwrap_or_default();
+        let site = self.model.conversations.get(&granted).and_then(|it| it.site.clone());
         let others = worker.holds.iter().filter(|held| **held != granted).count();
         let may = worker.exists
             && worker.live_chat
             && worker.intent == Some(Presence::Online)
             && live
+            && worker.serves(site.as_ref())
             && (group.is_everyone() || worker.groups.contains(&group))
             && others < usize::from(worker.allowance);
         if !may {
@@ -412,7 +424,8 @@ impl Oracle {
             let free = self.model.agents.keys().find(|agent| {
                 !asked.contains(agent)
                     && stay.admits(**agent)
-                    && self.is_free(**agent, &stay.group, people, now)
+                    && it.may_go_to(**agent)
+                    && self.is_free_for(it, **agent, &stay.group, people, now)
             });
             if let Some(agent) = free {
                 let worker = &self.model.agents[agent];
@@ -545,7 +558,20 @@ impl Oracle {
         })
     }
 
-    pub(crate) fn is_free(&self, agent: AgentId, group: &GroupId, people: &People, now: Timestamp) -> bool {
+    /// Whether they could take this one.
+    pub(crate) fn is_free_for(
+        &self,
+        it: &Conv,
+        agent: AgentId,
+        group: &GroupId,
+        people: &People,
+        now: Timestamp,
+    ) -> bool {
+        let serves = self.model.agents.get(&agent).is_some_and(|worker| worker.serves(it.site.as_ref()));
+        serves && self.is_free(agent, group, people, now)
+    }
+
+    fn is_free(&self, agent: AgentId, group: &GroupId, people: &People, now: Timestamp) -> bool {
         let Some(worker) = self.model.agents.get(&agent) else { return false };
         let perhaps = worker.wraps.values().filter(|until| **until <= now).count();
         let taken = self.taken(agent, now) + perhaps;
@@ -570,6 +596,9 @@ impl Oracle {
 
     /// Whether a waiting conversation may go to this agent.
     pub(crate) fn suits(&self, conversation: ConversationId, agent: AgentId) -> bool {
-        self.waiting(conversation).is_none_or(|(_, stay)| stay.admits(agent))
+        self.waiting(conversation).is_none_or(|(it, stay)| {
+            let worker = self.model.agents.get(&agent);
+            stay.admits(agent) && worker.is_none_or(|worker| worker.serves(it.site.as_ref()))
+        })
     }
 }

@@ -21,7 +21,7 @@ use maitred::{
 };
 
 use crate::{
-    plan::{Answer, Plan},
+    plan::{Answer, Plan, site_of},
     world::{Address, Answered, Effect, Sim, show},
 };
 
@@ -265,6 +265,9 @@ impl Sim {
             Act::Open { conversation, visitor, channel, target, preferred, priority, country, bot } => {
                 let country =
                     country.map(|name| Variable { name: "country".into(), value: Body(name.into()) });
+                let site = site_of(visitor, self.plan.sited);
+                let site =
+                    site.map(|name| Variable { name: "site".into(), value: Body(name.as_str().into()) });
                 let mut opening = Opening {
                     origin: maitred::routing::Origin::Visitor,
                     bot: bot.then(|| "helper".into()),
@@ -275,7 +278,7 @@ impl Sim {
                     own_choice: false,
                     preferred,
                     priority,
-                    variables: country.into_iter().collect(),
+                    variables: country.into_iter().chain(site).collect(),
                     placed: Vec::new(),
                     message: Some(Body("hello".into())),
                     via: client,

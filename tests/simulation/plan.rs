@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use maitred::{
-    ids::{AgentId, Channel, GroupId},
+    ids::{AgentId, Channel, GroupId, VisitorId},
     routing::{GroupPolicy, Policy, Strategy, WhenEmpty, agent::Profile},
 };
 use smol_str::{SmolStr, format_smolstr};
@@ -112,6 +112,8 @@ pub(crate) struct Plan {
     pub(crate) policy: Policy,
     pub(crate) extras: Extras,
     pub(crate) agents: Vec<(AgentId, Profile)>,
+    /// Whether visitors come from sites, to some of which some agents are limited.
+    pub(crate) sited: bool,
     pub(crate) visitors: u64,
     pub(crate) grace: Duration,
     pub(crate) deeds: Vec<(Deed, u32)>,
@@ -165,18 +167,46 @@ impl Plan {
         ];
         // Where people are given minutes, some seeds take hours.
         let slowness = if kind != Kind::Drawn && rng.chance(0.5) { 20 } else { 1 };
-        Self {
+        let mut plan = Self {
             kind,
             policy,
             extras,
             agents,
+            sited: false,
             visitors: rng.between(2, 40),
             grace: Duration::from_secs(rng.between(2, 15)),
             deeds,
             answers,
             pace: Duration::from_millis(rng.between(20, 3_000) * slowness),
             faults: Faults::draw(rng),
+        };
+        // Told by what was drawn, so that the draws of older seeds stay what they were.
+        if kind == Kind::Drawn {
+            plan.policy.invite_uses_slot = plan.visitors % 5 < 2;
+            plan.sited = plan.visitors % 7 < 3;
         }
+        for (number, (_, profile)) in (0..).zip(&mut plan.agents) {
+            profile.sites = sites_of(number, plan.sited);
+        }
+        plan
+    }
+}
+
+/// The sites that an agent is limited to.
+pub(crate) fn sites_of(number: u64, sited: bool) -> Vec<SmolStr> {
+    match number % 4 {
+        1 if sited => vec!["shop".into()],
+        2 if sited => vec!["blog".into(), "shop".into()],
+        _ => Vec::new(),
+    }
+}
+
+/// The site that a visitor comes from.
+pub(crate) fn site_of(visitor: VisitorId, sited: bool) -> Option<SmolStr> {
+    match visitor.bytes()[0] % 3 {
+        0 if sited => Some("shop".into()),
+        1 if sited => Some("blog".into()),
+        _ => None,
     }
 }
 

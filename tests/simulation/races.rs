@@ -60,6 +60,7 @@ fn team(rng: &mut Rng, agents: u8, cap: u16, rules: GroupPolicy) -> Plan {
             ..Policy::default()
         },
         agents: (1..=agents).map(|number| (agent(number), member(number))).collect(),
+        sited: false,
         visitors: 8,
         deeds: Vec::new(),
         answers: vec![(Answer::Nothing, 1)],

@@ -81,7 +81,7 @@ impl Oracle {
             }
             _ => None,
         });
-        let Some((conversation, (_, stay))) =
+        let Some((conversation, (it, stay))) =
             passed_over.filter(|_| sure).and_then(|id| Some((id, self.waiting(id)?)))
         else {
             return;
@@ -89,7 +89,7 @@ impl Oracle {
         let full = self.model.policy.group(id).is_some_and(|policy| policy.queue_max.is_some());
         let free = self.model.agents.keys();
         let free = free.copied().find(|agent| {
-            stay.admits(*agent) && self.is_free(*agent, id, people, now) && !self.model.is_shut(now)
+            stay.admits(*agent) && self.is_free_for(it, *agent, id, people, now) && !self.model.is_shut(now)
         });
         if let Some(agent) = free.filter(|_| !full) {
             self.blame("rules", format!("{conversation} was passed over in {id}, and {agent} is free"));
