@@ -206,11 +206,13 @@ async fn start(disk: &Arc<dyn Disk>, workspace: &WorkspaceId, count: u64, clock:
         tokio::task::yield_now().await;
     }
     let all = started.elapsed();
-    let (conversations, agents) = local.shared.directory.running();
+    let (running, agents) = local.shared.directory.running();
+    let sleeping = local.space(0).map_or(0, |space| space.sleeping());
+    let conversations = running + sleeping;
     assert_eq!(conversations as u64, count);
     let each = (resident() - before) / count;
     println!(
-        "start with {conversations} conversations and {agents} agents: {all:.2?} (reading {read:.2?}, actors {actors:.2?})"
+        "start with {conversations} conversations ({sleeping} of them asleep) and {agents} agents: {all:.2?} (reading {read:.2?}, actors {actors:.2?})"
     );
     println!(
         "resident: {each} bytes a conversation ({} MiB after reading, {} MiB in all)",

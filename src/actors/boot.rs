@@ -1,7 +1,7 @@
 //! From the log to running actors. Recovery is the same road as live traffic, without the last step.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::ControlFlow,
     rc::Rc,
     sync::Arc,
@@ -23,7 +23,7 @@ use super::{
     past::archived,
     port::ConversationRow,
     space::{Restart, Space},
-    stored::{self, Times, Unreadable, Whose},
+    stored::{self, Sleeper, Times, Unreadable, Whose},
     supervision::guard,
     tokens::TokenBook,
     workspace::WorkspaceActor,
@@ -39,7 +39,7 @@ use crate::{
         conversation::{self, Event, Phase},
         group::{self, Group},
         recovery::{Entry, World},
-        workspace,
+        workspace::{self, Workspace},
     },
 };
 
@@ -63,6 +63,9 @@ pub struct Remembered {
     /// Its machines.
     pub world: World,
     beside: HashMap<ConversationId, Box<Beside>, RandomState>,
+    /// Conversations that are missed and left alone since before the log begins: no machine is made of them until something comes for
+    /// them. As they are written.
+    sleepers: BTreeMap<ConversationId, Box<[u8]>>,
     /// Conversations whose records can't be folded: they stand aside, and the rest starts.
     unreadable: BTreeSet<ConversationId>,
     restarts: Vec<Restart>,
@@ -117,8 +120,11 @@ impl Recovered {
                 space.beside.entry(id).or_default().history = History::new(records);
             }
             Whose::Conversation(id) => {
-                let (at, mut folded) = stored::read::<Folded>(state)?;
-                folded.at = at;
+                if let Some(sleeper) = stored::sleeper(state)? {
+                    space.sleepers.insert(id, sleeper.into());
+                    return Ok(());
+                }
+                let mut folded = stored::read_conversation(state)?;
                 folded.restarted(&space.restarts, None);
                 let Folded { machine, marks, history, .. } = folded;
                 space.world.conversations.insert(id, Box::new(machine));
@@ -153,6 +159,7 @@ impl Recovered {
         match entry {
             Entry::Conversation { id, record } => {
                 if !space.world.conversations.contains_key(id) && !space.unreadable.contains(id) {
+                    space.sleepers.remove(id);
                     self.trouble = space.recall(&workspace, *id, record, self.archive.as_ref());
                 }
                 let beside = space.beside.entry(*id).or_default();
@@ -206,7 +213,7 @@ impl Remembered {
         }
     }
 
-    /// A conversation that was over and goes on: the archive has what it was. Says what is wrong, if something is.
+    /// A conversation that was over or asleep and goes on: the archive has what it was. Says what is wrong, if something is.
     fn recall(
         &mut self,
         workspace: &WorkspaceId,
@@ -217,7 +224,9 @@ impl Remembered {
         let is_new = matches!(record.events.first(), Some(Event::Opened { .. } | Event::TeamOpened { .. }));
         let archive = archive.filter(|_| !is_new)?;
         match archived(archive, workspace, id, &self.restarts) {
-            Ok(Some(Folded { machine, marks, history, .. })) => {
+            Ok(Some(mut folded)) => {
+                folded.restarted(&self.restarts, None);
+                let Folded { machine, marks, history, .. } = folded;
                 self.world.conversations.insert(id, Box::new(machine));
                 self.beside.insert(id, Box::new(Beside { history, marks }));
                 None
@@ -229,14 +238,23 @@ impl Remembered {
 }
 
 #[cfg(test)]
-impl Remembered {
-    /// A conversation's state.
-    pub(super) fn conversation(&self, id: ConversationId) -> Option<Folded> {
-        let machine = self.world.conversations.get(&id)?.as_ref().clone();
-        let Beside { marks, history } = self.beside.get(&id)?.as_ref();
+impl Recovered {
+    /// A conversation's state, wherever it is.
+    pub(super) fn conversation(&self, workspace: &WorkspaceId, id: ConversationId) -> Option<Folded> {
+        let space = self.spaces.get(workspace)?;
+        if space.sleepers.contains_key(&id) {
+            let mut folded = archived(self.archive.as_ref()?, workspace, id, &space.restarts).ok()??;
+            folded.restarted(&space.restarts, None);
+            return Some(folded);
+        }
+        let machine = space.world.conversations.get(&id)?.as_ref().clone();
+        let Beside { marks, history } = space.beside.get(&id)?.as_ref();
         Some(Folded { machine, marks: marks.clone(), history: history.clone(), at: Position::ZERO })
     }
+}
 
+#[cfg(test)]
+impl Remembered {
     /// Where a conversation's records are that the archive has not.
     pub(super) fn tail(&self, id: ConversationId, covered: Position) -> Vec<Position> {
         let all = self.beside.get(&id).map(|beside| beside.history.positions().to_vec()).unwrap_or_default();
@@ -293,12 +311,13 @@ pub fn open(local: &Rc<Local>, opening: Opening) {
 }
 
 fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now: Timestamp, grace: Duration) {
-    let Remembered { mut world, mut beside, unreadable, erased, .. } = remembered;
+    let Remembered { mut world, mut beside, sleepers, mut unreadable, erased, .. } = remembered;
     erased.into_iter().for_each(|(id, position)| space.remember_erased(id, position));
     space.look_at_archive();
     let durable_groups = world.groups.clone();
     world.settle(policy, now, grace);
     let (lines, offered_aside) = (world.lines(), world.offered_aside());
+    unreadable.extend(lay_down(space, &mut world.workspace, sleepers));
     WorkspaceActor::begin(space, world.workspace);
     let groups: Vec<GroupId> = world.groups.keys().cloned().collect();
     for (id, group) in world.groups {
@@ -315,10 +334,12 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
             if let Some(row) = ConversationRow::of(&machine, &space.policy()) {
                 space.ledger.borrow_mut().list(None, Line::new(row));
             }
-            space.remember_closed(id, history.positions().clone());
+            space.remember_closed(id, history.positions());
         } else {
-            let at = Position::ZERO;
-            ConversationActor::begin(space, Folded { machine: *machine, marks, history, at });
+            let folded = Folded { machine: *machine, marks, history, at: Position::ZERO };
+            if let Some(folded) = fall_asleep(space, folded) {
+                ConversationActor::begin(space, folded, None);
+            }
         }
     }
     for id in unreadable {
@@ -335,6 +356,41 @@ fn start_actors(space: &Rc<Space>, remembered: Remembered, policy: &Policy, now:
     for group in groups {
         space.tell(Tell::Group(group, group::Command::Start));
     }
+}
+
+/// Lists the conversations that sleep since before the log begins. Gives back those whose entries can't be read.
+fn lay_down(
+    space: &Space,
+    workspace: &mut Workspace,
+    sleepers: BTreeMap<ConversationId, Box<[u8]>>,
+) -> Vec<ConversationId> {
+    let policy = space.policy();
+    let mut unreadable = Vec::new();
+    for (id, written) in sleepers {
+        let Sleeper { row, attention } = match stored::read_sleeper(&written) {
+            Ok(sleeper) => sleeper,
+            Err(trouble) => {
+                tracing::error!(conversation = %id, %trouble, "what sleeps can't be read");
+                unreadable.push(id);
+                continue;
+            }
+        };
+        let until = row.closed_at;
+        let row = ConversationRow { phase: Phase::Missed, ..row.row(id, &policy) };
+        workspace.restore_open(row.visitor, &row.channel, id);
+        space.list_sleeping(Line::remembered(row, false, attention), &[], until);
+    }
+    unreadable
+}
+
+/// Lists a conversation that needs no actor although it is not over; gives it back if it needs one.
+fn fall_asleep(space: &Space, folded: Folded) -> Option<Folded> {
+    let row = ConversationRow::of(&folded.machine, &space.policy());
+    let Some((until, row)) = folded.may_sleep().zip(row) else { return Some(folded) };
+    let line = Line::new(row);
+    line.follow(&folded.machine);
+    space.list_sleeping(line, folded.history.positions(), until);
+    None
 }
 
 /// Takes other rules over: groups that are new are started, agents of the configuration are put or removed, everybody is told.

@@ -1,6 +1,6 @@
 //! The actor of one conversation: a thin shell round its machine. It knows where its records are, so that it can be rebuilt.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
 
@@ -54,9 +54,14 @@ pub struct ConversationActor {
     died: bool,
     /// Its opening was refused or failed: there is no such conversation.
     dismissed: bool,
+    /// Nothing has come for it since it was last reminded of nothing.
+    drowsy: bool,
     /// The stay and the place in its line that was last told.
     pub(super) told_place: Option<(u32, u32)>,
 }
+
+/// How long one that may rest stays awake, up to twice as long: whoever was told that nobody can may answer.
+const LINGERS: Duration = Duration::from_secs(30);
 
 /// Everything that was on its way has been handled.
 struct Retired;
@@ -87,9 +92,12 @@ impl Drop for ConversationActor {
 
 impl ConversationActor {
     /// Starts the actor of a new, recovered or woken conversation.
-    pub(super) fn begin(space: &Rc<Space>, folded: Folded) {
+    ///
+    /// `line`: its line, if the lists have it already.
+    pub(super) fn begin(space: &Rc<Space>, folded: Folded, line: Option<Rc<Line>>) {
         let id = folded.machine.id();
         let mut actor = Self::new(space, folded);
+        actor.line = line;
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
         space.local.shared.directory.enter_conversation(space.index, id, actor.start());
@@ -115,7 +123,7 @@ impl ConversationActor {
         let mut actor = Self::new(space, Folded { history: History::new(records), ..Folded::new(id) });
         actor.failures = failures;
         actor.died = true;
-        actor.line = space.ledger.borrow().line(id).cloned();
+        actor.line = space.ledger.borrow().line(id);
         space.local.shared.directory.enter_conversation(space.index, id, actor.start());
     }
 
@@ -134,6 +142,7 @@ impl ConversationActor {
             ended: false,
             died: false,
             dismissed: false,
+            drowsy: false,
             told_place: None,
         }
     }
@@ -186,13 +195,31 @@ impl ConversationActor {
         if self.aside {
             self.stand_aside(command);
         } else if !matches!(command, Command::Tick) || self.is_due(now) {
+            self.drowsy = false;
             self.run(now, command);
             self.notice_visitor();
         } else {
-            return;
+            return self.doze(context);
         }
         self.arm(now);
         self.end_if_over(context);
+    }
+
+    /// Until when it needs no actor although it is not over: what was missed waits for days. One that has fallen of late stays awake,
+    /// as its falls are counted, and one that the metrics have with the bot, as they would have it there twice.
+    fn may_sleep(&self) -> Option<Timestamp> {
+        let until = self.machine.may_sleep()?;
+        let calm = !self.aside && self.failures.is_none() && !self.marks.is_with_bot();
+        (calm && self.line.is_some()).then_some(until)
+    }
+
+    /// Nothing was due.
+    fn doze(&mut self, context: &mut Context<Self>) {
+        if self.may_sleep().is_none() {
+            self.drowsy = false;
+        } else if std::mem::replace(&mut self.drowsy, true) {
+            self.retire(context);
+        }
     }
 
     /// Closed, or never opened: it needs no actor.
@@ -207,7 +234,7 @@ impl ConversationActor {
                 self.space.local.shared.directory.take_conversation(self.space.index, id);
                 if !self.history.positions().is_empty() {
                     // Its opening failed, which is remembered.
-                    self.space.remember_closed(id, self.history.positions().clone());
+                    self.space.remember_closed(id, self.history.positions());
                 }
                 context.notify(Retired);
             }
@@ -277,7 +304,7 @@ impl ConversationActor {
         }
     }
 
-    /// Closed: it ends when everything that is on its way to it has been handled, unless it is called back by that.
+    /// Over, or left alone: it ends when everything that is on its way to it has been handled, unless it is called back by that.
     fn retire(&self, context: &mut Context<Self>) {
         if self.space.leave(self.machine.id()) {
             context.notify(Retired);
@@ -375,9 +402,11 @@ impl ConversationActor {
         due
     }
 
-    /// Keeps one reminder, no later than the next deadline.
+    /// Keeps one reminder, no later than the next deadline, or than when it may rest.
     fn arm(&mut self, now: Timestamp) {
-        if let Some(at) = self.space.with_context(now, |cx| self.machine.next_deadline(cx))
+        let next = self.space.with_context(now, |cx| self.machine.next_deadline(cx));
+        let rest = self.may_sleep().map(|_| now + LINGERS);
+        if let Some(at) = next.map(|next| rest.map_or(next, |rest| rest.min(next)))
             && at < self.armed
         {
             self.armed = at;
@@ -466,13 +495,17 @@ impl ConversationActor {
     fn retired(&mut self, context: &mut Context<Self>) {
         faults::in_future(&self.machine, &"");
         let is_closed = self.machine.phase() == Some(Phase::Closed) && !self.aside;
-        if self.dismissed || is_closed && self.space.left(self.machine.id(), self.history.positions()) {
+        let until = self.may_sleep().filter(|_| self.drowsy);
+        let rests = is_closed || until.is_some();
+        if self.dismissed || rests && self.space.left(self.machine.id(), self.history.positions(), until) {
             self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
             self.ended = true;
             context.stop();
         } else if is_closed {
             // Called back meanwhile, if only to be looked at.
             self.retire(context);
+        } else {
+            self.space.stay(self.machine.id());
         }
     }
 }
@@ -484,6 +517,8 @@ impl Handler<Retired> for ConversationActor {
             self.rebuild(None);
             if self.dismissed || self.machine.phase() == Some(Phase::Closed) {
                 context.notify(Retired);
+            } else {
+                self.space.stay(self.machine.id());
             }
         }
     }

@@ -48,6 +48,12 @@ impl Marks {
         self.queued_at
     }
 
+    /// Whether it is counted as with the bot.
+    #[must_use]
+    pub(super) fn is_with_bot(&self) -> bool {
+        self.with_bot
+    }
+
     /// Counts a record, event by event.
     pub(super) fn count(&mut self, space: &Space, record: &Record) {
         for event in &record.events {

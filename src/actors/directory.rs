@@ -104,16 +104,22 @@ impl Directory {
         Ok(())
     }
 
-    /// Reminds a machine of its deadline; a machine that is gone needs none.
-    pub fn remind(&self, name: Name) {
+    /// Reminds a machine of its deadline; a machine that is gone needs none. Gives back a conversation that has no actor.
+    pub fn remind(&self, name: Name) -> Option<ConversationId> {
         let tell = match name.kind {
             Kind::Agent => Tell::Agent(AgentId::from_bytes(name.id), agent::Command::Tick),
             Kind::Conversation => {
                 Tell::Conversation(ConversationId::from_bytes(name.id), conversation::Command::Tick)
             }
-            Kind::Group => return self.remind_groups(name),
+            Kind::Group => {
+                self.remind_groups(name);
+                return None;
+            }
         };
-        drop(self.tell(name.space, tell));
+        match self.tell(name.space, tell) {
+            Err(Tell::Conversation(id, _)) => Some(id),
+            Ok(()) | Err(_) => None,
+        }
     }
 
     /// Reminds the groups of this name: one, or several whose names hash alike. Groups have deadlines twice a day, so nobody keeps

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{count::Marks, history::History, space::Restart};
 use crate::{
+    clock::Timestamp,
     ids::ConversationId,
     journal::Position,
     routing::conversation::{Conversation, Record},
@@ -36,6 +37,11 @@ impl Folded {
             self.marks.see(record.at, &record.by, event);
         }
         self.at = position;
+    }
+
+    /// Until when it needs no actor although it is not over.
+    pub(super) fn may_sleep(&self) -> Option<Timestamp> {
+        self.machine.may_sleep().filter(|_| !self.marks.is_with_bot())
     }
 
     /// Moves its deadlines by the restarts since its last record, up to some position.

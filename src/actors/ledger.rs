@@ -17,10 +17,13 @@ use smol_str::SmolStr;
 use super::{
     lists::Tallies,
     port::{ConversationRow, OfferMade},
-    space::Space,
+    resting::Resting,
+    space::{Records, Space},
 };
 use crate::{
+    clock::Timestamp,
     ids::{AgentId, ClientId, ConversationId, GroupId, VisitorId},
+    journal::Position,
     routing::{
         conversation::{Attention, Conversation, Phase},
         scope::Scope,
@@ -72,8 +75,14 @@ impl Line {
     /// The line that a row is listed as.
     #[must_use]
     pub(super) fn new(row: ConversationRow) -> Rc<Self> {
-        let seq = Cell::new(row.seq);
-        let (connected, attention, shown) = (Cell::new(false), RefCell::default(), RefCell::default());
+        Self::remembered(row, false, Attention::default())
+    }
+
+    /// The line of one that rested, as it was.
+    #[must_use]
+    pub(super) fn remembered(row: ConversationRow, connected: bool, attention: Attention) -> Rc<Self> {
+        let (seq, connected) = (Cell::new(row.seq), Cell::new(connected));
+        let (attention, shown) = (RefCell::new(attention), RefCell::default());
         Rc::new(Self { row, seq, connected, attention, shown })
     }
 
@@ -113,6 +122,12 @@ impl Line {
         self.attention.borrow().is_unanswered()
     }
 
+    /// What waits for somebody's attention.
+    #[must_use]
+    pub(super) fn attention(&self) -> Attention {
+        self.attention.borrow().clone()
+    }
+
     /// The row as it is now.
     #[must_use]
     pub(super) fn row(&self) -> ConversationRow {
@@ -128,10 +143,47 @@ impl Deref for Line {
     }
 }
 
+/// A conversation in the lists.
+enum Place {
+    /// Its actor runs.
+    Awake(Rc<Line>),
+    /// It needs none.
+    Resting(Resting),
+}
+
+impl Place {
+    fn line(&self, id: ConversationId, phase: Phase) -> Option<Rc<Line>> {
+        match self {
+            Self::Awake(line) => Some(Rc::clone(line)),
+            Self::Resting(resting) => resting.line(id, phase),
+        }
+    }
+
+    fn resting(&self) -> Option<&Resting> {
+        match self {
+            Self::Awake(_) => None,
+            Self::Resting(resting) => Some(resting),
+        }
+    }
+}
+
+/// Where conversations rest.
+const RESTING: [Phase; 2] = [Phase::Closed, Phase::Missed];
+
+/// A conversation that rested and is to get an actor again.
+pub(super) struct Roused {
+    /// Its line, if it has one, in the lists again.
+    pub(super) line: Option<Rc<Line>>,
+    /// Where its records are, as far as they may not be in the archive.
+    pub(super) records: Records,
+    /// When it would have had to do something by itself; `None`: it is over.
+    pub(super) until: Option<Timestamp>,
+}
+
 /// The lists of one workspace.
 #[derive(Default)]
 pub(super) struct Ledger {
-    phases: BTreeMap<Phase, BTreeMap<ConversationId, Rc<Line>>>,
+    phases: BTreeMap<Phase, BTreeMap<ConversationId, Place>>,
     served: Map<GroupId, Served>,
     mine: Map<AgentId, Mine>,
     visitors: Map<VisitorId, SmallVec<[ConversationId; 1]>>,
@@ -202,13 +254,75 @@ impl Ledger {
             }
         }
         self.count(&line, true);
-        self.phases.entry(phase).or_default().insert(id, line);
+        self.phases.entry(phase).or_default().insert(id, Place::Awake(line));
+    }
+
+    /// A conversation needs no actor any more. `until`: when it has to do something by itself; `None`: it is over.
+    pub(super) fn rest(&mut self, id: ConversationId, records: &[Position], until: Option<Timestamp>) {
+        let phase = if until.is_some() { Phase::Missed } else { Phase::Closed };
+        let shelf = self.phases.entry(phase).or_default();
+        let line = shelf.get(&id).and_then(|place| place.line(id, phase));
+        shelf.insert(id, Place::Resting(Resting::pack(line.as_deref(), records, until)));
+    }
+
+    /// A conversation that rests is to get an actor; `None`: it does not rest.
+    pub(super) fn rouse(&mut self, id: ConversationId) -> Option<Roused> {
+        RESTING.into_iter().find_map(|phase| {
+            let shelf = self.phases.get_mut(&phase)?;
+            let resting = shelf.get(&id)?.resting()?;
+            let (line, records, until) = (resting.line(id, phase), resting.records(), resting.until());
+            match &line {
+                Some(line) => shelf.insert(id, Place::Awake(Rc::clone(line))),
+                None => shelf.remove(&id),
+            };
+            Some(Roused { line, records, until })
+        })
+    }
+
+    fn resting(&self, id: ConversationId) -> Option<&Resting> {
+        RESTING.into_iter().find_map(|phase| self.phases.get(&phase)?.get(&id)?.resting())
+    }
+
+    /// Whether a conversation rests.
+    #[must_use]
+    pub(super) fn rests(&self, id: ConversationId) -> bool {
+        self.resting(id).is_some()
+    }
+
+    /// When a conversation that rests has to do something by itself.
+    #[must_use]
+    pub(super) fn rests_until(&self, id: ConversationId) -> Option<Timestamp> {
+        self.resting(id)?.until()
+    }
+
+    /// The visitor of a conversation that rests and is not over has come or gone: that alone wakes nobody. Whether that is new;
+    /// `None`: there is none.
+    pub(super) fn connect_resting(&mut self, id: ConversationId, present: bool) -> Option<bool> {
+        match self.phases.get_mut(&Phase::Missed)?.get_mut(&id)? {
+            Place::Awake(_) => None,
+            Place::Resting(resting) => Some(resting.connect(present)),
+        }
+    }
+
+    /// How many conversations rest that are not over.
+    #[must_use]
+    pub(super) fn sleeping(&self) -> usize {
+        let missed = self.phases.get(&Phase::Missed);
+        missed.map_or(0, |shelf| shelf.values().filter(|place| place.resting().is_some()).count())
     }
 
     /// A closed conversation is listed by the archive from now on.
     pub(super) fn unlist_closed(&mut self, id: ConversationId) {
         if let Some(rows) = self.phases.get_mut(&Phase::Closed) {
             rows.remove(&id);
+        }
+    }
+
+    /// Closed conversations that rest are listed by the archive from now on, if it knows of all records up to this one.
+    pub(super) fn unlist_covered(&mut self, covered: Position) {
+        if let Some(shelf) = self.phases.get_mut(&Phase::Closed) {
+            let stays = |resting: &Resting| resting.newest().is_some_and(|newest| newest > covered);
+            shelf.retain(|_, place| place.resting().is_none_or(stays));
         }
     }
 
@@ -272,8 +386,9 @@ impl Ledger {
 
     /// One conversation's line.
     #[must_use]
-    pub(super) fn line(&self, id: ConversationId) -> Option<&Rc<Line>> {
-        self.phases.values().find_map(|rows| rows.get(&id))
+    pub(super) fn line(&self, id: ConversationId) -> Option<Rc<Line>> {
+        let (phase, place) = self.phases.iter().find_map(|(phase, shelf)| Some((*phase, shelf.get(&id)?)))?;
+        place.line(id, phase)
     }
 
     /// Lines of one phase, or of all in turn, after a cursor.
@@ -281,7 +396,7 @@ impl Ledger {
         &self,
         phases: &[Phase],
         after: Option<(Phase, ConversationId)>,
-    ) -> impl Iterator<Item = &Rc<Line>> {
+    ) -> impl Iterator<Item = Rc<Line>> {
         use std::ops::Bound::{Excluded, Unbounded};
         let wanted: Vec<Phase> = phases.to_vec();
         wanted.into_iter().filter(move |phase| after.is_none_or(|(from, _)| *phase >= from)).flat_map(
@@ -290,10 +405,10 @@ impl Ledger {
                     Some((from, id)) if from == phase => Excluded(id),
                     _ => Unbounded,
                 };
-                self.phases
-                    .get(&phase)
-                    .into_iter()
-                    .flat_map(move |rows| rows.range((start, Unbounded)).map(|(_, row)| row))
+                let shelf = self.phases.get(&phase).into_iter();
+                shelf.flat_map(move |shelf| {
+                    shelf.range((start, Unbounded)).filter_map(move |(id, place)| place.line(*id, phase))
+                })
             },
         )
     }
@@ -369,6 +484,14 @@ impl Ledger {
     #[must_use]
     pub(super) fn of_frontend(&self, via: ClientId) -> Vec<(ConversationId, VisitorId)> {
         let set = self.frontends.get(&via).into_iter().flatten();
-        set.filter_map(|id| Some((*id, self.line(*id)?.visitor))).collect()
+        set.filter_map(|id| Some((*id, self.visitor(*id)?))).collect()
+    }
+
+    /// Whose conversation it is.
+    fn visitor(&self, id: ConversationId) -> Option<VisitorId> {
+        match self.resting(id) {
+            Some(resting) => resting.visitor(),
+            None => Some(self.line(id)?.visitor),
+        }
     }
 }

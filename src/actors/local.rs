@@ -300,7 +300,16 @@ impl Local {
         let due = self.wheel.borrow_mut().due(now);
         for (at, names) in due {
             self.shared.metrics.actors.timer_lag.record(now.since(at));
-            names.into_iter().for_each(|name| self.shared.directory.remind(name));
+            names.into_iter().for_each(|name| self.remind(name, now));
+        }
+    }
+
+    /// Reminds a machine of its deadline; one that is gone needs none, unless it only rests.
+    fn remind(&self, name: Name, now: Timestamp) {
+        if let Some(resting) = self.shared.directory.remind(name)
+            && let Some(space) = self.space(name.space)
+        {
+            space.remind_resting(resting, now);
         }
     }
 

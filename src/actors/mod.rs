@@ -11,7 +11,7 @@
 //!       ├─ WorkspaceActor                            one open conversation per visitor and channel, names, tokens
 //!       ├─ GroupActor, one each                      queue × roster; closed for routing when it falls too often
 //!       ├─ AgentActor, one each                      slots; ineligible when it falls too often
-//!       └─ ConversationActor, one each               ownership; put aside when it falls too often
+//!       └─ ConversationActor                         ownership; one for each that has something to do; put aside when it falls too often
 //! ```
 //! Every step of every machine runs under `supervision::guard`; a machine that falls is rebuilt in place, so addresses and mailboxes survive.
 
@@ -48,6 +48,7 @@ mod past;
 mod places;
 mod publish;
 mod respawn;
+mod resting;
 mod shell;
 mod stored;
 mod supervision;

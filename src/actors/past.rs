@@ -94,8 +94,7 @@ pub(super) fn archived(
     }
     let key = stored::of_state(workspace, &Whose::Conversation(id));
     if let Some(state) = view.get(Shelf::States, &key)? {
-        let (at, folded) = stored::read::<Folded>(&state)?;
-        return Ok(Some(Folded { at, ..folded }));
+        return Ok(Some(stored::read_conversation(&state)?));
     }
     let mut folded = Folded::new(id);
     let _ = each_archived(view, workspace, id, &mut |position, record| {

@@ -19,21 +19,23 @@ use super::{
     agent::AgentActor,
     aside::List,
     conversation::ConversationActor,
+    directory::Name,
     fold::Folded,
-    ledger::Ledger,
+    ledger::{Ledger, Line, Roused},
     lists::Lists,
     local::{Effect, Local, Shared},
     past::{Past, Reader},
     port::{Answer, ConversationRow, Face, Faces, GroupRow, Notice, View},
     sessions::{Feed, Ports, Sessions},
     stored::{self, ClosedRow},
+    supervision::guard,
     tokens::TokenBook,
 };
 use crate::{
     clock::Timestamp,
     ids::{AgentId, ConversationId, GroupId, WorkspaceId},
     journal::{Position, Shelf},
-    metrics::{GroupMetrics, RuleMetrics, WorkspaceMetrics},
+    metrics::{ActorKind, GroupMetrics, RuleMetrics, WorkspaceMetrics},
     routing::{
         Context, Policy, Refusal, Reply, ReplyTo, Tell, agent,
         conversation::{self, Phase, Way},
@@ -85,8 +87,6 @@ pub struct Space {
     group_metrics: RefCell<HashMap<GroupId, Arc<GroupMetrics>, RandomState>>,
     rule_metrics: RefCell<HashMap<SmolStr, Arc<RuleMetrics>, RandomState>>,
     group_versions: RefCell<HashMap<GroupId, u64, RandomState>>,
-    /// Closed conversations that the archive has not taken over yet: no actor, read back when asked for.
-    closed: RefCell<HashMap<ConversationId, Records, RandomState>>,
     /// Actors on their way out, which may still be called back.
     leaving: RefCell<HashMap<ConversationId, Addr<ConversationActor>, RandomState>>,
     restarts: RefCell<Vec<Restart>>,
@@ -155,7 +155,6 @@ impl Space {
             group_metrics: RefCell::default(),
             rule_metrics: RefCell::default(),
             group_versions: RefCell::default(),
-            closed: RefCell::default(),
             leaving: RefCell::default(),
             restarts: RefCell::default(),
             archived: Cell::default(),
@@ -317,6 +316,11 @@ impl Space {
     pub(super) fn try_tell(self: &Rc<Self>, tell: Tell) -> Result<(), Tell> {
         let Err(tell) = self.local.shared.directory.tell(self.index, tell) else { return Ok(()) };
         let tell = match tell {
+            Tell::Conversation(id, conversation::Command::VisitorPresent(present))
+                if self.connect_resting(id, present) =>
+            {
+                return Ok(());
+            }
             Tell::Conversation(id, command) if self.wake(id, &command) => Tell::Conversation(id, command),
             Tell::Agent(id, command @ agent::Command::Put { .. }) => {
                 AgentActor::begin(self, agent::Agent::new(id));
@@ -333,10 +337,10 @@ impl Space {
             self.local.shared.directory.enter_conversation(self.index, id, address);
             return true;
         }
-        let records = self.closed.borrow_mut().remove(&id);
-        let records = records.or_else(|| self.is_archived(id).then(Records::new));
-        if let Some(records) = records {
-            return self.revive(id, records);
+        let roused = self.ledger.borrow_mut().rouse(id);
+        let archived = || Roused { line: None, records: Records::new(), until: None };
+        if let Some(roused) = roused.or_else(|| self.is_archived(id).then(archived)) {
+            return self.revive(id, roused);
         }
         let opens = match command {
             conversation::Command::Open { way, .. } => matches!(way, Way::New { .. }),
@@ -350,17 +354,19 @@ impl Space {
         if opens {
             // Whatever had this id and was erased is another conversation.
             self.erased.borrow_mut().remove(&id);
-            ConversationActor::begin(self, Folded::new(id));
+            ConversationActor::begin(self, Folded::new(id), None);
             return true;
         }
         false
     }
 
-    fn revive(self: &Rc<Self>, id: ConversationId, records: Records) -> bool {
-        match self.read_back(id, &records) {
+    fn revive(self: &Rc<Self>, id: ConversationId, roused: Roused) -> bool {
+        let Roused { line, records, until } = roused;
+        match guard(|| self.read_back(id, &records)).flatten() {
             Some(folded) => {
                 let visitor = folded.machine.visitor().map(|(visitor, _, via)| (visitor, via));
-                ConversationActor::begin(self, folded);
+                // The line of one that is over is made anew, as the rules may have changed since.
+                ConversationActor::begin(self, folded, line.filter(|_| until.is_some()));
                 if let Some((visitor, via)) = visitor {
                     // The log can't tell whether the visitor is there, and it may be opened again.
                     let present = self.sessions.borrow().has_visitor(visitor, via);
@@ -368,11 +374,41 @@ impl Space {
                 }
                 true
             }
+            // It is not over, so somebody has to look after it: it stands aside.
+            None if until.is_some() => {
+                self.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
+                ConversationActor::respawn(self, id, records, None);
+                true
+            }
             None => {
-                self.closed.borrow_mut().insert(id, records);
+                self.ledger.borrow_mut().rest(id, &records, None);
                 false
             }
         }
+    }
+
+    /// The visitor of a conversation that rests has come or gone: its line says so, and that is all; whether there is one.
+    fn connect_resting(&self, id: ConversationId, present: bool) -> bool {
+        let changed = self.ledger.borrow_mut().connect_resting(id, present);
+        if changed == Some(true) {
+            let line = self.ledger.borrow().line(id);
+            self.touch(id, line.as_ref());
+        }
+        changed.is_some()
+    }
+
+    /// A conversation that rests was to be reminded: it is woken, if it is time.
+    pub(super) fn remind_resting(self: &Rc<Self>, id: ConversationId, now: Timestamp) {
+        let until = self.ledger.borrow().rests_until(id);
+        if until.is_some_and(|until| until <= now) {
+            self.tell(Tell::Conversation(id, conversation::Command::Tick));
+        }
+    }
+
+    /// Conversations that are open and have no actor, as nothing is to be done for them.
+    #[must_use]
+    pub fn sleeping(&self) -> usize {
+        self.ledger.borrow().sleeping()
     }
 
     /// What an undeliverable tell leads to.
@@ -388,7 +424,7 @@ impl Space {
     #[must_use]
     pub fn knows(&self, id: ConversationId) -> bool {
         self.local.shared.directory.has_conversation(self.index, id)
-            || self.closed.borrow().contains_key(&id)
+            || self.ledger.borrow().rests(id)
             || self.leaving.borrow().contains_key(&id)
             || self.is_archived(id)
     }
@@ -398,9 +434,9 @@ impl Space {
         self.wake(id, &conversation::Command::Tick)
     }
 
-    // === Closed conversations ===
+    // === Conversations at rest ===
 
-    /// A closed conversation's actor is about to end; whether it was not already.
+    /// The actor of a conversation that needs none is about to end; whether it was not already.
     pub fn leave(&self, id: ConversationId) -> bool {
         let address = self.local.shared.directory.take_conversation(self.index, id);
         let staying = address.is_some();
@@ -408,25 +444,54 @@ impl Space {
         staying
     }
 
-    /// Whether it may end, as nobody called it back meanwhile; then it is remembered by its records, if it has any.
-    pub fn left(&self, id: ConversationId, records: &Records) -> bool {
+    /// It is needed after all.
+    pub(super) fn stay(&self, id: ConversationId) {
+        if let Some(address) = self.leaving.borrow_mut().remove(&id) {
+            self.local.shared.directory.enter_conversation(self.index, id, address);
+        }
+    }
+
+    /// Whether it may end, as nobody called it back meanwhile; then it is remembered by its records, if it has any. `until`: when it has
+    /// to do something by itself; `None`: it is over.
+    pub(super) fn left(&self, id: ConversationId, records: &Records, until: Option<Timestamp>) -> bool {
         let left = self.leaving.borrow_mut().remove(&id).is_some();
         if self.is_erased(id) {
             return true;
         }
-        if left && !records.is_empty() {
-            self.remember_closed(id, records.clone());
+        match until {
+            Some(until) if left => self.remember_sleeping(id, records, until),
+            None if left && !records.is_empty() => self.remember_closed(id, records),
+            Some(_) | None => {}
         }
         left
     }
 
     /// A conversation is closed, and its records are at these places, as far as they may not be in the archive.
-    pub fn remember_closed(&self, id: ConversationId, records: Records) {
+    pub(super) fn remember_closed(&self, id: ConversationId, records: &[Position]) {
         if records.last().is_some_and(|last| *last > self.archived.get().covered) {
-            self.closed.borrow_mut().insert(id, records);
+            self.ledger.borrow_mut().rest(id, records, None);
         } else {
             self.ledger.borrow_mut().unlist_closed(id);
         }
+    }
+
+    /// Lists a conversation that has been missed and left alone.
+    pub(super) fn list_sleeping(&self, line: Rc<Line>, records: &[Position], until: Timestamp) {
+        let (id, visitor, via) = (line.conversation, line.visitor, line.via);
+        {
+            let mut ledger = self.ledger.borrow_mut();
+            ledger.list(None, line);
+            ledger.opened(visitor, via, id);
+        }
+        self.remember_sleeping(id, records, until);
+    }
+
+    /// A conversation that is listed is missed and left alone until then.
+    fn remember_sleeping(&self, id: ConversationId, records: &[Position], until: Timestamp) {
+        let covered = self.archived.get().covered;
+        let records = if records.last().is_some_and(|last| *last > covered) { records } else { &[] };
+        self.ledger.borrow_mut().rest(id, records, Some(until));
+        self.local.arm(until, Name::conversation(self.index, id));
     }
 
     /// Looks how far the archive has come, and forgets what is found there from now on.
@@ -445,16 +510,7 @@ impl Space {
             Ok(archived) => {
                 self.archived.set(archived);
                 self.erased.borrow_mut().retain(|_, position| *position > archived.covered);
-                let mut closed = self.closed.borrow_mut();
-                let mut ledger = self.ledger.borrow_mut();
-                closed.retain(|id, records| {
-                    let keep = records.last().is_some_and(|last| *last > archived.covered);
-                    if !keep {
-                        ledger.unlist_closed(*id);
-                    }
-                    keep
-                });
-                closed.shrink_to_fit();
+                self.ledger.borrow_mut().unlist_covered(archived.covered);
             }
             Err(error) => tracing::error!(%error, "the archive can't be read"),
         }
@@ -540,7 +596,6 @@ impl Space {
     /// A closed conversation was erased: nothing here knows of it any more.
     pub(super) fn forget(&self, id: ConversationId) {
         self.remember_erased(id, self.local.shared.journal.newest());
-        self.closed.borrow_mut().remove(&id);
         // An actor that somebody woke to look at it ends by itself.
         self.ledger.borrow_mut().unlist_closed(id);
         self.touch(id, None);

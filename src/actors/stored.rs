@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
 use super::{
+    fold::Folded,
     port::{ConversationRow, pseudonym_of},
     space::Restart,
 };
@@ -20,7 +21,7 @@ use crate::{
     routing::{
         Origin, Policy,
         agent::Agent,
-        conversation::{Conversation, Facts, Phase},
+        conversation::{Attention, Conversation, Facts, Phase},
     },
 };
 
@@ -28,6 +29,8 @@ use crate::{
 const VERSION: u8 = 1;
 /// The form of agents' states that is written.
 const AGENT: u8 = 2;
+/// The form of the state of a conversation that sleeps: before the state stands what a start wants to know of it.
+const ASLEEP: u8 = 2;
 
 /// Why an entry can't be understood.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +132,22 @@ impl ClosedRow {
             site: self.site,
             last_owner: self.last_owner,
         }
+    }
+}
+
+/// What a start has to know of a conversation that is missed and left alone; the rest of its state is read when it is woken.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Sleeper {
+    /// Its line, as if it were closed when it may rest no longer.
+    pub(super) row: ClosedRow,
+    pub(super) attention: Attention,
+}
+
+impl Sleeper {
+    /// A conversation that may sleep; `None`: it may not.
+    fn of(folded: &Folded) -> Option<Self> {
+        let row = ClosedRow::of(&folded.machine, folded.may_sleep()?)?;
+        Some(Self { row, attention: folded.machine.attention().clone() })
     }
 }
 
@@ -273,6 +292,50 @@ fn opened(newest: u8, bytes: &[u8]) -> Result<(u8, Position, &[u8]), Unreadable>
 
 fn meant<T: DeserializeOwned>(value: &[u8]) -> Result<T, Unreadable> {
     codec::from_log(value).map_err(|error| Unreadable::Strange(error.to_string()))
+}
+
+/// A conversation's state.
+pub(super) fn write_conversation(at: Position, folded: &Folded) -> Result<Vec<u8>, Unreadable> {
+    let Some(sleeper) = Sleeper::of(folded) else { return write(at, folded) };
+    let too_large = |error: codec::CodecError| Unreadable::TooLarge(error.to_string());
+    let mut bytes = Vec::with_capacity(512);
+    bytes.push(ASLEEP);
+    bytes.extend_from_slice(&at.get().to_be_bytes());
+    bytes.extend_from_slice(&[0; 4]);
+    let length = codec::to_log(&sleeper, &mut bytes).map_err(too_large)?;
+    // Far below 4 GiB.
+    bytes[9..13].copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    codec::to_log(folded, &mut bytes).map_err(too_large)?;
+    Ok(bytes)
+}
+
+/// What [`write_conversation`] wrote.
+pub(super) fn read_conversation(bytes: &[u8]) -> Result<Folded, Unreadable> {
+    let (at, folded) = match asleep(bytes)? {
+        Some((at, _, state)) => (at, meant(state)?),
+        None => read::<Folded>(bytes)?,
+    };
+    Ok(Folded { at, ..folded })
+}
+
+/// What is written of a conversation that sleeps before its state; `None`: it does not.
+pub(super) fn sleeper(bytes: &[u8]) -> Result<Option<&[u8]>, Unreadable> {
+    Ok(asleep(bytes)?.map(|(_, sleeper, _)| sleeper))
+}
+
+/// Reads what [`sleeper`] found.
+pub(super) fn read_sleeper(bytes: &[u8]) -> Result<Sleeper, Unreadable> {
+    meant(bytes)
+}
+
+type Asleep<'a> = (Position, &'a [u8], &'a [u8]);
+
+fn asleep(bytes: &[u8]) -> Result<Option<Asleep<'_>>, Unreadable> {
+    let Some(rest) = bytes.strip_prefix(&[ASLEEP]) else { return Ok(None) };
+    let (at, rest) = rest.split_first_chunk::<8>().ok_or_else(empty)?;
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(empty)?;
+    let (sleeper, state) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(empty)?;
+    Ok(Some((Position::new(u64::from_be_bytes(*at)), sleeper, state)))
 }
 
 fn empty() -> Unreadable {

@@ -27,3 +27,4 @@ mod rates;
 mod raw;
 mod restart;
 mod roles;
+mod sleep;

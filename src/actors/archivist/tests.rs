@@ -282,10 +282,10 @@ impl Outside {
             assert_eq!(bytes(&found.world.agents), bytes(&remembered.world.agents));
             for (id, machine) in &remembered.world.conversations {
                 let closed = machine.phase() == Some(Phase::Closed);
-                match found.conversation(*id) {
+                match open.recovered.conversation(workspace, *id) {
                     Some(state) => assert_eq!(
                         Some(bytes(&state)),
-                        remembered.conversation(*id).map(|it| bytes(&it)),
+                        reference.conversation(workspace, *id).map(|it| bytes(&it)),
                         "{id}"
                     ),
                     None => assert!(closed, "{id} is not over and not there"),

@@ -372,7 +372,7 @@ impl Pages {
         // What stands aside is kept in any phase, as somebody may let it take part again.
         let over = matches!(machine.phase(), None | Some(Phase::Closed)) && !machine.is_quarantined();
         let (over, fallen) = (over && !work.fallen, work.fallen);
-        let state = if over || fallen { None } else { Some(stored::write(at, &work.folded)?) };
+        let state = if over || fallen { None } else { Some(stored::write_conversation(at, &work.folded)?) };
         if state.is_some() || !work.is_new {
             self.states.insert(stored::of_state(workspace, &Whose::Conversation(id)), state);
         }

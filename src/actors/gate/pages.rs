@@ -140,7 +140,7 @@ impl Space {
             }
             Some(aside) => {
                 let later =
-                    |line: &&Rc<Line>| after.is_none_or(|after| (line.phase, line.conversation) > after);
+                    |line: &Rc<Line>| after.is_none_or(|after| (line.phase, line.conversation) > after);
                 let lines = aside.iter().filter_map(|id| ledger.line(*id)).filter(later);
                 let mut rows: Vec<_> = lines.filter(|line| visible(line)).map(|line| line.row()).collect();
                 rows.sort_by_key(|row| (row.phase, row.conversation));

@@ -151,7 +151,7 @@ impl List {
         let all = own.is_none().then(|| ledger.lines(self.key.view.phases(), None));
         let lines = parts.into_iter().flatten().chain(all.into_iter().flatten());
         let found = lines.filter(|line| eyes.find(&self.key, line)).take(ROWS_MAX + 1);
-        found.map(|line| eyes.row(line, space)).collect()
+        found.map(|line| eyes.row(&line, space)).collect()
     }
 
     /// Tells what has changed.
@@ -230,7 +230,7 @@ impl List {
             return;
         }
         let mut news = News::default();
-        self.look(&Eyes::of(self.key.agent, space, ledger), space, id, line, &mut news);
+        self.look(&Eyes::of(self.key.agent, space, ledger), space, id, line.as_ref(), &mut news);
         self.tell(space, news);
     }
 

@@ -193,7 +193,7 @@ impl Space {
         let lines = parts.into_iter().flatten().filter_map(|id| ledger.line(*id));
         for line in lines {
             tallies.mine += 1;
-            tallies.mine_unread += u32::from(eyes.have_not_read(line));
+            tallies.mine_unread += u32::from(eyes.have_not_read(&line));
         }
         tallies
     }

@@ -160,6 +160,39 @@ fn an_agent_of_the_first_version_has_said_nothing_about_notifications() {
 }
 
 #[test]
+fn what_sleeps_is_found_without_reading_its_state() {
+    let expires = at(900);
+    let fell_back = Event::FellBack { reason: FallbackReason::NobodyOnline, message: None, expires };
+    let folded = conversation(&[vec![fell_back]]);
+    let bytes = write_conversation(Position::new(7), &folded).expect("small");
+    let sleeper = sleeper(&bytes).expect("well formed").expect("it sleeps");
+    // The forms of its parts are held by the golden files of a line and of a state.
+    let mut line =
+        write(Position::new(7), &ClosedRow::of(&folded.machine, expires).expect("a line")).expect("small");
+    codec::to_log(folded.machine.attention(), &mut line).expect("small");
+    assert_eq!(sleeper, &line[9..]);
+    let state = write(Position::new(7), &folded).expect("small");
+    assert_eq!(bytes[13 + sleeper.len()..], state[9..]);
+    assert_eq!(bytes[..9], [&[2], &state[1..9]].concat());
+    let Sleeper { row, attention } = read_sleeper(sleeper).expect("well formed");
+    assert_eq!(Some(row), ClosedRow::of(&folded.machine, expires));
+    assert_eq!(attention, *folded.machine.attention());
+    let whole = read_conversation(&bytes).expect("well formed");
+    assert_eq!(whole.at, Position::new(7));
+    assert_eq!(format!("{:?}", whole.machine), format!("{:?}", folded.machine));
+    // As it was written before anything slept, and as what is awake still is.
+    for folded in [folded, conversation(&[])] {
+        let bytes = write(Position::new(7), &folded).expect("small");
+        assert!(super::sleeper(&bytes).expect("well formed").is_none());
+        let whole = read_conversation(&bytes).expect("well formed");
+        assert_eq!(format!("{:?}", whole.machine), format!("{:?}", folded.machine));
+    }
+    for length in [0, 1, 12, 40] {
+        assert!(read_conversation(&bytes[..length]).is_err(), "{length}");
+    }
+}
+
+#[test]
 fn what_a_later_version_wrote_is_refused_by_name() {
     let mut bytes = super::write(Position::new(1), &Times::default()).expect("small");
     bytes[0] = VERSION + 1;

@@ -69,6 +69,12 @@ impl Attention {
         self.read.clone_from(&other.read);
     }
 
+    /// As much of it as matters once it is over: whether the visitor was answered.
+    #[must_use]
+    pub fn at_rest(&self) -> Self {
+        Self { unanswered: self.unanswered, ..Self::default() }
+    }
+
     /// Over: nobody has to read it any more.
     pub(super) fn forget_readers(&mut self) {
         self.read = Vec::new();

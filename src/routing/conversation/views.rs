@@ -189,6 +189,15 @@ impl Conversation {
         }
     }
 
+    /// Until when it needs nobody's care: missed, with nobody in it and nothing under way. `None`: it does.
+    #[must_use]
+    pub fn may_sleep(&self) -> Option<Timestamp> {
+        let State::Missed { expires, .. } = self.state else { return None };
+        let alone = self.participants.is_empty() && self.helpers.is_empty() && self.invitations.is_empty();
+        let still = self.flow.is_none() && !self.may_engage && !self.is_quarantined();
+        (alone && still).then_some(expires)
+    }
+
     /// The reason of the fallback, if it is missed.
     #[must_use]
     pub fn missed_because(&self) -> Option<FallbackReason> {
