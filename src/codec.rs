@@ -107,7 +107,9 @@ fn decode<T: DeserializeOwned, C: Config>(bytes: &[u8], config: C, limit: usize)
     if bytes.len() > limit {
         return Err(CodecError::TooLarge { limit });
     }
-    let (value, used) = bincode::serde::decode_from_slice(bytes, config).map_err(|error| match error {
+    // Borrowed: short texts are copied to where they stay, instead of to a string of their own before.
+    let decoded = bincode::serde::borrow_decode_from_slice(bytes, config);
+    let (value, used) = decoded.map_err(|error| match error {
         DecodeError::LimitExceeded => CodecError::TooLarge { limit },
         DecodeError::OtherString(text) => CodecError::Malformed(text),
         other => CodecError::Malformed(other.to_string()),

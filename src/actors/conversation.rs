@@ -45,6 +45,8 @@ pub struct ConversationActor {
     /// Who holds a slot for it or takes part, as the lists have it.
     pub(super) listed: Listed,
     armed: Timestamp,
+    /// For when it is to be reminded since it slept: nothing is taken off the wheel.
+    slept_until: Timestamp,
     pub(super) failures: Option<Box<Failures>>,
     /// Stands aside after falling too often: the machine is not run.
     pub(super) aside: bool,
@@ -93,11 +95,14 @@ impl Drop for ConversationActor {
 impl ConversationActor {
     /// Starts the actor of a new, recovered or woken conversation.
     ///
-    /// `line`: its line, if the lists have it already.
-    pub(super) fn begin(space: &Rc<Space>, folded: Folded, line: Option<Rc<Line>>) {
+    /// `slept`: its line, if the lists have it already, and for when it is to be reminded anyway.
+    pub(super) fn begin(space: &Rc<Space>, folded: Folded, slept: Option<(Rc<Line>, Timestamp)>) {
         let id = folded.machine.id();
         let mut actor = Self::new(space, folded);
-        actor.line = line;
+        if let Some((line, until)) = slept {
+            actor.line = Some(line);
+            actor.slept_until = until;
+        }
         actor.resume();
         space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(1);
         space.local.shared.directory.enter_conversation(space.index, id, actor.start());
@@ -138,6 +143,7 @@ impl ConversationActor {
             line: None,
             listed: Listed::default(),
             armed: Timestamp::NEVER,
+            slept_until: Timestamp::NEVER,
             failures: None,
             ended: false,
             died: false,
@@ -497,7 +503,7 @@ impl ConversationActor {
         let is_closed = self.machine.phase() == Some(Phase::Closed) && !self.aside;
         let until = self.may_sleep().filter(|_| self.drowsy);
         let rests = is_closed || until.is_some();
-        if self.dismissed || rests && self.space.left(self.machine.id(), self.history.positions(), until) {
+        if self.dismissed || rests && self.left(until) {
             self.space.local.shared.metrics.actors.live.of(ActorKind::Conversation).add(-1);
             self.ended = true;
             context.stop();
@@ -506,7 +512,22 @@ impl ConversationActor {
             self.retire(context);
         } else {
             self.space.stay(self.machine.id());
+            // A reminder may have found nobody meanwhile.
+            self.armed = Timestamp::NEVER;
+            self.arm(self.space.local.now());
         }
+    }
+
+    fn left(&self, until: Option<Timestamp>) -> bool {
+        let id = self.machine.id();
+        let left = self.space.left(id, self.history.positions(), until);
+        let now = self.space.local.now();
+        // A reminder that has come since it began to leave found nobody.
+        let reminded = |until: &Timestamp| *until == self.slept_until && *until > now;
+        if let Some(until) = until.filter(|until| left && !reminded(until)) {
+            self.space.local.arm(until, Name::conversation(self.space.index, id));
+        }
+        left
     }
 }
 

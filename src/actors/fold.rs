@@ -54,3 +54,23 @@ impl Folded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::{conversation::ConversationActor, ledger::Line};
+
+    /// Every conversation that has something to do takes this: a field more in any of them is a choice.
+    #[test]
+    fn a_conversation_takes_no_more_room_than_it_did() {
+        assert_eq!(
+            [
+                size_of::<ConversationActor>(),
+                size_of::<Conversation>(),
+                size_of::<History>(),
+                size_of::<Line>()
+            ],
+            [968, 600, 160, 304],
+        );
+    }
+}

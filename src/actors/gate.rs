@@ -227,7 +227,8 @@ impl Space {
 
     /// A visitor's last connection is gone; the program that opened their conversation may still be there for them.
     fn visitor_lost(self: &Rc<Self>, visitor: VisitorId) {
-        for conversation in self.ledger.borrow().of_visitor(visitor) {
+        let theirs = self.ledger.borrow().of_visitor(visitor);
+        for conversation in theirs {
             let present = {
                 let ledger = self.ledger.borrow();
                 let row = ledger.line(conversation);
@@ -240,7 +241,8 @@ impl Space {
     }
 
     fn visitor_is(self: &Rc<Self>, visitor: VisitorId, present: bool) {
-        for conversation in self.ledger.borrow().of_visitor(visitor) {
+        let theirs = self.ledger.borrow().of_visitor(visitor);
+        for conversation in theirs {
             self.tell(Tell::Conversation(conversation, conversation::Command::VisitorPresent(present)));
         }
     }

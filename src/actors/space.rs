@@ -366,7 +366,7 @@ impl Space {
             Some(folded) => {
                 let visitor = folded.machine.visitor().map(|(visitor, _, via)| (visitor, via));
                 // The line of one that is over is made anew, as the rules may have changed since.
-                ConversationActor::begin(self, folded, line.filter(|_| until.is_some()));
+                ConversationActor::begin(self, folded, line.zip(until));
                 if let Some((visitor, via)) = visitor {
                     // The log can't tell whether the visitor is there, and it may be opened again.
                     let present = self.sessions.borrow().has_visitor(visitor, via);
@@ -484,14 +484,14 @@ impl Space {
             ledger.opened(visitor, via, id);
         }
         self.remember_sleeping(id, records, until);
+        self.local.arm(until, Name::conversation(self.index, id));
     }
 
-    /// A conversation that is listed is missed and left alone until then.
+    /// A conversation that is listed is missed and left alone until then; whoever says so sees to it that it is reminded.
     fn remember_sleeping(&self, id: ConversationId, records: &[Position], until: Timestamp) {
         let covered = self.archived.get().covered;
         let records = if records.last().is_some_and(|last| *last > covered) { records } else { &[] };
         self.ledger.borrow_mut().rest(id, records, Some(until));
-        self.local.arm(until, Name::conversation(self.index, id));
     }
 
     /// Looks how far the archive has come, and forgets what is found there from now on.

@@ -111,7 +111,8 @@ impl ConversationActor {
     fn let_go_of_all(&mut self) {
         let conversation = self.machine.id();
         self.listed = Listed::default();
-        for (agent, holding) in self.space.ledger.borrow_mut().let_go(conversation) {
+        let let_go = self.space.ledger.borrow_mut().let_go(conversation);
+        for (agent, holding) in let_go {
             if holding.slot {
                 let holds = agent::Command::Holds { conversation, epoch: 0, held: None, grant: 0 };
                 self.space.tell(Tell::Agent(agent, holds));

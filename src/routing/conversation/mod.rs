@@ -99,10 +99,11 @@ pub struct Conversation {
     last_owner: Option<AgentId>,
     /// Where it goes if the agent can't take it whose targeted chat it answers.
     then: Option<Box<GroupId>>,
-    participants: SmallVec<[Party; 1]>,
+    // Most have none of these, and a million hold room for what stands here.
+    participants: Vec<Party>,
     /// Participants who use a slot, with the epoch that it was confirmed with.
-    helpers: SmallVec<[(AgentId, u32); 1]>,
-    invitations: SmallVec<[Invitation; 1]>,
+    helpers: Vec<(AgentId, u32)>,
+    invitations: Vec<Invitation>,
     /// Whether it ever asked for an agent: an engagement (AD-4).
     engaged: bool,
     /// Whether the workspace has granted that it may, and it has not yet. Volatile.
@@ -111,7 +112,7 @@ pub struct Conversation {
     /// Whether an agent has written to the visitor since it was opened, or opened again (RE-6, RE-7).
     answered: bool,
     attention: Attention,
-    past: SmallVec<[Past; 2]>,
+    past: Vec<Past>,
     /// When somebody last wrote, or it was assigned.
     active_at: Timestamp,
     /// Since when the visitor is gone. Volatile: told by the frontend.
@@ -295,14 +296,14 @@ impl Conversation {
             home: None,
             last_owner: None,
             then: None,
-            participants: SmallVec::new(),
-            helpers: SmallVec::new(),
-            invitations: SmallVec::new(),
+            participants: Vec::new(),
+            helpers: Vec::new(),
+            invitations: Vec::new(),
             engaged: false,
             may_engage: false,
             answered: false,
             attention: Attention::default(),
-            past: SmallVec::new(),
+            past: Vec::new(),
             active_at: Timestamp::default(),
             absent_since: None,
             keys: Keys::default(),
