@@ -228,6 +228,8 @@ impl Sim {
     fn arm(&mut self, address: Address) {
         let cx = Context { now: self.now, policy: &self.plan.policy, generations: &self.generations };
         let deadline = match &address {
+            // What its machine wants waits until it takes part again, as the shells' one reminder does.
+            aside if self.is_aside(aside) => None,
             Address::Agent(id) => self.world.agents.get(id).and_then(|agent| agent.next_deadline(&cx)),
             Address::Conversation(id) => {
                 self.world.conversations.get(id).and_then(|conversation| conversation.next_deadline(&cx))
