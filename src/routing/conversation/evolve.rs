@@ -71,7 +71,7 @@ impl Conversation {
                     site: None,
                     team: true,
                 });
-                self.participants = agents.iter().cloned().collect();
+                self.participants = agents.to_vec();
                 self.active_at = at;
                 self.state = State::Team;
             }
