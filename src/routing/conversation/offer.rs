@@ -334,14 +334,14 @@ impl Conversation {
             return;
         }
         let tried = !here.tried.is_empty();
-        if self.next_rule(cx, &why, out) {
-            return;
-        }
+        // Wherever it goes from here, nobody is to accept it here any more.
         if open_ended {
             let outcome = OfferOutcome::Rescinded(RescindReason::WaitedTooLong);
             self.record(cx, Event::AnnouncementEnded { outcome }, out);
         }
-        self.not_served(cx, why, tried, out);
+        if !self.next_rule(cx, &why, out) {
+            self.not_served(cx, why, tried, out);
+        }
     }
 
     /// The agent is gone for good: what is pending for them goes on, without a miss.

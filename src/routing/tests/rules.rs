@@ -2,9 +2,9 @@
 
 use super::floor::*;
 use crate::routing::{
-    Body, FallbackReason, QueueCause, Variable, WhenEmpty,
+    Body, FallbackReason, QueueCause, Strategy, Variable, WhenEmpty,
     conditions::{Condition, Is, Known, Node, Verdict},
-    conversation::{Ask, Event, Phase, Target},
+    conversation::{Ask, Event, OfferKind, Phase, Target},
     rules::{Rule, RuleTarget, Rules},
 };
 
@@ -101,6 +101,26 @@ fn a_rule_without_an_eligible_agent_is_passed_over() {
     floor.sees_offer("ana", first);
     let second = from(&mut floor, "FR");
     floor.sees_offer("ben", second);
+}
+
+/// Who may take it from the line of a group that is no longer there is told so before it goes where the next rule sends it.
+#[test]
+fn what_was_announced_ends_before_the_next_rule_has_it() {
+    let mut floor =
+        Floor::new().group_with("fr", ["ana"], |rules| rules.strategy = Strategy::Pull).group("be", ["ben"]);
+    floor = floor.rules(|policy| {
+        policy.rules = Rules::new(three());
+        policy.default_group = None;
+    });
+    let visit = from(&mut floor, "FR");
+    floor.sees("ana", visit, OfferKind::Announcement);
+    floor.sets_group_aside("fr");
+    floor.sees_offer("ben", visit);
+    assert_eq!(sent_by(&floor, visit), ["french", "anybody"]);
+    let events = floor.events(visit);
+    let ended = events.iter().position(|event| matches!(event, Event::AnnouncementEnded { .. }));
+    let directed = events.iter().rposition(|event| matches!(event, Event::Directed { .. }));
+    assert!(ended.is_some() && ended < directed, "{events:?}");
 }
 
 #[test]
