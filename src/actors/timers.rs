@@ -1,5 +1,5 @@
 //! One timer wheel per arbiter, in buckets of 5 ms. It only reminds: whether something is due is decided by comparing times.
-//! What lies further ahead waits in buckets of a minute, where a reminder takes a fifth of the memory.
+//! What lies further ahead waits in buckets of a minute, which take less memory.
 
 use std::collections::BTreeMap;
 
