@@ -21,7 +21,7 @@ use crate::{
     ids::{AgentId, ConversationId, GroupId},
     metrics::ActorKind,
     routing::{
-        By, Key, Machine as _, Refusal, Remains, Tell, agent,
+        By, Key, Machine as _, Tell, agent,
         conversation::{self, Phase},
         group::{Command, Event, Group},
         recovery::Entry,
@@ -218,18 +218,6 @@ impl Shell for GroupActor {
                     return self.ask_round(&line, &members);
                 }
                 None => tracing::error!(group = %id, "a group fell while it was rebuilt"),
-            }
-        }
-    }
-
-    /// Nothing happened and nothing ever will: the conversation keeps the command's key with that (design §3.5).
-    fn fell(&mut self, remains: Option<Remains>) {
-        self.rebuild();
-        match remains.and_then(|remains| remains.tell()) {
-            Some(tell) => self.space.tell(tell),
-            None => {
-                let asker = remains.and_then(|remains| remains.reply_to);
-                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
             }
         }
     }

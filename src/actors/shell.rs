@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    routing::{By, Key, Machine, Out, Refused, Remains},
+    routing::{By, Key, Machine, Out, Refusal, Refused, Remains},
 };
 
 /// A command on its way to the machine of an actor.
@@ -87,8 +87,18 @@ pub(super) trait Shell {
     /// The machine fell: it is made anew from what is recorded.
     fn rebuild(&mut self);
 
-    /// The same, and the command behind it never happens: whoever asked is told so.
-    fn fell(&mut self, remains: Option<Remains>);
+    /// Nothing happened and nothing ever will: whoever the command was about keeps its key with that, or else who asked is told so
+    /// (design §3.5).
+    fn fell(&mut self, remains: Option<Remains>) {
+        self.rebuild();
+        match remains.and_then(|remains| remains.tell()) {
+            Some(tell) => self.space().tell(tell),
+            None => {
+                let asker = remains.and_then(|remains| remains.reply_to);
+                asker.into_iter().for_each(|to| self.space().answer(to, Err(Refusal::Failed)));
+            }
+        }
+    }
 }
 
 /// Runs the machine, and records and tells what that leads to. However it falls, whoever asked is answered once. `settle` is done after

@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     metrics::ActorKind,
     routing::{
-        By, Key, Refusal, Remains,
+        By, Key,
         conversation::Phase,
         recovery::Entry,
         workspace::{Command, Event, Workspace},
@@ -191,18 +191,6 @@ impl Shell for WorkspaceActor {
                     return;
                 }
                 None => tracing::error!(%workspace, "a workspace fell while it was rebuilt"),
-            }
-        }
-    }
-
-    /// Nothing happened and nothing ever will: whoever the command was about keeps its key with that (design §3.5).
-    fn fell(&mut self, remains: Option<Remains>) {
-        self.rebuild();
-        match remains.and_then(|remains| remains.tell()) {
-            Some(tell) => self.space.tell(tell),
-            None => {
-                let asker = remains.and_then(|remains| remains.reply_to);
-                asker.into_iter().for_each(|to| self.space.answer(to, Err(Refusal::Failed)));
             }
         }
     }
